@@ -1,0 +1,1 @@
+"""Find what happens when in long videos."""

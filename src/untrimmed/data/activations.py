@@ -1,0 +1,89 @@
+"""Stored activations: what a method said of each video, kept so that detections can be cut again without the model.
+
+    activations.json         format, method, run, selection, classes, attention_kind, timelines, class scores
+    <id>.safetensors         <stream>.attention [T], <stream>.class_logit [T, C], <stream>.<extra name>
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.ids import check_id
+from untrimmed.data.types import Activation, Detection, StreamActivation, Timeline
+
+FORMAT = "untrimmed-activations/1"
+
+
+def write_activations(folder: str | Path, activations: Iterable[Activation], about: dict[str, Any]) -> None:
+    """Write a folder of activations; `about` holds what is known of their run (`run`, `method`, `selection`, ...).
+
+    The arrays come first and `activations.json`, without which the folder is none, last.
+    """
+    folder = Path(folder)
+    videos: dict[str, Any] = {}
+    classes: tuple[str, ...] = ()
+    kind = "gate"
+    for activation in activations:
+        classes, kind = activation.classes, activation.attention_kind
+        arrays: dict[str, np.ndarray] = {}
+        for name, stream in activation.streams.items():
+            curves = {"attention": stream.attention, "class_logit": stream.class_logit, **stream.extra}
+            arrays |= {f"{name}.{curve}": np.ascontiguousarray(value) for curve, value in curves.items() if value is not None}
+        with atomic_write(folder / f"{check_id(activation.video, folder)}.safetensors", "wb") as handle:
+            handle.write(save(arrays))
+        videos[activation.video] = {
+            "timeline": asdict(activation.timeline),
+            "class_score": {name: [float(s) for s in stream.class_score] for name, stream in activation.streams.items()},
+        }
+        if activation.segments is not None:
+            videos[activation.video]["segments"] = [d._asdict() for d in activation.segments]
+    head = {"format": FORMAT, **about, "classes": list(classes), "attention_kind": kind, "videos": videos}
+    write_json(folder / "activations.json", head, indent=1)
+
+
+def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, Any]]:
+    """The activations of a folder and what is known of their run.
+
+    Raises:
+        InputError: not a folder of activations, or a video's file is missing or damaged.
+    """
+    folder = Path(folder)
+    head_file = folder / "activations.json"
+    if not head_file.is_file():
+        raise InputError(f"{folder}: not a folder of activations (no activations.json in it)")
+    head = read_json(head_file)
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise InputError(f'{head_file}: expected "format": "{FORMAT}"')
+    found = []
+    try:
+        classes, kind = tuple(head["classes"]), head["attention_kind"]
+        for video, entry in head["videos"].items():
+            file = folder / f"{check_id(video, head_file)}.safetensors"
+            try:
+                arrays = load_file(file)
+            except FileNotFoundError:
+                raise InputError(f"{file}: no such file, though activations.json lists {video!r}") from None
+            except Exception as error:  # safetensors has its own exception type, raised from native code
+                raise InputError(f"{file}: not a readable safetensors file ({error})") from error
+            streams = {
+                name: StreamActivation(
+                    arrays.pop(f"{name}.attention", None),
+                    arrays.pop(f"{name}.class_logit"),
+                    np.asarray(scores, dtype=np.float64),
+                    {curve.removeprefix(f"{name}."): array for curve, array in arrays.items() if curve.startswith(f"{name}.")},
+                )
+                for name, scores in entry["class_score"].items()
+            }
+            own = entry.get("segments")
+            segments = None if own is None else [Detection(**d) for d in own]
+            found.append(Activation(video, classes, Timeline(**entry["timeline"]), streams, kind, segments))
+        about = {k: v for k, v in head.items() if k not in ("format", "classes", "attention_kind", "videos")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{head_file}: damaged ({type(error).__name__}: {error})") from error
+    return found, about

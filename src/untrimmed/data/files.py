@@ -1,0 +1,80 @@
+"""Files that are replaced whole or not at all, and clear words when one cannot be read or written."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from untrimmed.data.errors import InputError
+
+
+@contextmanager
+def atomic_write(path: str | Path, mode: str = "w", encoding: str | None = None) -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path` that takes its place when the block ends without an error.
+
+    A reader sees the old file or the new one, never a half; a killed writer leaves the old one.
+
+    Raises:
+        InputError: the folder cannot be made or the file cannot be written (no space, not a folder, no permission).
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+        text = {} if "b" in mode else {"encoding": encoding or "utf-8", "newline": ""}
+        with os.fdopen(handle, mode, **text) as stream:
+            yield stream
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def write_json(path: str | Path, value: Any, indent: int | None = None) -> None:
+    """Write `value` as JSON, atomically; NaN and infinities are refused (ValueError: a bug, not an input)."""
+    with atomic_write(path) as stream:
+        json.dump(value, stream, indent=indent, allow_nan=False, ensure_ascii=False)
+        stream.write("\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: it is not there, not UTF-8, or not whole JSON; the message names the line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        return json.loads(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a JSON file (it is not UTF-8 text)") from error
+    except json.JSONDecodeError as error:
+        cut = " (the file seems cut off)" if error.pos >= len(text.rstrip()) - 1 else ""
+        raise InputError(f"{path}: not valid JSON at line {error.lineno}: {error.msg}{cut}") from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename an existing file or folder to NAME.1 (or the next free number) and return its new place: nothing is ever deleted."""
+    number = 1
+    while (old := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    path.rename(old)
+    return old
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+

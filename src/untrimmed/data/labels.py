@@ -1,0 +1,163 @@
+"""Weak labels: `labels.csv`, which says which actions happen in a video, but never when."""
+
+import csv
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import atomic_write
+from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
+
+FORM_MARK = "?"
+"""What `untrimmed init` writes in the label column of an empty form; `train` refuses the file while one is left."""
+
+
+@dataclass(frozen=True)
+class WeakLabels:
+    """The tags of a set of videos. A video with an empty set surely holds no action; a video that is absent is unknown."""
+
+    path: Path
+    tags: dict[str, frozenset[str]]
+    classes: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(sorted({label for tags in self.tags.values() for label in tags})))
+
+    def warnings(self) -> list[str]:
+        """What will make learning hard, though it is no error: rare tags, tags on every video, tags never seen apart."""
+        counts = Counter(label for tags in self.tags.values() for label in tags)
+        found = [
+            f"the tag {label!r} is on {counts[label]} video(s); fewer than three can hardly be learned from"
+            for label in self.classes
+            if counts[label] < 3
+        ]
+        if len(self.tags) > 1:
+            found += [
+                f"the tag {label!r} is on every video; without a video that lacks it, nothing tells the action from the rest"
+                for label in self.classes
+                if counts[label] == len(self.tags)
+            ]
+        where = {label: frozenset(video for video, tags in self.tags.items() if label in tags) for label in self.classes}
+        found += [
+            f"the tags {a!r} and {b!r} always occur together; nothing can tell them apart"
+            for a, b in combinations(self.classes, 2)
+            if where[a] == where[b] and counts[a] > 0
+        ]
+        return found
+
+
+def read_labels(path: str | Path, known: Iterable[str] | None = None) -> WeakLabels:
+    """Read `video,label` rows. BOM, CRLF, `;` as separator, further columns and `match.mp4` for `match` are accepted.
+
+    Args:
+        known: the ids that exist; a row for another is an error.
+
+    Raises:
+        InputError: no such columns, a row for an unknown video, a duplicate row, an empty label beside a label, a form that
+            is not filled in, or no row at all. The message names the line.
+    """
+    path = Path(path)
+    ids = None if known is None else set(known)
+    tags: dict[str, set[str]] = {}
+    seen: dict[tuple[str, str], int] = {}
+    unfilled = 0
+    for line, row in _rows(path, ("video", "label")):
+        video = _match_id(row["video"], ids, path, line)
+        label = unicodedata.normalize("NFC", row["label"].strip())
+        if label == FORM_MARK:
+            unfilled += 1
+            continue
+        if (video, label) in seen:
+            raise InputError(f"{path}, line {line}: the row {video!r}, {label!r} stands already in line {seen[video, label]}")
+        seen[video, label] = line
+        tags.setdefault(video, set())
+        if label:
+            tags[video].add(label)
+    for video, labels in tags.items():
+        if labels and (video, "") in seen:
+            raise InputError(
+                f"{path}, line {seen[video, '']}: {video!r} has an empty label (no action in it) and the label "
+                f"{min(labels)!r} too; delete one of the two rows"
+            )
+    if unfilled:
+        raise InputError(
+            f"{path}: {unfilled} row(s) still hold {FORM_MARK!r}; write each video's label there, leave it empty where nothing "
+            f"happens, or delete the row"
+        )
+    if not tags:
+        raise InputError(f"{path}: no row with a video; write one row per label, such as: match_01,goal")
+    return WeakLabels(path, {video: frozenset(labels) for video, labels in tags.items()})
+
+
+def write_labels(path: str | Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Write `video,label` rows; a label that a spreadsheet would take for a formula is quoted."""
+    with atomic_write(path) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([("video", "label"), *((video, label) for video, label in rows)])
+
+
+def read_only(path: str | Path, known: Iterable[str]) -> set[str]:
+    """The ids in the `video` column of any CSV (`--only FILE`).
+
+    Raises:
+        InputError: no such column, an unknown video, or no row.
+    """
+    path, ids = Path(path), set(known)
+    videos = {_match_id(row["video"], ids, path, line) for line, row in _rows(path, ("video",))}
+    if not videos:
+        raise InputError(f"{path}: no row with a video")
+    return videos
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterable[tuple[int, dict[str, str]]]:
+    """Line number and the named columns of every row that is not blank."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            text = stream.read()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text; save it as CSV UTF-8") from error
+    lines = text.splitlines()
+    if not lines:
+        raise InputError(f"{path}: empty; its first line should be: {','.join(columns)}")
+    separator = max(",;\t", key=lines[0].count)
+    reader = csv.reader(lines, delimiter=separator)
+    try:
+        header = [name.strip().lower() for name in next(reader)]
+        if missing := [name for name in columns if name not in header]:
+            raise InputError(f"{path}, line 1: no column {missing[0]!r}; the first line should be: {','.join(columns)}")
+        places = {name: header.index(name) for name in columns}
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) <= max(places.values()) and len(row) < len(header):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: {len(row)} of {len(header)} columns; for a video without any action write "
+                    f"the video and a {separator!r} with nothing behind it"
+                )
+            yield reader.line_num, {name: row[place] for name, place in places.items()}
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _match_id(cell: str, known: set[str] | None, path: Path, line: int) -> str:
+    video = check_id(cell.strip(), f"{path}, line {line}")
+    if known is None or video in known:
+        return video
+    bare = Path(video)
+    if bare.suffix.lower() in VIDEO_SUFFIXES and bare.stem in known:
+        return bare.stem
+    near = _nearest(video, known)
+    raise InputError(f"{path}, line {line}: there is no video {video!r} among the features{near}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

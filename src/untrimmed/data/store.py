@@ -1,0 +1,271 @@
+"""The feature store: a folder of `.npy` arrays and what each of their rows stands for in time.
+
+    features.json            header: format, extractor, settings, timing, streams, videos
+    videos/<id>.json         one per finished video, written last: its presence means "finished"
+    <stream>/<id>.npy        float16 or float32 [T, D]
+
+Written per video, so that two extractions into one store, or a killed one, never lose or tear anything.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.ids import check_id
+from untrimmed.data.types import Timeline
+
+FORMAT = "untrimmed-features/1"
+
+
+@dataclass(frozen=True)
+class VideoEntry:
+    """What the store knows of one video.
+
+    snippets: rows of its arrays. duration: seconds, the end of the video on the clock a browser's player shows.
+    start: where the first snippet's window begins on that clock. window_seconds, stride_seconds: where they differ from the
+    store's. source: the file it came from ({path, size, mtime_ns, offset, decoded_share ...}), free to grow.
+    """
+
+    snippets: int
+    duration: float
+    start: float = 0.0
+    window_seconds: float | None = None
+    stride_seconds: float | None = None
+    source: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Header:
+    """How the features of a store were made; all videos share it."""
+
+    extractor: str
+    settings: dict[str, Any]
+    window_seconds: float
+    stride_seconds: float
+    streams: dict[str, int]
+    weights_sha256: str | None = None
+
+    def differences(self, other: "Header") -> list[str]:
+        """What sets two headers apart, as readable pairs; empty when features of both can be mixed."""
+        mine, theirs = asdict(self), asdict(other)
+        return [f"{name}: {mine[name]} there, {theirs[name]} here" for name in mine if mine[name] != theirs[name]]
+
+
+class FeatureStore:
+    """A folder of features, read by memory map.
+
+    >>> store = FeatureStore("features")            # doctest: +SKIP
+    >>> store.load("match_01")["rgb"].shape         # doctest: +SKIP
+    (412, 1024)
+
+    Raises:
+        InputError: no such folder, no `features.json`, or one that is not a store's header.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise InputError(f"{self.path}: no such folder of features")
+        header_file = self.path / "features.json"
+        if not header_file.is_file():
+            raise InputError(f"{self.path}: not a feature store (no features.json in it)")
+        content = read_json(header_file)
+        self.header = _read_header(content, header_file)
+        self.videos: dict[str, VideoEntry] = {}
+        for name, entry in content.get("videos", {}).items():
+            self.videos[check_id(name, header_file)] = _read_entry(entry, f"{header_file}: video {name}")
+        # Videos finished since the header was last compacted: readers take the union.
+        for file in sorted((self.path / "videos").glob("*.json")):
+            self.videos[check_id(file.stem, file)] = _read_entry(read_json(file), str(file))
+        self.videos = dict(sorted(self.videos.items()))
+
+    @property
+    def streams(self) -> dict[str, int]:
+        """Width D of each stream's features."""
+        return self.header.streams
+
+    def timeline(self, video: str) -> Timeline:
+        """When the snippets of a video happen; a snippet's stretch is centred on its window."""
+        entry = self._entry(video)
+        window = entry.window_seconds or self.header.window_seconds
+        stride = entry.stride_seconds or self.header.stride_seconds
+        return Timeline(entry.start + (window - stride) / 2, stride, self._rows(video, entry), entry.duration)
+
+    def load(self, video: str) -> dict[str, np.ndarray]:
+        """The features of a video, `{stream: [T, D]}`, memory-mapped; streams that differ by one row are cut to the shorter.
+
+        Raises:
+            InputError: an array is missing, not `[T, D]` of float16 or float32, of the wrong width, without rows, has NaN or
+                infinite values, or differs from the other stream by more than one row.
+        """
+        arrays = {stream: self._open(video, stream) for stream in self.streams}
+        count = self._rows(video, self._entry(video))
+        loaded = {stream: array[:count] for stream, array in arrays.items()}
+        for stream, array in loaded.items():
+            if not np.isfinite(array).all():
+                bad = int(np.flatnonzero(~np.isfinite(array).all(1))[0])
+                raise InputError(f"{self._file(video, stream)}: row {bad} has a value that is not finite (NaN or infinity)")
+        return loaded
+
+    def _entry(self, video: str) -> VideoEntry:
+        if video not in self.videos:
+            raise InputError(f"{self.path}: there is no video {video!r}")
+        return self.videos[video]
+
+    def _file(self, video: str, stream: str) -> Path:
+        return self.path / stream / f"{video}.npy"
+
+    def _open(self, video: str, stream: str) -> np.ndarray:
+        file = self._file(video, stream)
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file, though the store lists the video {video!r}") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file}: not a readable .npy array ({str(error).splitlines()[0]})") from error
+        if array.ndim != 2 or array.dtype not in (np.float16, np.float32):
+            raise InputError(f"{file}: expected float16 or float32 [T, D], found {array.dtype} {list(array.shape)}")
+        if array.shape[1] != self.streams[stream]:
+            raise InputError(f"{file}: {array.shape[1]} columns, but the store's stream {stream!r} has {self.streams[stream]}")
+        return array
+
+    def _rows(self, video: str, entry: VideoEntry) -> int:
+        counts = {stream: len(self._open(video, stream)) for stream in self.streams}
+        count = min(counts.values())
+        if count == 0:
+            raise InputError(f"{self.path}: the video {video!r} has no rows of features")
+        if max(counts.values()) - count > 1:
+            raise InputError(f"{self.path}: the streams of {video!r} differ by more than one row: {counts}")
+        if abs(entry.snippets - count) > 1:
+            raise InputError(f"{self.path}: {video!r} has {count} rows, but its entry says {entry.snippets} snippets")
+        return count
+
+
+class FeatureWriter:
+    """Adds videos to a store, which is made if it does not exist.
+
+    Raises:
+        InputError: the store exists with another header (extractor, settings, timing or streams); what differs is named.
+    """
+
+    def __init__(self, path: str | Path, header: Header) -> None:
+        self.path, self.header = Path(path), header
+        file = self.path / "features.json"
+        with self._locked():
+            if file.exists():
+                there = _read_header(read_json(file), file)
+                if differences := there.differences(header):
+                    raise InputError(
+                        f"{self.path}: the store was made with other settings ({'; '.join(differences)}); use another folder"
+                    )
+            else:
+                self._write_header({})
+            self._before = set(FeatureStore(self.path).videos)
+
+    def finished(self) -> dict[str, VideoEntry]:
+        """The videos that the store holds whole."""
+        return FeatureStore(self.path).videos
+
+    def write(self, video: str, features: dict[str, np.ndarray], entry: VideoEntry) -> None:
+        """Store one video: arrays first, each under a temporary name and renamed, then the entry that says it is finished.
+
+        Args:
+            features: `{stream: [T, D]}` for exactly the header's streams.
+
+        Raises:
+            InputError: the disk is full or the folder cannot be written; what was there before stays.
+        """
+        video = check_id(video, self.path)
+        if set(features) != set(self.header.streams):
+            raise ValueError(f"streams {sorted(features)} instead of {sorted(self.header.streams)}")
+        finished = self.path / "videos" / f"{video}.json"
+        if video in self._before:
+            self._forget(video, finished)
+        for stream, array in features.items():
+            with atomic_write(self.path / stream / f"{video}.npy", "wb") as handle:
+                np.save(handle, array, allow_pickle=False)
+        write_json(finished, entry.to_json())
+
+    def compact(self) -> None:
+        """Gather the finished videos into the header, under a lock; the single files stay valid for readers meanwhile."""
+        with self._locked():
+            videos = FeatureStore(self.path).videos
+            self._write_header(videos)
+
+    def _forget(self, video: str, finished: Path) -> None:
+        """A video that is extracted again must not look finished while its arrays are exchanged."""
+        with self._locked():
+            videos = FeatureStore(self.path).videos
+            videos.pop(video, None)
+            self._write_header(videos)
+            finished.unlink(missing_ok=True)
+        self._before.discard(video)
+
+    def _write_header(self, videos: dict[str, VideoEntry]) -> None:
+        content = {"format": FORMAT, **asdict(self.header), "videos": {v: e.to_json() for v, e in videos.items()}}
+        write_json(self.path / "features.json", content, indent=1)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _read_header(content: Any, file: Path) -> Header:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise InputError(f'{file}: expected "format": "{FORMAT}", found {json.dumps(found)}')
+    try:
+        streams = {check_id(str(name), file): int(width) for name, width in content["streams"].items()}
+        header = Header(
+            extractor=str(content["extractor"]),
+            settings=dict(content.get("settings") or {}),
+            window_seconds=float(content["window_seconds"]),
+            stride_seconds=float(content["stride_seconds"]),
+            streams=streams,
+            weights_sha256=content.get("weights_sha256"),
+        )
+    except KeyError as error:
+        raise InputError(f"{file}: the field {error} is missing") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{file}: {error}") from error
+    if not (header.stride_seconds > 0 and header.window_seconds > 0) or not streams:
+        raise InputError(f"{file}: window_seconds and stride_seconds must be above zero, and there must be a stream")
+    return header
+
+
+def _read_entry(content: Any, where: str) -> VideoEntry:
+    try:
+        entry = VideoEntry(
+            snippets=int(content["snippets"]),
+            duration=float(content["duration"]),
+            start=float(content.get("start", 0.0)),
+            window_seconds=content.get("window_seconds"),
+            stride_seconds=content.get("stride_seconds"),
+            source=content.get("source"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: expected at least snippets and duration ({error})") from error
+    if not (np.isfinite(entry.duration) and entry.duration > 0 and np.isfinite(entry.start)):
+        raise InputError(f"{where}: duration and start must be finite, and the duration above zero")
+    return replace(entry, snippets=max(entry.snippets, 0))

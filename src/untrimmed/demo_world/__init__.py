@@ -1,0 +1,1 @@
+"""The untrimmed videos that the demo draws for itself."""

@@ -1,0 +1,1 @@
+"""How good detections are. No torch here."""

@@ -1,0 +1,1 @@
+"""Detections for other programs."""
