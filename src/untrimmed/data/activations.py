@@ -1,7 +1,7 @@
 """Stored activations: what a method said of each video, kept so that detections can be cut again without the model.
 
-    activations.json         format, method, run, selection, classes, attention_kind, timelines, class scores
-    <id>.safetensors         <stream>.attention [T], <stream>.class_logit [T, C], <stream>.<extra name>
+activations.json         format, method, run, selection, classes, attention_kind, timelines, class scores
+<id>.safetensors         <stream>.attention [T], <stream>.class_logit [T, C], <stream>.<extra name>
 """
 
 from collections.abc import Iterable

@@ -12,7 +12,7 @@ from untrimmed.data.errors import InputError
 
 
 @contextmanager
-def atomic_write(path: str | Path, mode: str = "w", encoding: str | None = None) -> Iterator[IO[Any]]:
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that takes its place when the block ends without an error.
 
     A reader sees the old file or the new one, never a half; a killed writer leaves the old one.
@@ -25,8 +25,7 @@ def atomic_write(path: str | Path, mode: str = "w", encoding: str | None = None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-        text = {} if "b" in mode else {"encoding": encoding or "utf-8", "newline": ""}
-        with os.fdopen(handle, mode, **text) as stream:
+        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "") as stream:
             yield stream
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
@@ -77,4 +76,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-

@@ -7,7 +7,7 @@ from pathlib import Path
 from untrimmed.data.errors import InputError
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .m2v .ts .mts .m2ts .wmv .asf .flv .3gp .ogv .ogg .vob .mxf .gif .y4m".split()
+    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .m2v .ts .mts .m2ts .wmv .asf .flv .3gp .ogv .ogg .vob .mxf .gif .y4m".split()  # noqa: SIM905
 )
 
 
