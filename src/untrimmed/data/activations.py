@@ -80,10 +80,22 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
                 )
                 for name, scores in entry["class_score"].items()
             }
+            timeline = Timeline(**entry["timeline"])
+            for name, stream in streams.items():
+                expected = (timeline.count, len(classes))
+                if stream.class_logit.shape != expected or stream.class_score.shape != expected[1:]:
+                    raise InputError(
+                        f"{file}: stream {name!r}: class_logit {list(stream.class_logit.shape)} and class_score "
+                        f"{list(stream.class_score.shape)} do not fit {expected[0]} snippets and {expected[1]} classes"
+                    )
+                if stream.attention is not None and stream.attention.shape != expected[:1]:
+                    raise InputError(
+                        f"{file}: stream {name!r}: attention {list(stream.attention.shape)} does not fit {expected[0]} snippets"
+                    )
             own = entry.get("segments")
             segments = None if own is None else [Detection(**d) for d in own]
-            found.append(Activation(video, classes, Timeline(**entry["timeline"]), streams, kind, segments))
+            found.append(Activation(video, classes, timeline, streams, kind, segments))
         about = {k: v for k, v in head.items() if k not in ("format", "classes", "attention_kind", "videos")}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{head_file}: damaged ({type(error).__name__}: {error})") from error
     return found, about

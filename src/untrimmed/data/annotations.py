@@ -1,6 +1,7 @@
 """The ActivityNet files: true segments of each video (annotations) and found ones (detections)."""
 
 import math
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,32 +74,54 @@ def read_annotations(path: str | Path) -> Annotations:
         InputError: the file cannot be read, has no "database", or a segment ends before it starts or has a time that is
             not finite; the message names the video and the segment.
     """
+    annotations, faults = scan_annotations(path)
+    if faults:
+        more = f" ({len(faults) - 1} more fault(s))" if len(faults) > 1 else ""
+        raise InputError(faults[0] + more)
+    return annotations
+
+
+def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
+    """Like `read_annotations`, but returns what could be read and every fault, one line each.
+
+    Raises:
+        InputError: the file cannot be read at all, or has no "database".
+    """
     path = Path(path)
-    database = _mapping(read_json(path), "database", path)
     videos: dict[str, VideoTruth] = {}
+    faults: list[str] = []
     instants = beyond = 0
-    for name, entry in database.items():
-        video = _new_id(name, videos, path)
-        if not isinstance(entry, dict):
-            raise InputError(f"{path}: video {video}: expected an object with 'annotations', found {type(entry).__name__}")
-        duration = entry.get("duration")
-        if duration is not None:
-            duration = _number(duration, f"{path}: video {video}: duration")
+    for name, entry in _mapping(read_json(path), "database", path).items():
+        try:
+            video = _new_id(name, videos, path)
+            if not isinstance(entry, dict):
+                raise InputError(f"{path}: video {video}: expected an object with 'annotations', found {type(entry).__name__}")
+            duration = entry.get("duration")
+            if duration is not None:
+                duration = _number(duration, f"{path}: video {video}: duration")
+            items = _list(entry.get("annotations", []), f"{path}: video {video}: annotations")
+        except InputError as error:
+            faults.append(str(error))
+            continue
         segments = []
-        for place, item in enumerate(_list(entry.get("annotations", []), f"{path}: video {video}: annotations")):
+        for place, item in enumerate(items):
             where = f"{path}: video {video}, annotation {place + 1}"
-            start, end = _times(item, where)
+            try:
+                start, end = _times(item, where)
+                segments.append(Segment(start, end, _label(item, where)))
+            except InputError as error:
+                faults.append(str(error))
+                continue
             instants += end == start
             beyond += duration is not None and end > duration + 1e-6
-            segments.append(Segment(start, end, _label(item, where)))
         subset = entry.get("subset")
         videos[video] = VideoTruth(None if subset is None else str(subset), duration, tuple(segments))
     notes = []
     if instants:
-        notes.append(f"{path}: {instants} true segment(s) have no length; no detection can match them")
+        notes.append(f"{path}: {instants} true segment(s) have no length; only a detection of the very same instant can match them")
     if beyond:
         notes.append(f"{path}: {beyond} true segment(s) end after their video does; kept as they are")
-    return Annotations(path, videos, tuple(notes))
+    return Annotations(path, videos, tuple(notes)), faults
 
 
 def write_annotations(path: str | Path, videos: dict[str, VideoTruth], version: str) -> None:
@@ -182,10 +205,12 @@ def _list(value: Any, where: str) -> list[Any]:
 def _number(value: Any, where: str) -> float:
     try:
         number = float(value)
+    except OverflowError:
+        number = math.inf
     except (TypeError, ValueError):
         raise InputError(f"{where}: expected a number, found {value!r}") from None
     if not math.isfinite(number):
-        raise InputError(f"{where}: {value!r} is not finite")
+        raise InputError(f"{where}: {str(value)[:40]} is not finite")
     return number
 
 
@@ -203,4 +228,6 @@ def _label(item: dict[str, Any], where: str) -> str:
     label = item.get("label")
     if not isinstance(label, str) or not label.strip():
         raise InputError(f'{where}: expected a "label"')
-    return label
+    if any("\ud800" <= c <= "\udfff" for c in label):
+        raise InputError(f"{where}: the label {label[:40]!r} is not valid Unicode text")
+    return unicodedata.normalize("NFC", label.strip())

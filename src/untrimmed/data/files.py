@@ -31,7 +31,8 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        # NumPy reports a short write without an error number.
+        raise InputError(f"{path}: cannot be written: {error.strerror or f'is the disk full? ({error})'}") from error
     finally:
         if temporary is not None:
             with suppress(OSError):
@@ -49,18 +50,31 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: it is not there, not UTF-8, or not whole JSON; the message names the line.
+        InputError: it is not there, not UTF-8, not whole JSON, or an object in it has one key twice; the message names the
+            line or the key.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_without_doubles)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a JSON file (it is not UTF-8 text)") from error
     except json.JSONDecodeError as error:
-        cut = " (the file seems cut off)" if error.pos >= len(text.rstrip()) - 1 else ""
+        open_end = error.msg.startswith("Unterminated") or (error.msg != "Extra data" and error.pos >= len(text.rstrip()) - 5)
+        cut = " (the file seems cut off; make or fetch it again)" if open_end else ""
         raise InputError(f"{path}: not valid JSON at line {error.lineno}: {error.msg}{cut}") from error
+    except (ValueError, RecursionError) as error:  # a key twice, a number of thousands of digits, or nested without end
+        raise InputError(f"{path}: not usable JSON: {error}") from error
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {double!r} stands twice in one object; all but one would be lost")
+    return made
 
 
 def set_aside(path: Path) -> Path:

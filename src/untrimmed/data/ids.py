@@ -15,8 +15,8 @@ def check_id(video: str, where: str | Path) -> str:
     """Return the id, NFC-normalized.
 
     Raises:
-        InputError: it is empty, has a separator or a control character, begins with a dot, or is longer than 200 bytes:
-            such a name could leave the folder it is written to.
+        InputError: it is empty, has a separator or a control character, begins with a dot, is longer than 200 bytes (such a
+            name could leave the folder it is written to), or is not Unicode text (such a name cannot be written to a file).
     """
     video = unicodedata.normalize("NFC", video)
     fault = None
@@ -26,9 +26,11 @@ def check_id(video: str, where: str | Path) -> str:
         fault = "has a path separator"
     elif any(unicodedata.category(c) == "Cc" for c in video):
         fault = "has a control character"
+    elif any(unicodedata.category(c) == "Cs" for c in video):
+        fault = "is not valid Unicode text"
     elif video.startswith("."):
         fault = "begins with a dot"
-    elif len(video.encode("utf-8", "surrogatepass")) > 200:
+    elif len(video.encode()) > 200:
         fault = "is longer than 200 bytes"
     if fault:
         raise InputError(f"{where}: the video id {video[:60]!r} {fault}; rename the video")

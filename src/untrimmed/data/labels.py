@@ -1,14 +1,16 @@
 """Weak labels: `labels.csv`, which says which actions happen in a video, but never when."""
 
 import csv
+import io
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from untrimmed.data.errors import InputError
+from untrimmed.data.cells import quote_cell, unquote_cell
+from untrimmed.data.errors import InputError, nearest
 from untrimmed.data.files import atomic_write
 from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
 
@@ -47,6 +49,11 @@ class WeakLabels:
             for a, b in combinations(self.classes, 2)
             if where[a] == where[b] and counts[a] > 0
         ]
+        found += [
+            f"the tags {a!r} and {b!r} differ only in upper and lower case, yet count as two"
+            for a, b in combinations(self.classes, 2)
+            if a.casefold() == b.casefold()
+        ]
         return found
 
 
@@ -60,44 +67,69 @@ def read_labels(path: str | Path, known: Iterable[str] | None = None) -> WeakLab
         InputError: no such columns, a row for an unknown video, a duplicate row, an empty label beside a label, a form that
             is not filled in, or no row at all. The message names the line.
     """
+    labels, faults = scan_labels(path, known)
+    if faults:
+        raise InputError(_first(faults))
+    return labels
+
+
+def scan_labels(path: str | Path, known: Iterable[str] | None = None) -> tuple[WeakLabels, list[str]]:
+    """Like `read_labels`, but returns what could be read and every fault, one line each.
+
+    Raises:
+        InputError: the file cannot be read at all, or lacks the columns.
+    """
     path = Path(path)
     ids = None if known is None else set(known)
     tags: dict[str, set[str]] = {}
     seen: dict[tuple[str, str], int] = {}
-    unfilled = 0
-    for line, row in _rows(path, ("video", "label")):
-        video = _match_id(row["video"], ids, path, line)
-        label = unicodedata.normalize("NFC", row["label"].strip())
+    faults: list[str] = []
+    unfilled = []
+    for line, row in _rows(path, ("video", "label"), faults):
+        try:
+            video = _match_id(row["video"], ids, path, line)
+            label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
+        except InputError as error:
+            faults.append(str(error))
+            continue
         if label == FORM_MARK:
-            unfilled += 1
+            unfilled.append(line)
             continue
         if (video, label) in seen:
-            raise InputError(f"{path}, line {line}: the row {video!r}, {label!r} stands already in line {seen[video, label]}")
+            faults.append(
+                f"{path}, line {line}: the row {video!r}, {label!r} stands already in line {seen[video, label]}; delete one of them"
+            )
+            continue
         seen[video, label] = line
         tags.setdefault(video, set())
         if label:
             tags[video].add(label)
     for video, labels in tags.items():
         if labels and (video, "") in seen:
-            raise InputError(
+            faults.append(
                 f"{path}, line {seen[video, '']}: {video!r} has an empty label (no action in it) and the label "
                 f"{min(labels)!r} too; delete one of the two rows"
             )
     if unfilled:
-        raise InputError(
-            f"{path}: {unfilled} row(s) still hold {FORM_MARK!r}; write each video's label there, leave it empty where nothing "
-            f"happens, or delete the row"
+        faults.append(
+            f"{path}, line {unfilled[0]}: {len(unfilled)} row(s) still hold {FORM_MARK!r}; write each video's label "
+            f"there, leave it empty where nothing happens, or delete the row"
         )
-    if not tags:
-        raise InputError(f"{path}: no row with a video; write one row per label, such as: match_01,goal")
-    return WeakLabels(path, {video: frozenset(labels) for video, labels in tags.items()})
+    if not tags and not faults:
+        faults.append(f"{path}: no row with a video; write one row per label, such as: match_01,goal")
+    return WeakLabels(path, {video: frozenset(labels) for video, labels in tags.items()}), faults
 
 
 def write_labels(path: str | Path, rows: Iterable[tuple[str, str]]) -> None:
-    """Write `video,label` rows; a label that a spreadsheet would take for a formula is quoted."""
+    """Write `video,label` rows; a cell that a spreadsheet would take for a formula is quoted, and read again as it was.
+
+    Raises:
+        InputError: the file cannot be written, or a label has a control character.
+    """
     with atomic_write(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([("video", "label"), *((video, label) for video, label in rows)])
+        writer.writerow(("video", "label"))
+        writer.writerows((quote_cell(video), quote_cell(_check_label(label, path))) for video, label in rows)
 
 
 def read_only(path: str | Path, known: Iterable[str]) -> set[str]:
@@ -107,14 +139,22 @@ def read_only(path: str | Path, known: Iterable[str]) -> set[str]:
         InputError: no such column, an unknown video, or no row.
     """
     path, ids = Path(path), set(known)
-    videos = {_match_id(row["video"], ids, path, line) for line, row in _rows(path, ("video",))}
+    faults: list[str] = []
+    videos = {_match_id(row["video"], ids, path, line) for line, row in _rows(path, ("video",), faults)}
+    if faults:
+        raise InputError(_first(faults))
     if not videos:
         raise InputError(f"{path}: no row with a video")
     return videos
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterable[tuple[int, dict[str, str]]]:
-    """Line number and the named columns of every row that is not blank."""
+def _first(faults: list[str]) -> str:
+    more = f" ({len(faults) - 1} more fault(s); `untrimmed validate` lists them all)" if len(faults) > 1 else ""
+    return faults[0] + more
+
+
+def _rows(path: Path, columns: tuple[str, ...], faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and the named columns of every row that is not blank; rows that are too short go to `faults`."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             text = stream.read()
@@ -122,42 +162,53 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterable[tuple[int, dict[str,
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text; save it as CSV UTF-8") from error
-    lines = text.splitlines()
-    if not lines:
+    if not text.strip():
         raise InputError(f"{path}: empty; its first line should be: {','.join(columns)}")
-    separator = max(",;\t", key=lines[0].count)
+    lines = io.StringIO(text, newline="")
+    separator = max(",;\t", key=lines.readline().count)
+    lines.seek(0)
     reader = csv.reader(lines, delimiter=separator)
+    line = 1
     try:
         header = [name.strip().lower() for name in next(reader)]
         if missing := [name for name in columns if name not in header]:
             raise InputError(f"{path}, line 1: no column {missing[0]!r}; the first line should be: {','.join(columns)}")
         places = {name: header.index(name) for name in columns}
+        line = reader.line_num + 1
         for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) <= max(places.values()) and len(row) < len(header):
-                raise InputError(
-                    f"{path}, line {reader.line_num}: {len(row)} of {len(header)} columns; for a video without any action write "
+            if len(row) > max(places.values()):
+                if any(cell.strip() for cell in row):
+                    yield line, {name: row[place] for name, place in places.items()}
+            elif any(cell.strip() for cell in row):
+                faults.append(
+                    f"{path}, line {line}: {len(row)} of {len(header)} columns; for a video without any action write "
                     f"the video and a {separator!r} with nothing behind it"
                 )
-            yield reader.line_num, {name: row[place] for name, place in places.items()}
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+        raise InputError(f"{path}, line {line}: {error}") from error
 
 
 def _match_id(cell: str, known: set[str] | None, path: Path, line: int) -> str:
-    video = check_id(cell.strip(), f"{path}, line {line}")
+    text = unquote_cell(cell)
+    if known is not None and (exact := unicodedata.normalize("NFC", text)) in known:
+        return exact
+    if not text.strip():
+        raise InputError(f"{path}, line {line}: no video in this row; write its id before the label, or delete the row")
+    video = check_id(unquote_cell(cell.strip()), f"{path}, line {line}")
     if known is None or video in known:
         return video
     bare = Path(video)
     if bare.suffix.lower() in VIDEO_SUFFIXES and bare.stem in known:
         return bare.stem
-    near = _nearest(video, known)
-    raise InputError(f"{path}, line {line}: there is no video {video!r} among the features{near}")
+    raise InputError(f"{path}, line {line}: there is no video {video!r} among the features{nearest(video, known)}")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _check_label(label: str, where: str | Path) -> str:
+    label = unicodedata.normalize("NFC", label)
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in label):
+        what = (
+            "a line break; is a quotation mark opened and not closed?" if "\n" in label or "\r" in label else "a control character"
+        )
+        raise InputError(f"{where}: the label {label[:40]!r} has {what}")
+    return label

@@ -10,7 +10,7 @@ Written per video, so that two extractions into one store, or a killed one, neve
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -84,11 +84,19 @@ class FeatureStore:
         content = read_json(header_file)
         self.header = _read_header(content, header_file)
         self.videos: dict[str, VideoEntry] = {}
-        for name, entry in content.get("videos", {}).items():
+        compacted = content.get("videos") or {}
+        if not isinstance(compacted, dict):
+            raise InputError(f"{header_file}: videos: expected an object, found {type(compacted).__name__}")
+        for name, entry in compacted.items():
             self.videos[check_id(name, header_file)] = _read_entry(entry, f"{header_file}: video {name}")
         # Videos finished since the header was last compacted: readers take the union.
         for file in sorted((self.path / "videos").glob("*.json")):
-            self.videos[check_id(file.stem, file)] = _read_entry(read_json(file), str(file))
+            try:
+                self.videos[check_id(file.stem, file)] = _read_entry(read_json(file), str(file))
+            except InputError:
+                if file.exists():
+                    raise
+                self.videos.pop(file.stem, None)  # a writer is just extracting this video again
         self.videos = dict(sorted(self.videos.items()))
 
     @property
@@ -101,20 +109,25 @@ class FeatureStore:
         entry = self._entry(video)
         window = entry.window_seconds or self.header.window_seconds
         stride = entry.stride_seconds or self.header.stride_seconds
-        return Timeline(entry.start + (window - stride) / 2, stride, self._rows(video, entry), entry.duration)
+        count = len(next(iter(self.load(video, check=False).values())))
+        return Timeline(entry.start + (window - stride) / 2, stride, count, entry.duration)
 
-    def load(self, video: str) -> dict[str, np.ndarray]:
+    def load(self, video: str, streams: Iterable[str] | None = None, check: bool = True) -> dict[str, np.ndarray]:
         """The features of a video, `{stream: [T, D]}`, memory-mapped; streams that differ by one row are cut to the shorter.
+
+        Args:
+            streams: only these are returned (all of them are compared).
+            check: look for values that are not finite, which reads all of the array.
 
         Raises:
             InputError: an array is missing, not `[T, D]` of float16 or float32, of the wrong width, without rows, has NaN or
                 infinite values, or differs from the other stream by more than one row.
         """
         arrays = {stream: self._open(video, stream) for stream in self.streams}
-        count = self._rows(video, self._entry(video))
-        loaded = {stream: array[:count] for stream, array in arrays.items()}
+        count = self._rows(video, {stream: len(array) for stream, array in arrays.items()})
+        loaded = {stream: arrays[stream][:count] for stream in streams or arrays}
         for stream, array in loaded.items():
-            if not np.isfinite(array).all():
+            if check and not np.isfinite(array).all():
                 bad = int(np.flatnonzero(~np.isfinite(array).all(1))[0])
                 raise InputError(f"{self._file(video, stream)}: row {bad} has a value that is not finite (NaN or infinity)")
         return loaded
@@ -130,26 +143,25 @@ class FeatureStore:
     def _open(self, video: str, stream: str) -> np.ndarray:
         file = self._file(video, stream)
         try:
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            array = np.lib.format.open_memmap(file, mode="r")
         except FileNotFoundError:
             raise InputError(f"{file}: no such file, though the store lists the video {video!r}") from None
         except (OSError, ValueError) as error:
-            raise InputError(f"{file}: not a readable .npy array ({str(error).splitlines()[0]})") from error
+            raise InputError(f"{file}: not a readable .npy array ({' '.join(str(error).split())})") from error
         if array.ndim != 2 or array.dtype not in (np.float16, np.float32):
             raise InputError(f"{file}: expected float16 or float32 [T, D], found {array.dtype} {list(array.shape)}")
         if array.shape[1] != self.streams[stream]:
             raise InputError(f"{file}: {array.shape[1]} columns, but the store's stream {stream!r} has {self.streams[stream]}")
         return array
 
-    def _rows(self, video: str, entry: VideoEntry) -> int:
-        counts = {stream: len(self._open(video, stream)) for stream in self.streams}
-        count = min(counts.values())
+    def _rows(self, video: str, counts: dict[str, int]) -> int:
+        count, snippets = min(counts.values()), self._entry(video).snippets
         if count == 0:
             raise InputError(f"{self.path}: the video {video!r} has no rows of features")
         if max(counts.values()) - count > 1:
             raise InputError(f"{self.path}: the streams of {video!r} differ by more than one row: {counts}")
-        if abs(entry.snippets - count) > 1:
-            raise InputError(f"{self.path}: {video!r} has {count} rows, but its entry says {entry.snippets} snippets")
+        if abs(snippets - count) > 1:
+            raise InputError(f"{self.path}: {video!r} has {count} rows, but its entry says {snippets} snippets")
         return count
 
 
@@ -191,7 +203,7 @@ class FeatureWriter:
         if set(features) != set(self.header.streams):
             raise ValueError(f"streams {sorted(features)} instead of {sorted(self.header.streams)}")
         finished = self.path / "videos" / f"{video}.json"
-        if video in self._before:
+        if video in self._before or finished.exists():
             self._forget(video, finished)
         for stream, array in features.items():
             with atomic_write(self.path / stream / f"{video}.npy", "wb") as handle:
@@ -222,10 +234,10 @@ class FeatureWriter:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
             os.close(handle)
@@ -247,10 +259,12 @@ def _read_header(content: Any, file: Path) -> Header:
         )
     except KeyError as error:
         raise InputError(f"{file}: the field {error} is missing") from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"{file}: {error}") from error
-    if not (header.stride_seconds > 0 and header.window_seconds > 0) or not streams:
-        raise InputError(f"{file}: window_seconds and stride_seconds must be above zero, and there must be a stream")
+    if not (0 < header.stride_seconds < np.inf and 0 < header.window_seconds < np.inf):
+        raise InputError(f"{file}: window_seconds and stride_seconds must be finite and above zero")
+    if not streams or min(streams.values()) < 1:
+        raise InputError(f"{file}: streams: expected at least one stream, each with a width above zero, found {streams}")
     return header
 
 
@@ -260,12 +274,20 @@ def _read_entry(content: Any, where: str) -> VideoEntry:
             snippets=int(content["snippets"]),
             duration=float(content["duration"]),
             start=float(content.get("start", 0.0)),
-            window_seconds=content.get("window_seconds"),
-            stride_seconds=content.get("stride_seconds"),
+            window_seconds=_optional_float(content.get("window_seconds")),
+            stride_seconds=_optional_float(content.get("stride_seconds")),
             source=content.get("source"),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: expected at least snippets and duration ({error})") from error
+    except KeyError as error:
+        raise InputError(f"{where}: the field {error} is missing; at least snippets and duration are needed") from None
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InputError(f"{where}: expected at least snippets and duration, as numbers ({error})") from error
     if not (np.isfinite(entry.duration) and entry.duration > 0 and np.isfinite(entry.start)):
         raise InputError(f"{where}: duration and start must be finite, and the duration above zero")
+    if any(seconds is not None and not 0 < seconds < np.inf for seconds in (entry.window_seconds, entry.stride_seconds)):
+        raise InputError(f"{where}: window_seconds and stride_seconds must be finite and above zero")
     return replace(entry, snippets=max(entry.snippets, 0))
+
+
+def _optional_float(value: Any) -> float | None:
+    return None if value is None else float(value)
