@@ -1,1 +1,1 @@
-"""Detections for other programs."""
+"""Detections in other programs' formats: spreadsheets, subtitles, annotation tools."""
