@@ -1,1 +1,1 @@
-"""The untrimmed videos that the demo draws for itself."""
+"""The videos that the demo draws: real H.264 files of a figure that acts, idles, walks and runs up in drawn scenes."""

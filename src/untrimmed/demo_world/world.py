@@ -1,0 +1,88 @@
+"""Write a whole demo world to a folder: videos, weak labels, the truth, and trimmed clips."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+
+from untrimmed.console import note, progress
+from untrimmed.data.annotations import write_annotations
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.labels import write_labels
+from untrimmed.demo_world.film import frames
+from untrimmed.demo_world.plan import FPS, Plan, plan_clips, plan_world
+from untrimmed.demo_world.scenes import HEIGHT, WIDTH
+
+FORMAT = "untrimmed-demo-world/1"
+
+
+def build_world(out: Path, seed: int = 0, train: int = 40, test: int = 20, clips: int = 10, workers: int | None = None) -> None:
+    """Draw the world into the folder `out`; videos that stand there already are kept, so an interrupted build continues.
+
+    videos/<id>.mp4    the untrimmed videos, 20 to 60 seconds each
+    labels.csv         video,label of the training videos; an empty label: surely no action
+    annotations.json   the truth of all videos in the ActivityNet schema, subsets train and test
+    parts.json         {video: [[kind, start, length], ...]} in seconds; kind is a label, "context" or "background"
+    trimmed/<id>.mp4   clips of 2 to 4 seconds of one action, `clips` per action
+    trimmed.csv        video,label of the clips
+
+    Args:
+        train, test: number of training and test videos.
+        workers: processes that draw; None: one per core.
+
+    Raises:
+        InputError: `out` holds a world of another seed or size, or cannot be written.
+    """
+    out = Path(out)
+    about = {"format": FORMAT, "seed": seed, "train": train, "test": test, "clips": clips}
+    if (out / "world.json").exists() and (there := read_json(out / "world.json")) != about:
+        raise InputError(f"{out}: holds another demo world ({_words(there)}, not {_words(about)}); choose another folder")
+    plans, trimmed = plan_world(seed, train, test), plan_clips(seed, clips)
+    write_json(out / "world.json", about)
+    write_labels(out / "labels.csv", ((p.video, label) for p in plans if p.subset == "train" for label in p.actions or ("",)))
+    write_annotations(out / "annotations.json", {p.video: p.truth for p in plans}, "untrimmed demo world")
+    write_json(out / "parts.json", {p.video: p.parts for p in plans})
+    write_labels(out / "trimmed.csv", ((p.video, p.actions[0]) for p in trimmed))
+
+    whole = [(plan, out / "videos" / f"{plan.video}.mp4") for plan in plans]
+    whole += [(plan, out / "trimmed" / f"{plan.video}.mp4") for plan in trimmed]
+    jobs = [(plan, file) for plan, file in whole if not file.exists()]
+    if not jobs:
+        return
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    seconds = sum(plan.duration for plan, _ in whole)
+    note(f"drawing {len(plans)} videos and {len(trimmed)} clips ({seconds / 60:.0f} minutes) in {out}")
+    # The longest first, so that no worker is left alone with one at the end.
+    jobs.sort(key=lambda job: -job[0].frames)
+    with progress("videos drawn", len(whole), len(whole) - len(jobs)) as advance:
+        if workers == 1:
+            for job in jobs:
+                _write_video(job)
+                advance()
+            return
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            for _ in pool.map(_write_video, jobs, chunksize=1):
+                advance()
+
+
+def _words(about: dict) -> str:
+    return f"seed {about.get('seed')}, {about.get('train')} + {about.get('test')} videos, {about.get('clips')} clips an action"
+
+
+def _write_video(job: tuple[Plan, Path]) -> None:
+    """Draw and encode one video as H.264 in MP4; it appears under its name when it is whole."""
+    plan, file = job
+    cv2.setNumThreads(1)
+    with atomic_write(file, "wb") as stream:
+        with av.open(stream, "w", format="mp4") as container:
+            track = container.add_stream("h264", rate=FPS, options={"preset": "veryfast", "crf": "23", "x264-params": "threads=1"})
+            track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            track.time_base = Fraction(1, FPS)
+            for image in frames(plan):
+                container.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(track.encode())
