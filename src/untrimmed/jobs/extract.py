@@ -1,0 +1,176 @@
+"""`untrimmed extract`: videos to a feature store."""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from untrimmed.console import note, progress
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import read_json, set_aside, write_json
+from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
+from untrimmed.video.decode import find_videos
+from untrimmed.video.features import Outcome, Task, header_of
+from untrimmed.video.workers import in_workers
+
+
+@dataclass
+class ExtractReport:
+    """What `extract` did: ids of videos that were finished now and before; why others failed; seconds of work and of video."""
+
+    finished: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    media_seconds: float = 0.0
+
+
+def extract(
+    paths: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    extractor: str = "motion",
+    settings: dict[str, Any] | None = None,
+    flow: str = "dis",
+    engine: str = "local",
+    workers: int | None = None,
+    device: str = "cpu",
+    ids: Literal["stem", "relative"] = "stem",
+    force: bool = False,
+) -> ExtractReport:
+    """Extract the features of videos into the store `out`, in parallel over videos.
+
+    A video that the store holds already is skipped if its file has not changed since; so a killed extraction is gone on with by the
+    same call. A video that cannot be extracted does not stop the others: it is noted, and its reason kept in `out/failures.json`.
+
+    Args:
+        paths: files or folders (searched recursively).
+        settings: of the extractor, e.g. `{"fps": 12}`; others keep their defaults.
+        workers: processes, by default one per core.
+        force: a store at `out` that was made with other settings is renamed to `out.1` instead of being an error.
+
+    Raises:
+        InputError: no video at all, two with one id, an unknown extractor or setting, a store with other settings, a store that
+            cannot be written (a full disk: what is finished stays), or not one video that could be extracted.
+    """
+    began = time.monotonic()
+    out = Path(out)
+    if engine != "local":
+        raise InputError(f"engine: only local is there, not {engine!r}")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: expected at least 1, not {workers}")
+    header = header_of(extractor, settings, flow)
+    _check_device(device, extractor)
+    videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
+
+    if force and out.exists() and not _matches(out, header):
+        note(f"{out}: made with other settings; renamed to {set_aside(out)}")
+    fresh = not (out / "features.json").exists()
+    writer = FeatureWriter(out, header)
+    report = ExtractReport()
+    finished = writer.finished()
+    for video, file in videos.items():
+        if video in finished and _is_current(finished[video], file) and _is_whole(out, header, video):
+            report.skipped.append(video)
+    if report.skipped:
+        note(f"{len(report.skipped)} of {len(videos)} videos are extracted already and unchanged")
+    plain = {name: value for name, value in header.settings.items() if name != "flow"}
+    tasks = [Task(v, str(f), str(out), extractor, plain, flow) for v, f in videos.items() if v not in set(report.skipped)]
+    # Long videos first, so that no core idles while the last one is at work.
+    tasks.sort(key=lambda task: -_size(task.path))
+
+    with progress("extracting", total=len(videos), done=len(report.skipped)) as advance:
+        for outcome in in_workers(tasks, workers or _cores()):
+            _take(outcome, report)
+            if outcome.fatal:
+                kept = len(report.finished) + len(report.skipped)
+                raise InputError(f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on")
+            advance()
+    report.finished.sort()
+    report.seconds = time.monotonic() - began
+
+    if report.failures and not report.finished and not report.skipped:
+        if fresh:
+            _remove_empty(out)
+        reasons = list(report.failures.values())
+        more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+        raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
+    writer.compact()
+    _keep_failures(out, report)
+    return report
+
+
+def arguments_of(header: Header) -> dict[str, Any]:
+    """The arguments with which `extract` makes features that can be mixed with those of a store."""
+    settings = dict(header.settings)
+    flow = settings.pop("flow", "dis")
+    return {"extractor": header.extractor, "settings": settings, "flow": flow}
+
+
+def _take(outcome: Outcome, report: ExtractReport) -> None:
+    for text in outcome.notes:
+        note(text)
+    if outcome.fault is None:
+        report.finished.append(outcome.video)
+        report.media_seconds += outcome.media_seconds
+    elif not outcome.fatal:
+        report.failures[outcome.video] = outcome.fault
+        note(f"left out: {outcome.fault}")
+
+
+def _check_device(device: str, extractor: str) -> None:
+    if device.split(":")[0] == "cuda":
+        note(f"the extractor {extractor!r} runs on the CPU only, and does so")
+    elif device != "cpu":
+        raise InputError(f"device: expected cpu or cuda, not {device!r}")
+
+
+def _matches(out: Path, header: Header) -> bool:
+    try:
+        return not FeatureStore(out).header.differences(header)
+    except InputError:
+        return False
+
+
+def _is_current(entry: VideoEntry, file: Path) -> bool:
+    """Whether the file is the one that was extracted, by its size and time of change."""
+    source, stat = entry.source or {}, file.stat()
+    return source.get("size") == stat.st_size and source.get("mtime_ns") == stat.st_mtime_ns
+
+
+def _is_whole(out: Path, header: Header, video: str) -> bool:
+    return all((out / stream / f"{video}.npy").is_file() for stream in header.streams)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _remove_empty(out: Path) -> None:
+    """Take away the store that this call has begun and that holds no video."""
+    for name in ("features.json", ".lock"):
+        (out / name).unlink(missing_ok=True)
+    for folder in (out / "videos", out):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _keep_failures(out: Path, report: ExtractReport) -> None:
+    """Write this call's failures; those of videos that it did not handle are kept."""
+    file = out / "failures.json"
+    failures = read_json(file) if file.exists() else {}
+    failures = {video: reason for video, reason in failures.items() if video not in {*report.finished, *report.skipped}}
+    failures |= report.failures
+    if failures:
+        write_json(file, dict(sorted(failures.items())), indent=1)
+    else:
+        file.unlink(missing_ok=True)

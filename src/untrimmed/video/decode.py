@@ -1,0 +1,268 @@
+"""From a video file to pictures at a fixed rate, by time stamp, in constant memory.
+
+All times are those that a browser's player shows: seconds since the earliest start of the file's video and audio tracks.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of
+
+# Formats that hold their pictures themselves. Whatever names other files or addresses (concat, hls, dash, image sequences) or
+# turns any text into pictures (tty, subtitles) is not among them, and FFmpeg then refuses it before it reads on.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h261,h263,h264,hevc,vvc,av1,obu,ivf,ogg,flv,asf,wtv,"
+    "rm,mxf,gxf,dv,nut,nsv,vc1,dirac,cavsvideo,avs2,avs3,dhav,pva,mjpeg,yuv4mpegpipe,gif,apng"
+)
+
+# A gap between two time stamps longer than this, in a file that declares no duration, is a fault of the file, not a still picture.
+LONGEST_GAP = 3600.0
+
+
+def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = "stem") -> dict[str, Path]:
+    """The videos in files and folders (searched recursively, hidden files skipped), as `{id: file}`, sorted by id.
+
+    A file that is named is taken whatever its ending; in a folder only those with a video's ending are. `ids="relative"` makes the
+    sub-folders a part of the id.
+
+    Raises:
+        InputError: a path does not exist, a folder holds no video, an id is not allowed, or two files have one id.
+    """
+    if ids not in ("stem", "relative"):
+        raise InputError(f"ids: expected stem or relative, not {ids!r}")
+    found: dict[Path, Path] = {}  # the file without links -> the folder that its id is relative to
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = sorted(_videos_below(path))
+            if not files:
+                raise InputError(f"{path}: there is no video in this folder ({' '.join(sorted(VIDEO_SUFFIXES)[:6])} ...)")
+            for file in files:
+                found.setdefault(file, path)
+        elif path.exists():
+            found.setdefault(path, path.parent)
+        else:
+            raise InputError(f"{path}: no such file or folder")
+    if not found:
+        raise InputError("no video was named: give files or folders")
+    once = {file.resolve(): file for file in reversed(found)}  # a file that is named twice is one video
+    files = sorted(once.values())
+    if ids == "stem":
+        return dict(sorted(ids_of(files).items()))
+    videos: dict[str, Path] = {}
+    folded: dict[str, Path] = {}
+    for root in sorted({found[file] for file in files}):
+        for video, file in ids_of([file for file in files if found[file] == root], relative_to=root).items():
+            if (other := folded.get(video.casefold())) is not None:
+                raise InputError(
+                    f"two videos have the id {video!r}: {other} and {file}; extract them into two stores, or rename one"
+                )
+            videos[video] = folded[video.casefold()] = file
+    return dict(sorted(videos.items()))
+
+
+def _videos_below(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                yield Path(place) / name
+
+
+def open_video(path: str | Path) -> av.container.InputContainer:
+    """Open a video file and nothing else: no address, no playlist, no sequence of images.
+
+    Raises:
+        InputError: it cannot be read, is empty, is not a video, has no video track, or only names other files.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+        with path.open("rb") as stream:
+            head = stream.read(1024)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not head:
+        raise InputError(f"{path}: the file is empty (zero bytes)")
+    try:
+        options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+        container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
+    except (FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"{path}: {_why_not_a_video(head, error)}") from error
+    if not _video_streams(container):
+        container.close()
+        raise InputError(f"{path}: there is no video track in this file")
+    return container
+
+
+def _why_not_a_video(head: bytes, error: Exception) -> str:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith((b"ffconcat", b"#EXTM3U", b"[playlist]")) or b"<MPD" in head:
+        return "a playlist that names other files is not a video; give the files it names"
+    if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
+        if b"ftyp" in head[:16]:
+            return "the file is cut off or damaged: its index (moov) is missing, so nothing can be decoded"
+        return "not a video file (or one of a kind that is not read)"
+    return f"cannot be opened as a video: {getattr(error, 'strerror', None) or error}"
+
+
+def _video_streams(container: Any) -> list[Any]:
+    """The video tracks, without cover pictures."""
+    return [s for s in container.streams.video if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)]
+
+
+class Pictures:
+    """The pictures that a player shows at the times k / fps, each uint8 `[H, W, 3]` in RGB, upright; iterate once.
+
+    The picture at a time is the last one whose time stamp is not later. A picture that is still shown at the next grid time is
+    yielded again as the very same array. The grid begins where the first picture appears.
+
+    Args:
+        fps: pictures per second.
+        frame_size: maps the size (width, height) at which a player shows the video, upright and in square pixels, to the wanted.
+
+    After the iteration:
+        start, duration: seconds on the player's clock of the first picture, and of the end of the last one.
+        offset: raw time stamp minus player's clock, in seconds.
+        decoded_share: decoded seconds per declared second (at most 1), or None where the file declares none.
+        faults: packets that could not be decoded.
+        shown: pictures yielded.
+
+    Raises:
+        InputError: the file cannot be opened (see `open_video`), or not one picture of it can be decoded.
+    """
+
+    def __init__(self, path: str | Path, fps: float, frame_size: Callable[[int, int], tuple[int, int]]) -> None:
+        self.path, self.fps, self.frame_size = Path(path), fps, frame_size
+        self.start = self.duration = self.offset = 0.0
+        self.decoded_share: float | None = None
+        self.faults = self.shown = 0
+        self._track: Any = None
+        self._container: Any = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        with open_video(self.path) as container:
+            tracks = _video_streams(container)
+            best = container.streams.best("video")
+            self._track = best if best in tracks else tracks[0]
+            self._track.thread_type = "NONE"
+            self._track.codec_context.thread_count = 1
+            self._container = container
+            self._reformatter = av.video.reformatter.VideoReformatter()
+            self._size: tuple[int, int] | None = None
+            self._rotation = 0
+            yield from self._resampled()
+
+    def _resampled(self) -> Iterator[np.ndarray]:
+        # Containers round time stamps, most to 1 ms: a frame that is late by such a rounding is not late.
+        slack = min(float(self._track.time_base or 0) / 2, 1e-3) + 1e-9
+        held, began, time, length, k = None, 0.0, 0.0, 0.0, 0
+        for at, frame in self._timed_frames():
+            if held is None:
+                began, k = at, max(0, math.ceil((at - slack) * self.fps))
+                self.start = k / self.fps
+            else:
+                picture = None
+                while k / self.fps < at - slack:
+                    picture = self._picture(held) if picture is None else picture
+                    self.shown += 1
+                    yield picture
+                    k += 1
+            held, time, length = frame, at, self._length(frame)
+        if held is None:
+            raise InputError(f"{self.path}: not one picture of this video can be decoded")
+        self.duration = time + length
+        declared = self._declared_seconds()
+        if declared:
+            self.decoded_share = min(1.0, (self.duration - began) / declared)
+        picture = self._picture(held)
+        if self.shown == 0 and k / self.fps >= self.duration - slack:  # shorter than the grid is fine
+            self.start, k = max(0.0, began), math.floor(began * self.fps)
+        while k / self.fps < self.duration - slack:
+            self.shown += 1
+            yield picture
+            k += 1
+
+    def _timed_frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Decoded frames with strictly growing times; stamps that are missing, jump back or jump far ahead are mended."""
+        tracks: list[Any] = [*_video_streams(self._container), *self._container.streams.audio]
+        starts = [track.start_time * track.time_base for track in tracks if track.start_time is not None]
+        self.offset = float(min(starts)) if starts else 0.0
+        declared = self._declared_seconds()
+        last, shift = None, 0.0
+        for frame in self._decoded():
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            time = None if stamp is None else float(stamp * frame.time_base) - self.offset + shift
+            if last is None:
+                if time is None:
+                    time = 0.0
+                elif not starts:
+                    self.offset, time = time, 0.0
+            elif time is None:
+                time = last + self._length(frame)
+            elif time < last - 1.0 or time > last + LONGEST_GAP or (declared and last < declared + 1 and time > declared + 60):
+                # The clock was set anew within the file (joined broadcasts): it goes on where it was.
+                shift += last + self._length(frame) - time
+                time = last + self._length(frame)
+            elif time <= last:
+                continue
+            last = time
+            yield time, frame
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """All frames that can be decoded: a damaged packet is left out, a cut-off file ends where it ends."""
+        packets = self._container.demux(self._track)
+        while True:
+            try:
+                packet = next(packets, None)
+            except FFmpegError:
+                self.faults += 1
+                packet = None
+            try:
+                yield from self._track.codec_context.decode(packet)
+            except FFmpegError as error:
+                if not isinstance(error, EOFError):
+                    self.faults += 1
+            if packet is None:
+                return
+
+    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
+        turns = round(frame.rotation / 90) % 4
+        if self._size is None or turns != self._rotation:
+            aspect = float(self._track.sample_aspect_ratio or 1) or 1.0
+            width, height = max(1, round(frame.width * aspect)), frame.height
+            self._rotation = turns
+            if turns % 2:
+                height, width = self.frame_size(height, width)
+            else:
+                width, height = self.frame_size(width, height)
+            self._size = width, height
+        width, height = self._size
+        small = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="BILINEAR", threads=1).to_ndarray()
+        return np.ascontiguousarray(np.rot90(small, turns)) if turns else small
+
+    def _length(self, frame: av.VideoFrame) -> float:
+        """How long a frame is shown, in seconds, by its own account or by the track's average rate."""
+        if frame.duration and frame.time_base:
+            return float(frame.duration * frame.time_base)
+        rate = float(self._track.average_rate or self._track.guessed_rate or 0)
+        return 1 / rate if 0 < rate <= 1000 else 1 / 25
+
+    def _declared_seconds(self) -> float | None:
+        """The length of the video track as the file declares it."""
+        if self._track.duration:
+            return float(self._track.duration * self._track.time_base)
+        clock = self._track.metadata.get("DURATION", "").split(":")  # where Matroska keeps it
+        try:
+            return sum(float(part) * 60.0**power for power, part in enumerate(reversed(clock))) or None
+        except ValueError:
+            return self._container.duration / av.time_base if self._container.duration else None

@@ -1,0 +1,224 @@
+"""`motion`: two streams of hand-made features that need no weights.
+
+rgb:  what is seen: histograms of oriented gradients (Dalal & Triggs, CVPR 2005) at two scales and colour statistics, on a grid.
+flow: how it moves: histograms of optical flow and of its motion boundaries (Dalal, Triggs & Schmid, ECCV 2006) on a grid, with the
+      camera's motion taken out, and how much it moves.
+
+Pictures are brought to one working size and flow is measured in picture lengths per second, so that files of different size and
+frame rate compare. Every block of features has a root mean square of about one.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from untrimmed.data.errors import InputError
+
+GRID = 4  # cells along each side
+BINS = 8  # directions
+NOISE = 0.05  # speed, in picture lengths per second, below which a point counts as still
+FAST = 0.5  # speed above which it counts as fast
+SMALLEST = 16  # pixels a side: below this there is no flow to be had
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `motion`.
+
+    fps: pictures per second that a video is resampled to. frames: pictures in a snippet. stride: pictures from one snippet to the
+    next. size: pixels of the longer side at which pictures are looked at.
+    """
+
+    fps: float = 25.0
+    frames: int = 16
+    stride: int = 16
+    size: int = 160
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("fps", 0.1, 240), ("frames", 2, 1024), ("stride", 1, 1024), ("size", 32, 1024)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name}: expected {low} to {high}, not {getattr(self, name)}")
+
+
+class Extractor:
+    """Weights-free appearance and motion features; see the module's text."""
+
+    name = "motion"
+    Config = Config
+    needs_flow = True
+    streams = {  # noqa: RUF012
+        "rgb": 3 * GRID**2 * BINS + 9 * GRID**2,
+        "flow": GRID**2 * (2 * BINS + 1) + 2 * GRID**2 * BINS + 2 * GRID**2 + 6,
+    }
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    def frame_size(self, width: int, height: int) -> tuple[int, int]:
+        scale = self.config.size / max(width, height)
+        return max(SMALLEST, round(width * scale)), max(SMALLEST, round(height * scale))
+
+    def __call__(self, frames: np.ndarray, flow: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Features of B snippets.
+
+        Args:
+            frames: uint8 `[B, F, H, W, 3]`, RGB.
+            flow: float32 `[B, F, H, W, 2]`, the shift in pixels that led to each picture from the one before.
+
+        Returns:
+            `{"rgb": float32 [B, 528], "flow": float32 [B, 566]}`
+        """
+        if flow is None:
+            raise ValueError("motion needs optical flow")
+        return {"rgb": appearance(frames), "flow": movement(flow, self.config.fps)}
+
+
+def appearance(frames: np.ndarray) -> np.ndarray:
+    """The rgb stream, float32 `[B, 528]`, of uint8 `[B, F, H, W, 3]`: looked at in up to four pictures of a snippet."""
+    count, length, height, width, _ = frames.shape
+    looks = min(4, length)
+    chosen = frames[:, (2 * np.arange(looks) + 1) * length // (2 * looks)].reshape(-1, height, width, 3)
+    colour = cv2.cvtColor(chosen.reshape(-1, width, 3), cv2.COLOR_RGB2YCrCb).reshape(-1, height, width, 3)
+    grey = np.ascontiguousarray(colour[..., 0]).astype(np.float32)
+    half = np.stack([cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for picture in grey])
+    fine = _gradient_histogram(grey, noise=4.0).reshape(count, looks, -1)
+    coarse = _gradient_histogram(half, noise=4.0).reshape(count, looks, -1)
+
+    means = _cell_means(colour.reshape(count * looks, height, width, 3)).reshape(count, looks, -1) / 255
+    squares = _cell_means(np.square(colour, dtype=np.float32)).reshape(count, looks, -1) / 255**2
+    deviation = np.sqrt(np.maximum(squares - means**2, 0)).mean(1)
+    blocks = [
+        _rooted(fine.mean(1)),
+        _rooted(coarse.mean(1)),
+        np.tanh(fine.std(1) / (fine.mean(1) + 1.0)),
+        4 * means.mean(1) - 2,
+        8 * deviation,
+        np.tanh(20 * means.std(1)),
+    ]
+    return np.concatenate(blocks, axis=1).astype(np.float32)
+
+
+def movement(flow: np.ndarray, fps: float) -> np.ndarray:
+    """The flow stream, float32 `[B, 566]`, of float32 `[B, F, H, W, 2]` in pixels per picture."""
+    count, length, height, width, _ = flow.shape
+    speed = np.ascontiguousarray(flow[:, :, ::2, ::2]) * np.float32(fps / max(height, width))
+    # A file of fewer pictures per second than `fps` repeats some: then flow is zero in some pictures and too large in the others.
+    moving, step, share = _cadence(flow)
+    speed /= step[:, None, None, None, None]
+    camera = np.median(speed[:, :, ::2, ::2].reshape(count, length, -1, 2), axis=2)
+    speed -= camera[:, :, None, None]
+    fields = speed.reshape(-1, *speed.shape[2:])
+
+    u, v = np.ascontiguousarray(fields[..., 0]), np.ascontiguousarray(fields[..., 1])
+    square = u * u + v * v
+    active = square / (square + NOISE**2)
+    fast = active * (square / (square + FAST**2))
+    angle = _angle(u, v)
+    directions = np.concatenate([_histogram(angle, active - fast), _histogram(angle, fast)], axis=2)
+    still = 1 - directions.sum(2, keepdims=True)
+    directions = np.concatenate([directions, still], axis=2)  # [N, cells, 2 * BINS + 1], each cell sums to one
+    boundaries = np.concatenate([_boundary_histogram(u), _boundary_histogram(v)], axis=1)
+    energy = 1 - still[..., 0]
+
+    def over_time(values: np.ndarray, rest: float | np.ndarray) -> np.ndarray:
+        """Mean over the pictures that are new; the rest of the window stands still."""
+        values = values.reshape(count, length, *values.shape[1:])
+        weight = (moving / np.maximum(moving.sum(1, keepdims=True), 1)).reshape(count, length, *[1] * (values.ndim - 2))
+        part = share.reshape(-1, *[1] * (values.ndim - 2))
+        return part * (values * weight).sum(1) + (1 - part) * rest
+
+    nothing = np.zeros((GRID**2, 2 * BINS + 1), np.float32)
+    nothing[:, -1] = 1
+    occupied = over_time(directions, nothing).reshape(count, -1)
+    mean_energy = over_time(energy, 0.0)
+    mean_square = over_time(energy**2, 0.0)
+    drift = over_time(camera.reshape(-1, 2), 0.0)
+    shake = over_time(np.hypot(camera[..., 0], camera[..., 1]).reshape(-1, 1), 0.0)
+    turned = np.concatenate([np.maximum(drift, 0), np.maximum(-drift, 0), shake], axis=1)
+    blocks = [
+        np.sqrt(occupied * (2 * BINS + 1)),
+        _rooted(over_time(boundaries, 0.0).reshape(count, -1), floor=0.05),
+        2 * np.sqrt(mean_energy),
+        4 * np.sqrt(np.maximum(mean_square - mean_energy**2, 0)),
+        2 * np.sqrt(turned / (turned + 0.2)),
+        2 * np.sqrt(mean_energy.mean(1, keepdims=True)),
+    ]
+    return np.concatenate(blocks, axis=1).astype(np.float32)
+
+
+def _cadence(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which pictures of each snippet are new (`[B, F]`), their typical distance in pictures (`[B]`), and the share of the snippet's
+    time in which something moves (`[B]`)."""
+    count, length = flow.shape[:2]
+    coarse = np.abs(flow[:, :, ::4, ::4]).reshape(count, length, -1)
+    moving = (coarse.max(2) > 0.05).astype(np.float32)
+    step, share = np.ones(count, np.float32), np.zeros(count, np.float32)
+    for i, row in enumerate(moving):
+        new = np.flatnonzero(row)
+        if len(new) > 1:
+            gaps = np.diff(new)
+            step[i] = np.minimum(gaps, 2 * np.median(gaps)).mean()
+        share[i] = min(1.0, len(new) * step[i] / length)
+    return moving, step, share
+
+
+def _gradient_histogram(pictures: np.ndarray, noise: float) -> np.ndarray:
+    """Histograms of gradient orientation without sign, `[N, GRID² * BINS]`, weighted by magnitude above `noise` grey levels."""
+    across, down = _gradients(pictures)
+    size = np.sqrt(across * across + down * down)
+    weight = np.maximum(size - noise, 0) / 16
+    return _histogram(2 * _angle(across, down), weight).reshape(len(pictures), -1)
+
+
+def _boundary_histogram(component: np.ndarray) -> np.ndarray:
+    """Histograms `[N, cells, BINS]` of the direction in which one component of the flow changes, bounded by FAST."""
+    across, down = _gradients(component)
+    return _histogram(_angle(across, down), np.minimum(np.sqrt(across * across + down * down), FAST) / FAST)
+
+
+def _gradients(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences in x and y within `[N, H, W]`; the outermost pixels are left out."""
+    across = pictures[:, 1:-1, 2:] - pictures[:, 1:-1, :-2]
+    down = pictures[:, 2:, 1:-1] - pictures[:, :-2, 1:-1]
+    return across, down
+
+
+def _angle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Direction in 0..2 pi of `[N, H, W]`."""
+    return cv2.phase(x.reshape(len(x), -1), y.reshape(len(y), -1)).reshape(x.shape)
+
+
+def _histogram(angle: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Mean weight per direction and cell, `[N, GRID², BINS]`, of `[N, H, W]`; a pixel is shared by the two nearest directions."""
+    count, height, width = angle.shape
+    place = angle * np.float32(BINS / (2 * math.pi))
+    lower = place.astype(np.int32)
+    upper_part = (place - lower) * weight
+    cell = _cells(height, width) * BINS + np.arange(count, dtype=np.int32)[:, None, None] * (GRID**2 * BINS)
+    total = count * GRID**2 * BINS
+    sums = np.bincount((cell + lower % BINS).ravel(), (weight - upper_part).ravel(), total)
+    sums += np.bincount((cell + (lower + 1) % BINS).ravel(), upper_part.ravel(), total)
+    pixels = np.bincount(_cells(height, width).ravel(), minlength=GRID**2)
+    return (sums.reshape(count, GRID**2, BINS) / np.maximum(pixels, 1)[:, None]).astype(np.float32)
+
+
+def _cells(height: int, width: int) -> np.ndarray:
+    """The grid cell of each pixel, int32 `[H, W]`."""
+    return (np.arange(height) * GRID // height)[:, None].astype(np.int32) * GRID + (np.arange(width) * GRID // width).astype(
+        np.int32
+    )
+
+
+def _cell_means(pictures: np.ndarray) -> np.ndarray:
+    """Mean of each channel in each cell, `[N, GRID² * C]`."""
+    small = [cv2.resize(picture.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA) for picture in pictures]
+    return np.stack(small).reshape(len(small), -1)
+
+
+def _rooted(histogram: np.ndarray, floor: float = 1.0) -> np.ndarray:
+    """Square roots of shares (Hellinger), scaled to a root mean square of one; fades to zero where the whole is below `floor`."""
+    whole = histogram.sum(1, keepdims=True)
+    return np.sqrt(histogram * histogram.shape[1] / (whole + floor))

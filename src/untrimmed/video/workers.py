@@ -1,0 +1,126 @@
+"""Processes that extract videos, one each at a time.
+
+Each worker is a fresh interpreter that reads tasks and writes outcomes as lines of JSON. So a crash in a decoder costs one video,
+no worker imports torch or the caller's script, and when the parent ends, however it ends, its workers see the end of their input
+and end too.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from untrimmed.video.features import Outcome, Task, extract_video
+
+
+def in_workers(tasks: list[Task], workers: int) -> Iterator[Outcome]:
+    """Extract each video in one of `workers` processes of one thread; outcomes come as they are ready, in any order.
+
+    Closing the iterator (or an exception in the loop over it, Ctrl-C too) ends the workers at once.
+    """
+    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    ready: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+    for task in tasks:
+        waiting.put(task)
+    running: list[subprocess.Popen] = []
+    stopping = threading.Event()
+
+    def tend() -> None:
+        """One thread keeps one worker busy, and starts another if it dies."""
+        worker = None
+        try:
+            while not stopping.is_set():
+                try:
+                    task = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                if worker is None:
+                    worker = _start()
+                    running.append(worker)
+                outcome = _ask(worker, task)
+                if outcome is None:
+                    code = worker.wait()
+                    worker = None
+                    reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                    outcome = Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it crashed ({reason})")
+                ready.put(outcome)
+        except BaseException as error:
+            ready.put(error)
+        finally:
+            if worker is not None:
+                _end(worker)
+
+    threads = [threading.Thread(target=tend, daemon=True) for _ in range(min(workers, len(tasks)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in tasks:
+            outcome = ready.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome
+    finally:
+        stopping.set()
+        for worker in list(running):
+            worker.kill()
+        for thread in threads:
+            thread.join()
+
+
+def _start() -> subprocess.Popen:
+    program = f"import sys; sys.path[:] = {sys.path!r}; from untrimmed.video.workers import serve; serve()"
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **threads},
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def _ask(worker: subprocess.Popen, task: Task) -> Outcome | None:
+    """The outcome of one task, or None if the worker died over it."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    try:
+        worker.stdin.write(json.dumps(asdict(task)) + "\n")
+        worker.stdin.flush()
+        return Outcome(**json.loads(worker.stdout.readline()))
+    except (OSError, ValueError):  # a closed pipe, or half a line
+        worker.kill()
+        return None
+
+
+def _end(worker: subprocess.Popen) -> None:
+    for pipe in (worker.stdin, worker.stdout):
+        with suppress(OSError):
+            if pipe is not None:
+                pipe.close()
+    worker.wait()
+
+
+def serve() -> None:
+    """The worker: tasks from standard input, outcomes to standard output, until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent decides
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not end up among the answers
+    tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            tasks.put(json.loads(line))
+        os._exit(0)  # the parent is gone: whatever is under way is not wanted (a half-written file is only a temporary one)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        answers.write(json.dumps(asdict(extract_video(Task(**tasks.get())))) + "\n")
+        answers.flush()
