@@ -5,10 +5,13 @@ overlaps a true segment of its class and video by at least the threshold (tIoU, 
 detection has taken that segment; of several free ones it takes the one it overlaps most. AP is the area under the interpolated
 precision-recall curve (all points, as in PASCAL VOC since 2010), mAP its mean over the classes.
 
-Where the official program (github.com/activitynet/ActivityNet, Evaluation/eval_detection.py) leaves the order of equal scores to
-the sorting routine, it is settled here, so that the order in the file never matters: equal scores go by video id, start, end; of
-true segments that a detection overlaps equally, the earlier is taken first. Where both segments have no length, tIoU is 1 if they
-are the same instant, and 0 otherwise (the official program divides 0 by 0 and counts a match).
+Where the official program (github.com/activitynet/ActivityNet, Evaluation/eval_detection.py) leaves the outcome to the order in the
+file, it is settled here, so that this order never matters:
+- Equal scores go by video id, start, end.
+- True segments are put in order of time. Of those that a detection overlaps equally (usual where it covers several of one
+  length), it takes the one that the official program would, given this order; that is up to NumPy's default sort.
+- Where a detection and a true segment both have no length, tIoU is 1 if they are the same instant, and 0 otherwise (the official
+  program divides 0 by 0 and counts a match).
 """
 
 import difflib
@@ -212,14 +215,12 @@ def _match(
     arrays, for all groups and thresholds together, instead of a loop over detections.
     """
     hits = np.zeros((len(group), len(thresholds)), dtype=bool)
-    if not len(group):
+    pairs = list(_overlapping(group, start, end, true_group, true_start, true_end, thresholds.min()))
+    if not pairs:
         return hits
-    detection, segment, overlap = (
-        np.concatenate(parts)
-        for parts in zip(*_overlapping(group, start, end, true_group, true_start, true_end, thresholds.min()), strict=True)
-    )
-    # A detection's pairs stand together, its best segment first; pairs of a surer detection stand before those of a less sure.
-    order = np.lexsort((segment, -overlap, detection))
+    detection, segment, overlap = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    # Pairs of a surer detection stand before those of a less sure one; within a detection's the best segment is first.
+    order = np.argsort(detection, kind="stable")
     detection, segment, overlap = detection[order], segment[order], overlap[order]
     begin = np.searchsorted(detection, np.arange(len(group)))
     enough = np.stack([np.bincount(detection[overlap >= t], minlength=len(group)) for t in thresholds], axis=1)
@@ -251,18 +252,25 @@ def _overlapping(
     true_end: np.ndarray,
     least: float,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Pairs of a detection and a true segment of its group with a tIoU of at least `least`: both indices, and the tIoU."""
+    """Pairs of a detection and a true segment of its group with a tIoU of at least `least`: both indices, and the tIoU.
+
+    Each detection's pairs come together, in the order in which it wants the segments. Detections whose groups have equally many
+    true segments are compared with them in one go.
+    """
     first = np.searchsorted(true_group, group, side="left")
     count = np.searchsorted(true_group, group, side="right") - first
-    total = np.cumsum(count)
-    cuts = np.searchsorted(total, np.arange(PAIRS_AT_ONCE, total[-1] + PAIRS_AT_ONCE, PAIRS_AT_ONCE), side="right")
-    for a, b in zip([0, *cuts], [*cuts, len(group)], strict=True):
-        n = count[a:b]
-        detection = np.repeat(np.arange(a, b), n)
-        segment = np.arange(len(detection)) - np.repeat(np.cumsum(n) - n, n) + first[detection]
-        overlap = _tiou(start[detection], end[detection], true_start[segment], true_end[segment])
-        kept = overlap >= least
-        yield detection[kept], segment[kept], overlap[kept]
+    for m in np.unique(count[count > 0]):
+        same = np.flatnonzero(count == m)
+        for rows in np.array_split(same, len(same) * m // PAIRS_AT_ONCE + 1):
+            segment = first[rows, None] + np.arange(m)
+            overlap = _tiou(start[rows, None], end[rows, None], true_start[segment], true_end[segment])
+            some = (overlap >= least).any(axis=1)
+            rows, overlap = rows[some], overlap[some]
+            # The official program's own call: it alone decides which of several equally overlapped segments is wanted first.
+            wish = np.argsort(overlap, axis=1)[:, ::-1]
+            overlap = np.take_along_axis(overlap, wish, axis=1)
+            row, place = np.nonzero(overlap >= least)
+            yield rows[row], first[rows[row]] + wish[row, place], overlap[row, place]
 
 
 def _tiou(start: np.ndarray, end: np.ndarray, true_start: np.ndarray, true_end: np.ndarray) -> np.ndarray:
