@@ -1,0 +1,202 @@
+"""`untrimmed report`: one HTML page with what was found, beside the videos and the truth."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from untrimmed.console import note, progress
+from untrimmed.data.activations import read_activations
+from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
+from untrimmed.data.errors import InputError
+from untrimmed.data.types import Activation, Results
+from untrimmed.evaluation.activitynet import evaluate_detections, parse_tious
+from untrimmed.jobs.evaluate import Evaluation
+from untrimmed.reporting.media import COPY_FPS, copy_size, find_videos, link, playable, write_copy
+from untrimmed.reporting.page import Media, Page, write_page
+from untrimmed.video.decode import Pictures, open_video
+
+
+def report(
+    detections: str | Path,
+    *,
+    out: str | Path,
+    activations: str | Path | None = None,
+    annotations: str | Path | None = None,
+    videos: str | Path | None = None,
+    subset: str | None = None,
+    proxies: bool = False,
+    scores: Mapping[str, Any] | None = None,
+    tiou: str = "0.1:0.9:0.1",
+) -> Path:
+    """Write the page and return its path.
+
+    Args:
+        detections: a detections file.
+        activations: its stored activations; by default `X.activations` beside `X.json`, where that exists.
+        annotations: the truth. The detections are then scored by the ActivityNet protocol, on the annotated videos that they list,
+            or on all videos of `subset`.
+        videos: a folder with the video files, which are linked to, not copied.
+        subset: show and score only the videos of this subset of the annotations.
+        proxies: write small copies, into `OUT_files` beside the page, of the videos that browsers cannot play.
+        scores: show these instead of scoring here: what `evaluate --json` says, and optionally `precision_recall`,
+            `precision_recall_tiou` and `beside` (see `untrimmed.reporting.page.Page`).
+        tiou: thresholds to score at, see `parse_tious`.
+
+    Raises:
+        InputError: an input cannot be read or is at fault, no video is left to show, or the page cannot be written.
+    """
+    out = Path(out)
+    found = read_detections(detections)
+    truth = None if annotations is None else read_annotations(annotations)
+    results, shown_truth, notes = _choose(found.results, found.path, truth, subset)
+    curves = _activations(found.path, activations, results)
+    if truth is not None and scores is None:
+        scores, more = _score(found, results, truth, shown_truth, subset, parse_tious(tiou))
+        notes += more
+    media = None if videos is None else _media(Path(videos), sorted(results), out, proxies)
+    if media is not None and (without := len(results) - len(media)):
+        notes.append(
+            f"{without} of {len(results)} videos had no file in the folder of videos; of these only the timelines are shown."
+        )
+
+    method = found.untrimmed.get("method")
+    about = [
+        ("method", method),
+        ("run", found.untrimmed.get("run")),
+        ("videos", f"{len(results)}"),
+        ("detections", f"{sum(map(len, results.values())):,}".replace(",", "\u202f")),
+        ("selection", found.untrimmed.get("selection")),
+    ]
+    if scores:
+        about += [("protocol", scores.get("protocol")), ("subset", scores.get("subset")), ("tIoU", _grid(scores["tiou"]))]
+    write_page(
+        Page(
+            results=results,
+            about=[(name, str(text)) for name, text in about if text not in (None, "")],
+            truth=None if truth is None else shown_truth,
+            activations=curves,
+            media=media,
+            scores=scores,
+            notes=notes,
+            title=f"What happens when, in {len(results)} video{'s' if len(results) != 1 else ''}",
+        ),
+        out,
+    )
+    return out
+
+
+def _choose(
+    results: Results, path: Path, truth: Annotations | None, subset: str | None
+) -> tuple[Results, dict[str, VideoTruth], list[str]]:
+    """The videos to show, and their truth."""
+    if not results:
+        raise InputError(f"{path}: it lists no video, so that there is nothing to show")
+    if truth is None:
+        if subset is not None:
+            raise InputError(f"subset {subset!r}: which videos that is stands in the annotations; give them too")
+        return results, {}, []
+    inside = truth.subset(subset)
+    common = {video: found for video, found in results.items() if video in inside}
+    if not common:
+        where = f"in the subset {subset!r} of {truth.path}" if subset else f"in {truth.path}"
+        raise InputError(f"{path}: none of its {len(results)} videos is {where}; the ids must be the same")
+    if subset is not None:
+        return common, {video: inside[video] for video in common}, list(truth.notes)
+    return results, {video: inside[video] for video in common}, list(truth.notes)
+
+
+def _activations(detections: Path, folder: str | Path | None, results: Results) -> dict[str, Activation]:
+    if folder is None:
+        folder = detections.with_suffix(".activations")
+        if not folder.is_dir():
+            return {}
+    read, _ = read_activations(folder)
+    return {activation.video: activation for activation in read if activation.video in results}
+
+
+def _score(
+    found: DetectionFile,
+    results: Results,
+    truth: Annotations,
+    shown: Mapping[str, VideoTruth],
+    subset: str | None,
+    tious: Sequence[float],
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Scores as plain data, and what a reader of them must know."""
+    if any(d.label.startswith("cluster_") for video in shown for d in results[video]):
+        return None, ["The labels are clusters, not classes of the annotations, so that nothing is scored here."]
+    scored = truth.subset(subset) if subset is not None else shown
+    if not any(one.segments for one in scored.values()):
+        return None, ["None of these videos has a true segment, so that nothing is scored."]
+    try:
+        outcome = evaluate_detections(scored, {video: results[video] for video in shown}, truth.classes, tious)
+    except InputError as error:
+        raise InputError(f"{found.path} against {truth.path}: {error}") from None
+    middle = min(tious, key=lambda t: abs(t - 0.5))
+    notes = []
+    if subset is None and (left := len(truth.videos) - len(shown)):
+        notes.append(
+            f"Scored on the {len(shown)} annotated videos that the detections list; "
+            f"{left} more videos of the annotations are not among them."
+        )
+    if subset is None and (left := len(results) - len(shown)):
+        notes.append(f"{left} of the {len(results)} videos are not in the annotations; they are shown, but not scored.")
+    if outcome.unlisted:
+        notes.append(
+            f"{len(outcome.unlisted)} videos of the subset are not in the detections file; all their segments count as missed."
+        )
+    if outcome.without_truth:
+        notes.append(f"Left out of the mean, since no scored video shows them: {', '.join(outcome.without_truth)}.")
+    scores = Evaluation("ActivityNet", truth.path, subset, found.untrimmed.get("selection"), outcome).to_json()
+    return {**scores, "precision_recall": outcome.plot_data(middle), "precision_recall_tiou": float(middle)}, notes
+
+
+def _media(folder: Path, ids: list[str], out: Path, proxies: bool) -> dict[str, Media]:
+    """Where each video is, for the page; with `proxies`, copies of those that browsers cannot play."""
+    copies = out.with_name(f"{out.stem}_files")
+    media = {}
+    unplayable: dict[str, Path] = {}
+    for video, file in find_videos(folder, ids, leave_out=copies).items():
+        try:
+            with open_video(file) as container:
+                plays, holds = playable(file.suffix, container)
+        except InputError as error:
+            note(str(error))
+            plays, holds = False, "no video that can be read"
+        media[video] = Media(link(file, out), holds, plays)
+        if not plays:
+            unplayable[video] = file
+    if not unplayable:
+        return media
+    if not proxies:
+        note(f"{len(unplayable)} video(s) are of a kind that browsers cannot play ({_kinds(media)}); --proxies writes small copies")
+        return media
+    with progress("small copies for browsers", len(unplayable)) as advance:
+        for video, file in unplayable.items():
+            copy = copies / f"{video}.webm"
+            try:
+                if not copy.exists() or copy.stat().st_mtime_ns < file.stat().st_mtime_ns:
+                    _copy(file, copy)
+                media[video] = Media(link(copy, out), f"vp8 in .webm, a small copy of {file.name}", True, proxy=True)
+            except InputError as error:
+                note(f"no copy of {file.name}: {error}")
+            advance(suffix=video)
+    return media
+
+
+def _copy(file: Path, target: Path) -> None:
+    with open_video(file) as container:
+        fps = min(float(container.streams.video[0].average_rate or 25), COPY_FPS)
+    pictures = Pictures(file, fps, copy_size)
+    write_copy(target, pictures, fps, late=lambda: pictures.start)
+
+
+def _kinds(media: Mapping[str, Media]) -> str:
+    kinds = sorted({one.holds for one in media.values() if not one.plays})
+    return ", ".join(kinds[:3]) + (" …" if len(kinds) > 3 else "")
+
+
+def _grid(tiou: Sequence[float]) -> str:
+    """`0.1, 0.2 … 0.7`, or all of a short list."""
+    texts = [f"{t:g}" for t in tiou]
+    return ", ".join(texts) if len(texts) <= 3 else f"{texts[0]}, {texts[1]} … {texts[-1]}"

@@ -1,0 +1,291 @@
+"""One HTML file that shows what was found: its data, script and style inline, nothing fetched but the videos it links to.
+
+What the page says about single videos is drawn by page.js from JSON; the summary is written here, so that it can be read, searched
+and printed without a script.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from untrimmed.data.annotations import VideoTruth
+from untrimmed.data.files import atomic_write
+from untrimmed.data.types import Activation, Results, StreamActivation
+
+MOST_POINTS = 600
+"""Points of a curve: about two per pixel column of the widest screen it is drawn on."""
+
+MOST_CURVES = 6
+"""Classes whose curve is kept per video."""
+
+MOST_DETECTIONS = 250
+"""Detections kept per video, the surest."""
+
+MOST_PR_POINTS = 200
+
+HUES = (255, 35, 150, 320, 85, 195, 10, 120, 285, 60)
+"""Hues of the first classes, far apart for neighbours; further ones follow by the golden angle."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """Where the page finds a video.
+
+    link: relative address, percent-encoded. holds: codec and container in words. plays: whether browsers play it.
+    proxy: whether the link leads to a small copy.
+    """
+
+    link: str
+    holds: str
+    plays: bool
+    proxy: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything the page shows, as plain data.
+
+    about: pairs of a name and a text for the head of the page (run, method, selection ...).
+    scores: as `evaluate --json` writes them; besides, optionally, `precision_recall {label: {recall, precision}}` at
+        `precision_recall_tiou`, and `beside {name: [mAP per tIoU]}` for other results to compare with.
+    notes: sentences that a reader must know (what was left out, on what the scores rest).
+    media: None where no folder of videos was given; else videos that are missing in it had no file.
+    """
+
+    results: Results
+    about: Sequence[tuple[str, str]] = ()
+    truth: Mapping[str, VideoTruth] | None = None
+    activations: Mapping[str, Activation] = field(default_factory=dict)
+    media: Mapping[str, Media] | None = None
+    scores: Mapping[str, Any] | None = None
+    notes: Sequence[str] = ()
+    title: str = "What happens when"
+
+
+def write_page(page: Page, out: str | Path) -> None:
+    """Write the page, atomically.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    files = resources.files(__package__)
+    script = files.joinpath("page.js").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"percent": lambda x: f"{100 * x:.1f}", "number": lambda x: f"{x:,}".replace(",", "\u202f")}
+    classes = _classes(page)
+    html = environment.from_string(files.joinpath("page.html").read_text(encoding="utf-8")).render(
+        page=page,
+        summary=_summary(page.scores, classes) if page.scores else None,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=files.joinpath("page.css").read_text(encoding="utf-8"),
+        data=_inline(_data(page, classes)),
+    )
+    with atomic_write(out, "wb") as handle:
+        handle.write(html.encode("utf-8", "replace"))
+
+
+def _inline(value: Any) -> str:
+    """JSON that may stand inside <script>: no `<` that could end the element, no line separator that could end a string."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))  # ASCII: U+2028 and U+2029 are escaped already
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _classes(page: Page) -> list[str]:
+    """All labels that the page may name, sorted."""
+    labels = {d.label for found in page.results.values() for d in found}
+    for activation in page.activations.values():
+        labels.update(activation.classes)
+    for truth in (page.truth or {}).values():
+        labels.update(segment.label for segment in truth.segments)
+    if page.scores:
+        labels.update(page.scores["per_class"])
+    return sorted(labels)
+
+
+def hue(index: int) -> float:
+    """Hue in degrees of a class, by its place among the page's classes."""
+    return float(HUES[index]) if index < len(HUES) else round((20 + 137.508 * index) % 360, 1)
+
+
+def _data(page: Page, classes: list[str]) -> dict[str, Any]:
+    """What page.js draws from."""
+    place = {label: i for i, label in enumerate(classes)}
+    scale = _scales(page.activations.values())
+    return {
+        "classes": classes,
+        "hues": [hue(i) for i in range(len(classes))],
+        "hasTruth": page.truth is not None,
+        "hasVideos": page.media is not None,
+        "scale": scale,
+        "videos": [_video(page, video, place, scale) for video in sorted(page.results)],
+    }
+
+
+def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, Any]) -> dict[str, Any]:
+    found = sorted(page.results[video], key=lambda d: -d.score)
+    truth = (page.truth or {}).get(video)
+    activation = page.activations.get(video)
+    segments = truth.segments if truth else ()
+    ends = [s.end for s in segments] + [d.end for d in found]
+    if activation is not None:
+        duration = activation.timeline.duration
+    elif truth is not None and truth.duration:
+        duration = truth.duration
+    else:
+        duration = max(ends, default=0.0)
+    entry: dict[str, Any] = {
+        "id": video,
+        "duration": round(max([duration, *ends]), 3) or 1.0,
+        "annotated": truth is not None,
+        "truth": [[round(s.start, 3), round(s.end, 3), place[s.label]] for s in sorted(segments)],
+        "found": [[round(d.start, 3), round(d.end, 3), place[d.label], _short(d.score)] for d in found[:MOST_DETECTIONS]],
+        "more": max(len(found) - MOST_DETECTIONS, 0),
+    }
+    if page.media is not None and (media := page.media.get(video)) is not None:
+        entry["media"] = {"link": media.link, "holds": media.holds, "plays": media.plays, "proxy": media.proxy}
+    if activation is not None and activation.timeline.count:
+        wanted = dict.fromkeys([*(s.label for s in segments), *(d.label for d in found)])
+        entry["curves"] = _curves(activation, list(wanted), place, scale)
+    return entry
+
+
+def _scales(activations: Any) -> dict[str, Any]:
+    """Common bounds of all videos' curves: comparing two videos by eye needs one scale.
+
+    A gate's attention lies in 0..1 by itself; a distribution's is multiplied by the video's length, and its top is the largest.
+    Class logits have no bounds of their own: the lowest and highest value of each stream.
+    """
+    attention = 1.0
+    logit: dict[str, list[float]] = {}
+    for activation in activations:
+        for name, stream in activation.streams.items():
+            if activation.attention_kind == "distribution" and (curve := _attention(activation, stream)) is not None:
+                attention = max(attention, float(np.nanmax(curve)))
+            values = np.asarray(stream.class_logit, dtype=np.float64)
+            if values.size:
+                low, high = logit.get(name, (np.inf, -np.inf))
+                logit[name] = [min(low, float(values.min())), max(high, float(values.max()))]
+    return {
+        "attention": _short(attention),
+        "logit": {name: [_short(low), _short(high if high > low else low + 1)] for name, (low, high) in logit.items()},
+    }
+
+
+def _attention(activation: Activation, stream: StreamActivation) -> np.ndarray | None:
+    if stream.attention is None or not len(stream.attention):
+        return None
+    curve = np.asarray(stream.attention, dtype=np.float64)
+    return curve * len(curve) if activation.attention_kind == "distribution" else curve
+
+
+def _curves(activation: Activation, wanted: list[str], place: Mapping[str, int], scale: dict[str, Any]) -> dict[str, Any]:
+    """The curves of one video: `points` a curve, from time `start`, each standing for `step` seconds."""
+    timeline = activation.timeline
+    points = min(timeline.count, MOST_POINTS)
+    mean = np.mean([stream.class_score for stream in activation.streams.values()], axis=0)
+    best = [activation.classes[c] for c in np.argsort(-mean, kind="stable")]
+    shown = [label for label in dict.fromkeys([best[0], *wanted, *best]) if label in activation.classes][:MOST_CURVES]
+    shown.sort(key=best.index)
+    streams = {}
+    for name, stream in activation.streams.items():
+        low, high = scale["logit"].get(name, (0.0, 1.0))
+        attention = _attention(activation, stream)
+        streams[name] = {
+            "attention": None if attention is None else _pack(attention, 0.0, scale["attention"]),
+            "logit": [_pack(np.asarray(stream.class_logit)[:, activation.classes.index(label)], low, high) for label in shown],
+        }
+    return {
+        "start": round(timeline.start, 4),
+        "step": round(timeline.step * timeline.count / points, 6),
+        "classes": [place[label] for label in shown],
+        "streams": streams,
+    }
+
+
+def decimate(curve: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
+    """At most `most` points of a curve [T] that keep its peaks: of each stretch the lowest and the highest, in their order."""
+    if len(curve) <= most:
+        return curve
+    cuts = np.linspace(0, len(curve), most // 2 + 1).astype(int)
+    kept = []
+    for a, b in pairwise(cuts):
+        low, high = a + int(curve[a:b].argmin()), a + int(curve[a:b].argmax())
+        kept += [min(low, high), max(low, high)]
+    return curve[kept]
+
+
+def _pack(curve: np.ndarray, low: float, high: float) -> str:
+    """A curve as base64 of bytes, 0 for `low` and 255 for `high`."""
+    level = (decimate(np.nan_to_num(np.asarray(curve, dtype=np.float64))) - low) / (high - low)
+    return base64.b64encode(np.clip(np.rint(level * 255), 0, 255).astype(np.uint8).tobytes()).decode()
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _summary(scores: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
+    """What the template shows of the scores: rows, and the coordinates of the plots."""
+    tious = [float(t) for t in scores["tiou"]]
+    middle = min(range(len(tious)), key=lambda k: abs(tious[k] - 0.5))
+    rows = [
+        {"label": label, "hue": hue(classes.index(label)), "ap": list(ap), "average": float(np.mean(ap))}
+        for label, ap in scores["per_class"].items()
+    ]
+    rows.sort(key=lambda row: (-row["ap"][middle], row["label"]))
+    lines: list[dict[str, Any]] = [{"name": None, "values": list(scores["mAP"])}]
+    lines += [{"name": name, "values": list(values)} for name, values in scores.get("beside", {}).items()]
+    for k, line in enumerate(lines):
+        line["look"] = f"beside beside-{(k - 1) % 3}" if k else "own"
+        line["average"] = float(np.mean(line["values"]))
+        line["points"] = [(round(_across(k, len(tious)), 2), round(_down(v), 2), v) for k, v in enumerate(line["values"])]
+    plots = [
+        {
+            "label": label,
+            "hue": hue(classes.index(label)),
+            "ap": scores["per_class"][label][middle],
+            "line": _steps(curve["recall"], curve["precision"]),
+        }
+        for label, curve in sorted(
+            scores.get("precision_recall", {}).items(), key=lambda item: -scores["per_class"][item[0]][middle]
+        )
+    ]
+    return {
+        "tious": tious,
+        "middle": middle,
+        "columns": [round(_across(k, len(tious)), 2) for k in range(len(tious))],
+        "rows": rows,
+        "lines": lines,
+        "plots": plots,
+        "grid": [(level, _down(level)) for level in (0.0, 0.25, 0.5, 0.75, 1.0)],
+    }
+
+
+# The plot of mAP is 640 x 240 units, its axes leave a margin for the numbers.
+def _across(k: int, count: int) -> float:
+    return 330.0 if count == 1 else 52 + k * (616 - 52) / (count - 1)
+
+
+def _down(level: float) -> float:
+    return 206 - level * 190
+
+
+def _steps(recall: Sequence[float], precision: Sequence[float]) -> str:
+    """SVG path in a 100 x 100 square: precision i holds from recall i - 1 to recall i, then falls to nothing."""
+    if not len(recall):
+        return "M0 100H100"
+    chosen = np.unique(np.linspace(0, len(recall) - 1, min(len(recall), MOST_PR_POINTS)).astype(int))
+    path = [f"M0 {100 - 100 * precision[0]:.1f}"]
+    for i in chosen:
+        path.append(f"V{100 - 100 * precision[i]:.1f}H{100 * recall[i]:.1f}")
+    return "".join(path) + "V100"
