@@ -11,10 +11,10 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -127,10 +127,33 @@ class FeatureStore:
         count = self._rows(video, {stream: len(array) for stream, array in arrays.items()})
         loaded = {stream: arrays[stream][:count] for stream in streams or arrays}
         for stream, array in loaded.items():
-            if check and not np.isfinite(array).all():
-                bad = int(np.flatnonzero(~np.isfinite(array).all(1))[0])
-                raise InputError(f"{self._file(video, stream)}: row {bad} has a value that is not finite (NaN or infinity)")
+            if check:
+                self._check_finite(video, stream, array)
         return loaded
+
+    def faults(self, video: str) -> list[str]:
+        """Everything that `load` would refuse in a video, one line each."""
+        found = []
+        arrays: dict[str, np.ndarray] = {}
+        for stream in self.streams:
+            try:
+                arrays[stream] = self._open(video, stream)
+                self._check_finite(video, stream, arrays[stream])
+            except InputError as error:
+                found.append(str(error))
+        try:
+            if arrays:
+                self._rows(video, {stream: len(array) for stream, array in arrays.items()})
+        except InputError as error:
+            found.append(str(error))
+        return found
+
+    def _check_finite(self, video: str, stream: str, array: np.ndarray) -> None:
+        if not np.isfinite(array).all():
+            bad = int(np.flatnonzero(~np.isfinite(array).all(1))[0])
+            raise InputError(
+                f"{self._file(video, stream)}: row {bad} has a value that is not finite (NaN or infinity); extract the video again"
+            )
 
     def _entry(self, video: str) -> VideoEntry:
         if video not in self.videos:
@@ -199,16 +222,37 @@ class FeatureWriter:
         Raises:
             InputError: the disk is full or the folder cannot be written; what was there before stays.
         """
-        video = check_id(video, self.path)
         if set(features) != set(self.header.streams):
             raise ValueError(f"streams {sorted(features)} instead of {sorted(self.header.streams)}")
+        with self.adding(video, {stream: array.dtype for stream, array in features.items()}) as rows:
+            rows.append(features)
+            rows.entry = entry
+
+    @contextmanager
+    def adding(self, video: str, dtypes: dict[str, Any]) -> Iterator["Rows"]:
+        """Store one video piece by piece, so that memory does not grow with its length.
+
+        Within the block, `append` rows and set `entry`; when it ends without an error the video is finished, else nothing is left
+        of it and what was there before stays.
+
+        Raises:
+            InputError: the disk is full or the folder cannot be written.
+        """
+        video = check_id(video, self.path)
         finished = self.path / "videos" / f"{video}.json"
-        if video in self._before or finished.exists():
-            self._forget(video, finished)
-        for stream, array in features.items():
-            with atomic_write(self.path / stream / f"{video}.npy", "wb") as handle:
-                np.save(handle, array, allow_pickle=False)
-        write_json(finished, entry.to_json())
+        with ExitStack() as files:
+            rows = Rows({s: files.enter_context(atomic_write(self._file(s, video), "wb")) for s in self.header.streams}, dtypes)
+            rows.write_headers(self.header.streams)
+            yield rows
+            if rows.entry is None:
+                raise ValueError("a video was added without its entry")
+            rows.write_headers(self.header.streams)
+            if video in self._before or finished.exists():
+                self._forget(video, finished)
+        write_json(finished, rows.entry.to_json())
+
+    def _file(self, stream: str, video: str) -> Path:
+        return self.path / stream / f"{video}.npy"
 
     def compact(self) -> None:
         """Gather the finished videos into the header, under a lock; the single files stay valid for readers meanwhile."""
@@ -241,6 +285,31 @@ class FeatureWriter:
             yield
         finally:
             os.close(handle)
+
+
+class Rows:
+    """The open arrays of one video that is being added: `.npy` files whose number of rows is put in at the end."""
+
+    def __init__(self, files: dict[str, IO[bytes]], dtypes: dict[str, Any]) -> None:
+        self.entry: VideoEntry | None = None
+        self._files, self._dtypes = files, {stream: np.dtype(dtypes[stream]) for stream in files}
+        self._counts = dict.fromkeys(files, 0)
+
+    def append(self, features: dict[str, np.ndarray]) -> None:
+        """Add the rows `{stream: [n, D]}`."""
+        for stream, file in self._files.items():
+            rows = np.ascontiguousarray(features[stream], self._dtypes[stream])
+            file.write(rows.data)
+            self._counts[stream] += len(rows)
+
+    def write_headers(self, widths: dict[str, int]) -> None:
+        """NumPy pads its header for an array that grows along its first axis, so that it can be written again in place."""
+        for stream, file in self._files.items():
+            shape = (self._counts[stream], widths[stream])
+            file.seek(0)
+            content = {"descr": self._dtypes[stream].str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, content)
+            file.seek(0, os.SEEK_END)
 
 
 def _read_header(content: Any, file: Path) -> Header:

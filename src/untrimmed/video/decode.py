@@ -24,6 +24,11 @@ FORMATS = (
     "rm,mxf,gxf,dv,nut,nsv,vc1,dirac,cavsvideo,avs2,avs3,dhav,pva,mjpeg,yuv4mpegpipe,gif,apng"
 )
 
+
+class VideoError(InputError):
+    """A video file is at fault, not the place that its features go to."""
+
+
 # A gap between two time stamps longer than this, in a file that declares no duration, is a fault of the file, not a still picture.
 LONGEST_GAP = 3600.0
 
@@ -81,26 +86,26 @@ def open_video(path: str | Path) -> av.container.InputContainer:
     """Open a video file and nothing else: no address, no playlist, no sequence of images.
 
     Raises:
-        InputError: it cannot be read, is empty, is not a video, has no video track, or only names other files.
+        VideoError: it cannot be read, is empty, is not a video, has no video track, or only names other files.
     """
     path = Path(path)
     try:
         if not path.is_file():
-            raise InputError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+            raise VideoError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
         with path.open("rb") as stream:
             head = stream.read(1024)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise VideoError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not head:
-        raise InputError(f"{path}: the file is empty (zero bytes)")
+        raise VideoError(f"{path}: the file is empty (zero bytes)")
     try:
         options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
         container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{path}: {_why_not_a_video(head, error)}") from error
+        raise VideoError(f"{path}: {_why_not_a_video(head, error)}") from error
     if not _video_streams(container):
         container.close()
-        raise InputError(f"{path}: there is no video track in this file")
+        raise VideoError(f"{path}: there is no video track in this file")
     return container
 
 
@@ -138,7 +143,7 @@ class Pictures:
         shown: pictures yielded.
 
     Raises:
-        InputError: the file cannot be opened (see `open_video`), or not one picture of it can be decoded.
+        VideoError: the file cannot be opened (see `open_video`), or not one picture of it can be decoded.
     """
 
     def __init__(self, path: str | Path, fps: float, frame_size: Callable[[int, int], tuple[int, int]]) -> None:
@@ -179,7 +184,7 @@ class Pictures:
                     k += 1
             held, time, length = frame, at, self._length(frame)
         if held is None:
-            raise InputError(f"{self.path}: not one picture of this video can be decoded")
+            raise VideoError(f"{self.path}: not one picture of this video can be decoded")
         self.duration = time + length
         declared = self._declared_seconds()
         if declared:
@@ -201,7 +206,7 @@ class Pictures:
         last, shift = None, 0.0
         for frame in self._decoded():
             stamp = frame.pts if frame.pts is not None else frame.dts
-            time = None if stamp is None else float(stamp * frame.time_base) - self.offset + shift
+            time = None if stamp is None else float(stamp * self._track.time_base) - self.offset + shift
             if last is None:
                 if time is None:
                     time = 0.0
@@ -252,8 +257,8 @@ class Pictures:
 
     def _length(self, frame: av.VideoFrame) -> float:
         """How long a frame is shown, in seconds, by its own account or by the track's average rate."""
-        if frame.duration and frame.time_base:
-            return float(frame.duration * frame.time_base)
+        if frame.duration:
+            return float(frame.duration * self._track.time_base)
         rate = float(self._track.average_rate or self._track.guessed_rate or 0)
         return 1 / rate if 0 < rate <= 1000 else 1 / 25
 

@@ -1,6 +1,7 @@
 """One video to features: the function that every engine calls, once per video."""
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureWriter, Header, VideoEntry
-from untrimmed.video.decode import Pictures
+from untrimmed.video.decode import Pictures, VideoError
 from untrimmed.video.extractors import make_extractor
 from untrimmed.video.flow import flow_method, with_flow
 from untrimmed.video.snippets import batches, windows
@@ -62,56 +63,73 @@ def extract_video(task: Task) -> Outcome:
     """Extract one video into the store. A fault of the video or of the disk is in the outcome, not raised."""
     began = time.perf_counter()
     outcome = Outcome(task.video, task.path)
+    cv2.setNumThreads(1)
     try:
-        cv2.setNumThreads(1)
+        source = VideoFeatures(task.path, make_extractor(task.extractor, task.settings), task.flow)
         writer = _writer(task.store, task.extractor, tuple(task.settings.items()), task.flow)
-        features, entry, outcome.notes = features_of(task.path, make_extractor(task.extractor, task.settings), task.flow)
-        outcome.media_seconds = entry.duration
-    except InputError as error:
+        with writer.adding(task.video, dict.fromkeys(writer.header.streams, np.float16)) as rows:
+            for features in source:
+                rows.append(features)
+            rows.entry = source.entry()
+        outcome.media_seconds = rows.entry.duration
+        outcome.notes = source.notes()
+    except VideoError as error:
         outcome.fault = str(error)
-    except Exception as error:  # a decoder's surprise must not stop the other videos
+    except InputError as error:
+        outcome.fault, outcome.fatal = str(error), True
+    except Exception as error:  # what surprises the decoder or the extractor in one video must not stop the others
         outcome.fault = f"{task.path}: {type(error).__name__}: {error}"
-    else:
-        try:
-            writer.write(task.video, features, entry)
-        except InputError as error:
-            outcome.fault, outcome.fatal = str(error), True
     outcome.seconds = time.perf_counter() - began
     return outcome
 
 
-def features_of(path: str | Path, extractor: Any, flow: str) -> tuple[dict[str, np.ndarray], VideoEntry, list[str]]:
-    """The features of one video, float16 `[T, D]` per stream, with what the store notes of it and notes for the person.
+class VideoFeatures:
+    """The features of one video: iterate once for `{stream: float32 [B, D]}`, a few snippets at a time, then ask the rest.
 
     Raises:
-        InputError: the file is not a video or nothing of it can be decoded.
+        VideoError: the file is not a video or nothing of it can be decoded.
     """
-    config = extractor.config
-    stat = Path(path).stat() if Path(path).exists() else None
-    pictures = Pictures(path, config.fps, extractor.frame_size)
-    stream = with_flow(pictures, flow) if extractor.needs_flow else ((picture, None) for picture in pictures)
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in extractor.streams}
-    for frames, flows in batches(windows(stream, config.frames, config.stride), BATCH):
-        for name, values in extractor(frames, flows).items():
-            rows[name].append(values.astype(np.float16))
-    features = {name: np.concatenate(parts) for name, parts in rows.items()}
-    source = {
-        "path": str(Path(path).absolute()),
-        "size": stat.st_size if stat else 0,
-        "mtime_ns": stat.st_mtime_ns if stat else 0,
-        "offset": round(pictures.offset, 6),
-        "decoded_share": None if pictures.decoded_share is None else round(pictures.decoded_share, 4),
-    }
-    notes = []
-    if pictures.decoded_share is not None and pictures.decoded_share < 0.95:
-        notes.append(
-            f"{path}: cut off or damaged: the {pictures.duration - pictures.start:.1f} s that can be decoded are used, "
-            f"{pictures.decoded_share:.0%} of its declared length"
-        )
-    elif pictures.faults:
-        notes.append(f"{path}: {pictures.faults} packets could not be decoded and are left out")
-    count = len(next(iter(features.values())))
-    return features, VideoEntry(count, pictures.duration, pictures.start, source=source), notes
+
+    def __init__(self, path: str | Path, extractor: Any, flow: str) -> None:
+        self.path, self.extractor, self.flow = Path(path), extractor, flow
+        self.pictures = Pictures(path, extractor.config.fps, extractor.frame_size)
+        self.snippets = 0
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        self.stat = self.path.stat() if self.path.exists() else None  # before it is read: a change meanwhile then shows
+        config = self.extractor.config
+        stream: Iterable[tuple[np.ndarray, np.ndarray | None]]
+        if self.extractor.needs_flow:
+            stream = with_flow(self.pictures, self.flow)
+        else:
+            stream = ((picture, None) for picture in self.pictures)
+        for frames, flow in batches(windows(stream, config.frames, config.stride), BATCH):
+            self.snippets += len(frames)
+            yield self.extractor(frames, flow)
+
+    def entry(self) -> VideoEntry:
+        """What the store keeps of the video."""
+        share = self.pictures.decoded_share
+        source = {
+            "path": str(self.path.absolute()),
+            "size": self.stat.st_size if self.stat else None,
+            "mtime_ns": self.stat.st_mtime_ns if self.stat else None,
+            "offset": round(self.pictures.offset, 6),
+            "decoded_share": None if share is None else round(share, 4),
+        }
+        return VideoEntry(self.snippets, self.pictures.duration, self.pictures.start, source=source)
+
+    def notes(self) -> list[str]:
+        """What the person should know of the video."""
+        share = self.pictures.decoded_share
+        seconds = self.pictures.duration - self.pictures.start
+        if share is not None and share < 0.95:
+            return [
+                f"{self.path}: cut off or damaged: the {seconds:.1f} s that can be decoded are used, {share:.0%} of its declared length"
+            ]
+        if self.pictures.faults:
+            return [f"{self.path}: {self.pictures.faults} packets could not be decoded and are left out"]
+        return []
 
 
 @lru_cache(maxsize=4)

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from untrimmed.data.errors import InputError
+from untrimmed.data.settings import setting
 
 GRID = 4  # cells along each side
 BINS = 8  # directions
@@ -26,21 +26,12 @@ SMALLEST = 16  # pixels a side: below this there is no flow to be had
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of `motion`.
+    """Settings of `motion`."""
 
-    fps: pictures per second that a video is resampled to. frames: pictures in a snippet. stride: pictures from one snippet to the
-    next. size: pixels of the longer side at which pictures are looked at.
-    """
-
-    fps: float = 25.0
-    frames: int = 16
-    stride: int = 16
-    size: int = 160
-
-    def __post_init__(self) -> None:
-        for name, low, high in (("fps", 0.1, 240), ("frames", 2, 1024), ("stride", 1, 1024), ("size", 32, 1024)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name}: expected {low} to {high}, not {getattr(self, name)}")
+    fps: float = setting(25.0, "pictures per second that a video is resampled to", low=0.1, high=240)
+    frames: int = setting(16, "pictures in a snippet", low=2, high=1024)
+    stride: int = setting(16, "pictures from the beginning of one snippet to that of the next", low=1, high=1024)
+    size: int = setting(160, "pixels of the longer side at which pictures are looked at", low=32, high=1024)
 
 
 class Extractor:
