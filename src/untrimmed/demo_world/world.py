@@ -21,7 +21,7 @@ from untrimmed.demo_world.scenes import HEIGHT, WIDTH
 FORMAT = "untrimmed-demo-world/1"
 
 
-def build_world(out: Path, seed: int = 0, train: int = 40, test: int = 20, clips: int = 10, workers: int | None = None) -> None:
+def build_world(out: Path, seed: int = 0, train: int = 48, test: int = 20, clips: int = 10, workers: int | None = None) -> None:
     """Draw the world into the folder `out`; videos that stand there already are kept, so an interrupted build continues.
 
     videos/<id>.mp4    the untrimmed videos, 20 to 60 seconds each
@@ -80,7 +80,7 @@ def _write_video(job: tuple[Plan, Path]) -> None:
     cv2.setNumThreads(1)
     with atomic_write(file, "wb") as stream:
         with av.open(stream, "w", format="mp4") as container:
-            track = container.add_stream("h264", rate=FPS, options={"preset": "veryfast", "crf": "23", "x264-params": "threads=1"})
+            track = container.add_stream("h264", rate=FPS, options={"preset": "veryfast", "crf": "25", "x264-params": "threads=1"})
             track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             track.time_base = Fraction(1, FPS)
             for image in frames(plan):
