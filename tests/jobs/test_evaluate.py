@@ -95,6 +95,12 @@ def test_notes_videos_without_detections_and_odd_truth(tmp_path, truth, capsys):
     assert "have no length" in said
 
 
+def test_says_when_no_video_is_known(tmp_path, truth, capsys):
+    found = evaluate(write(tmp_path / "found.json", {"v_a": FOUND["a"]}), annotations=truth, subset="test").to_json()
+    assert (found["average"], found["ignored"]) == (0.0, 2)
+    assert "(such as 'v_a')" in capsys.readouterr().err
+
+
 def test_the_table_states_the_rules_and_the_usual_averages(tmp_path, truth):
     table = evaluate(write(tmp_path / "found.json", FOUND, selection="oracle"), annotations=truth, subset="test").table()
     for words in ("activitynet", "truth.json, subset test: 3 videos, 3 instances, 2 classes", "0.1, 0.2,", "selection  oracle"):

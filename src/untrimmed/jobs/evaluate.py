@@ -120,6 +120,8 @@ def evaluate(
     where = truth.path if subset is None else f"the subset {subset!r} of {truth.path}"
     for text in truth.notes:
         note(text)
+    if found.results and not found.results.keys() & chosen.keys():
+        note(f"none of the videos in {found.path} (such as {min(found.results)!r}) is in {where} (such as {min(chosen)!r})")
     if scores.ignored:
         note(f"{scores.ignored} detection(s) ignored: their videos are not in {where}")
     if scores.unlisted:
