@@ -1,1 +1,34 @@
-"""Find what happens when in long videos."""
+"""Find what happens when in long videos: training from video-level tags, or from none at all.
+
+The functions behind the commands, exported lazily, so that `import untrimmed` costs nothing:
+
+>>> from untrimmed import train, localize, evaluate          # doctest: +SKIP
+>>> train("dgam", features="features", labels="labels.csv", out="run")   # doctest: +SKIP
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "demo": "untrimmed.jobs.demo",
+    "evaluate": "untrimmed.jobs.evaluate",
+    "export": "untrimmed.jobs.export",
+    "extract": "untrimmed.jobs.extract",
+    "init": "untrimmed.jobs.init",
+    "localize": "untrimmed.jobs.localize",
+    "report": "untrimmed.jobs.report",
+    "train": "untrimmed.jobs.train",
+    "validate": "untrimmed.jobs.validate",
+    "FeatureStore": "untrimmed.data.store",
+    "InputError": "untrimmed.data.errors",
+}
+
+__all__ = [*_EXPORTS, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'untrimmed' has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)

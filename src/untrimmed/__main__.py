@@ -1,0 +1,5 @@
+"""`python -m untrimmed`."""
+
+from untrimmed.cli import main
+
+main()

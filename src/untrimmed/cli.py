@@ -1,0 +1,280 @@
+"""The command line. It only reads options and calls the functions in `jobs/`, which it imports when a command runs."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from untrimmed.console import note
+from untrimmed.data.errors import InputError
+
+DONE, BUG, USER_FAULT, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    help="Find what happens when in long videos, trained from video-level tags.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Features = Annotated[Path | None, typer.Option(help="A feature store (a folder with features.json).")]
+Annotated_ = Annotated[Path | None, typer.Option("--annotations", help="True segments, in ActivityNet's JSON.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="K=V", help="A setting, such as epochs=30 or localization.nms=0.5.")
+]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything goes; a second run continues it.")] = Path("demo-out"),
+    method: Annotated[str, typer.Option(help="The method to train.")] = "dgam",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer videos, a minute or two.")] = False,
+) -> None:
+    """Draw videos, learn from their tags, find the actions, score them and show them on a page."""
+    from untrimmed.jobs.demo import demo as job
+
+    print(job(out, method=method, quick=quick).text())
+
+
+@app.command()
+def extract(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Video files or folders.")],
+    out: Annotated[Path, typer.Option(help="The feature store to make or to go on with.")],
+    extractor: Annotated[str, typer.Option(help="The extractor's name.")] = "motion",
+    set_: Set = None,
+    flow: Annotated[Literal["dis", "farneback", "tvl1"], typer.Option(help="Optical flow.")] = "dis",
+    engine: Annotated[Literal["local"], typer.Option(help="Where it runs.")] = "local",
+    workers: Annotated[int | None, typer.Option(help="Processes; by default one per core.", min=1)] = None,
+    ids: Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")] = "stem",
+    device: Device = "cpu",
+    force: Force = False,
+) -> None:
+    """Extract features from videos."""
+    from untrimmed.data.settings import parse_assignments
+    from untrimmed.jobs.extract import extract as job
+
+    settings = parse_assignments(set_ or [])
+    report = job(
+        paths,
+        out,
+        extractor=extractor,
+        settings=settings,
+        flow=flow,
+        engine=engine,
+        workers=workers,
+        device=device,
+        ids=ids,
+        force=force,
+    )
+    speed = f" ({report.media_seconds / report.seconds:.1f} x real time)" if report.finished and report.seconds > 0 else ""
+    note(f"{out}: {len(report.finished)} videos extracted in {report.seconds:.0f} s{speed}, {len(report.skipped)} were there")
+    _left_out(report.failures, out / "failures.json")
+
+
+@app.command()
+def init(
+    videos: Annotated[Path, typer.Argument(help="A folder of videos; its sub-folders' names become tags.")],
+    out: Annotated[Path, typer.Option(help="The labels file to write.")] = Path("labels.csv"),
+    ids: Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")] = "stem",
+    force: Force = False,
+) -> None:
+    """Write labels.csv: tags from sub-folders, or an empty form to fill in."""
+    from untrimmed.jobs.init import init as job
+
+    print(job(videos, out, ids=ids, force=force).text())
+
+
+@app.command()
+def validate(
+    features: Annotated[Path, typer.Option(help="A feature store.")],
+    labels: Annotated[Path, typer.Option(help="labels.csv")],
+    annotations: Annotated_ = None,
+) -> None:
+    """Check features, labels and annotations, and show what time each row covers."""
+    from untrimmed.jobs.validate import validate as job
+
+    report = job(features, labels, annotations)
+    print(report.text())
+    if report.faults:
+        raise typer.Exit(USER_FAULT)
+
+
+@app.command()
+def train(
+    method: Annotated[str, typer.Argument(help="The method's name; see `untrimmed methods`.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    features: Features = None,
+    videos: Annotated[Path | None, typer.Option(help="A folder of videos, in place of features; cached in the run.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="labels.csv: video,label")] = None,
+    only: Annotated[Path | None, typer.Option(help="A CSV whose video column names the only videos to train on.")] = None,
+    preset: Annotated[str, typer.Option(help="Named settings; see `untrimmed methods`.")] = "default",
+    set_: Set = None,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    device: Device = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    force: Force = False,
+) -> None:
+    """Train a method from video-level labels."""
+    from untrimmed.data.settings import parse_assignments
+    from untrimmed.jobs.train import train as job
+
+    settings = parse_assignments(set_ or [])
+    done = job(
+        method,
+        features=features,
+        videos=videos,
+        labels=labels,
+        out=out,
+        only=only,
+        preset=preset,
+        settings=settings,
+        seed=seed,
+        device=device,
+        resume=resume,
+        force=force,
+    )
+    note(f"{out}: trained")
+    _left_out(done.failures, out / "features" / "failures.json")
+
+
+@app.command()
+def localize(
+    source: Annotated[Path, typer.Argument(metavar="RUN|ACTIVATIONS", help="A run folder, or a folder of stored activations.")],
+    out: Annotated[Path, typer.Option(help="The detections file to write.")],
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH...]", help="Video files or folders.")] = None,
+    features: Features = None,
+    subset_from: Annotated[Path | None, typer.Option(help="An annotation file that says which video is in which subset.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Localize only this subset.")] = None,
+    set_: Set = None,
+    report: Annotated[Path | None, typer.Option(help="Also write the page.")] = None,
+    device: Device = "cpu",
+    no_activations: Annotated[bool, typer.Option("--no-activations", help="Do not keep the activations.")] = False,
+) -> None:
+    """Find the actions in videos."""
+    from untrimmed.data.settings import parse_assignments
+    from untrimmed.jobs.localize import localize as job
+
+    settings = parse_assignments(set_ or [])
+    done = job(
+        source,
+        paths=paths,
+        features=features,
+        out=out,
+        subset_from=subset_from,
+        subset=subset,
+        settings=settings,
+        report=report,
+        device=device,
+        activations=not no_activations,
+    )
+    _left_out(done.failures, out.with_name("failures.json"))
+
+
+@app.command()
+def evaluate(
+    target: Annotated[Path, typer.Argument(metavar="DETECTIONS|ACTIVATIONS|RUN", help="What to score.")],
+    annotations: Annotated_ = None,
+    labels: Annotated[Path | None, typer.Option(help="Weak labels, for protocols that need no times.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Score only this subset.")] = None,
+    tiou: Annotated[str, typer.Option(help="Thresholds: first:last:step, or a list.")] = "0.1:0.9:0.1",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    protocol: Annotated[str, typer.Option(help="The evaluation's rules.")] = "activitynet",
+) -> None:
+    """Score detections against the truth."""
+    from untrimmed.jobs.evaluate import evaluate as job
+
+    scores = job(target, annotations=annotations, labels=labels, subset=subset, tiou=tiou, protocol=protocol)
+    print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=False) if as_json else scores.table())
+
+
+@app.command()
+def report(
+    detections: Annotated[Path, typer.Argument(help="A detections file.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    activations: Annotated[Path | None, typer.Option(help="Stored activations; by default those beside the detections.")] = None,
+    annotations: Annotated_ = None,
+    videos: Annotated[Path | None, typer.Option(help="The folder with the video files.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Show only this subset of the annotations.")] = None,
+    proxies: Annotated[bool, typer.Option("--proxies", help="Write small WebM files for what browsers cannot play.")] = False,
+) -> None:
+    """Show what was found on a page where a click on a detection plays it."""
+    from untrimmed.jobs.report import report as job
+
+    print(job(detections, out=out, activations=activations, annotations=annotations, videos=videos, subset=subset, proxies=proxies))
+
+
+@app.command()
+def export(
+    detections: Annotated[Path, typer.Argument(help="A detections file.")],
+    out: Annotated[Path, typer.Option(help="The file, or for several videos the folder, to write.")],
+    format: Annotated[str, typer.Option(help="csv, vtt, srt or eaf.")],
+    min_score: Annotated[float | None, typer.Option(help="Leave out detections that score less.")] = None,
+) -> None:
+    """Write detections for other programs."""
+    from untrimmed.jobs.export import export as job
+
+    for path in job(detections, format=format, out=out, min_score=min_score):
+        print(path)
+
+
+@app.command()
+def methods(name: Annotated[str | None, typer.Argument(help="Show this method's settings.")] = None) -> None:
+    """List the methods, or one method's settings and presets."""
+    from untrimmed.jobs.methods import describe
+
+    print(describe(name))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, and what works here."""
+    from untrimmed.jobs.doctor import doctor as job
+
+    print(job())
+
+
+def _left_out(failures: dict[str, str], file: Path) -> None:
+    if failures:
+        note(
+            f"{len(failures)} input(s) were left out, see {file}: {', '.join(sorted(failures)[:5])}{' …' if len(failures) > 5 else ''}"
+        )
+        raise typer.Exit(SOME_LEFT_OUT)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; what goes wrong becomes an exit code and one line."""
+    try:
+        code: Any = app(arguments, standalone_mode=False)
+    except InputError as error:
+        _say(str(error))
+        sys.exit(USER_FAULT)
+    except (KeyboardInterrupt, typer.Abort):
+        note("interrupted")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, as in `untrimmed … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not click's: a bug, shown whole
+            raise
+        hint = ""
+        if (context := getattr(error, "ctx", None)) is not None:
+            hint = f" (see {context.command_path} --help)"
+        _say(f"{error.format_message()}{hint}")
+        sys.exit(USER_FAULT)
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _say(message: str) -> None:
+    note("error: " + " ".join(message.split()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from untrimmed.console import note, progress
+from untrimmed.data.activations import read_activations, write_activations
+from untrimmed.data.annotations import read_annotations, write_detections
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import read_json, set_aside, write_json
+from untrimmed.data.sampling import uniform_sampling
+from untrimmed.data.settings import build, merge
+from untrimmed.data.store import FeatureStore
+from untrimmed.data.types import Activation, Results
+from untrimmed.jobs.extract import extract
+from untrimmed.jobs.report import report as write_report
+from untrimmed.jobs.train import check_device
+from untrimmed.localization import Localization
+from untrimmed.localization import localize as cut_activations
+from untrimmed.methods.base import activations_of, load_method, method_class, settings_from
+
+
+@dataclass(frozen=True)
+class LocalizeReport:
+    """The detections by video, as written, and the videos that could not be extracted, with the reason."""
+
+    results: Results
+    failures: dict[str, str]
+
+
+def localize(
+    source: str | Path,
+    *,
+    paths: Iterable[str | Path] | None = None,
+    features: str | Path | None = None,
+    out: str | Path,
+    subset_from: str | Path | None = None,
+    subset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    report: str | Path | None = None,
+    device: str = "cpu",
+    activations: bool = True,
+) -> LocalizeReport:
+    """Find the actions in videos and write a detections file.
+
+    Args:
+        source: a run folder, or a folder of stored activations (then no model, no videos and no features are needed).
+        paths: videos or folders of them: their features are extracted exactly as the run's were, into `<run>/features`.
+        features: a feature store that was made exactly as the run's.
+        subset_from, subset: localize only the videos of that subset of an annotation file (no other part of it is read).
+        settings: values laid over the run's, under `localization` (a bare key means `localization.<key>`) and `data`.
+        report: also write the page there.
+        activations: also write `<out without suffix>.activations/`.
+
+    Raises:
+        InputError: no finished run, features that differ from the run's, an unknown setting or subset.
+    """
+    source, out = Path(source), Path(out)
+    if not source.is_dir():
+        raise InputError(f"{source}: no such run or folder of activations")
+    overrides = _sections(settings or {})
+    wanted = _wanted(subset_from, subset)
+    failures: dict[str, str] = {}
+    media: Path | None = None
+    if (source / "activations.json").exists():
+        if features is not None or paths:
+            raise InputError("stored activations are cut again as they are; give no videos and no --features")
+        found, about = read_activations(source)
+        found = [a for a in found if wanted is None or a.video in wanted]
+        cutting = build(Localization, merge(about.get("localization", {}), overrides.get("localization", {})), "localization")
+    else:
+        if bool(paths) == (features is not None):
+            raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
+        if paths:
+            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths])
+            features, wanted = extracted, videos if wanted is None else videos & wanted
+        assert features is not None
+        found, cutting, about = activations_of_run(source, features, wanted, overrides, device)
+        media = _folder_of_media(FeatureStore(features), found)
+    if not found:
+        raise InputError("there is no video to localize")
+
+    results = cut_activations(found, cutting)
+    stored = out.with_suffix(".activations")
+    if activations and stored != source:
+        if stored.exists():
+            set_aside(stored)
+        write_activations(stored, found, about | {"localization": asdict(cutting)})
+    fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters") if k in about}
+    write_detections(out, results, fields)
+    note(f"{out}: {sum(map(len, results.values()))} detections in {len(results)} videos")
+    if report is not None:
+        write_report(out, out=report, activations=stored if activations else None, videos=media)
+    if failures:
+        write_json(out.with_name("failures.json"), failures, indent=1)
+    return LocalizeReport(results, failures)
+
+
+def _extract_as(run: Path, paths: list[Path]) -> tuple[Path, dict[str, str], set[str]]:
+    """Extract videos with exactly the extractor and settings that a run was trained with, cached in the run."""
+    made = read_json(run / "environment.json")["extractor"]
+    settings = dict(made["settings"])
+    flow = settings.pop("flow", "dis")
+    done = extract(paths, run / "features", extractor=made["name"], settings=settings, flow=flow)
+    return run / "features", done.failures, {*done.finished, *done.skipped}
+
+
+def _folder_of_media(store: FeatureStore, found: Sequence[Activation]) -> Path | None:
+    """The folder that holds the video files the features came from, where the store knows them."""
+    sources = [(store.videos[activation.video].source or {}).get("path") for activation in found]
+    known = [str(Path(path).parent) for path in sources if path]
+    return Path(os.path.commonpath(known)) if known else None
+
+
+def activations_of_run(
+    run: str | Path, features: str | Path, wanted: set[str] | None, overrides: Mapping[str, Any], device: str
+) -> tuple[list[Activation], Localization, dict[str, Any]]:
+    """Run the model of a run folder over a feature store; also the run's localization settings, and what is known of it."""
+    run, store = Path(run), FeatureStore(features)
+    check_device(device)
+    method = load_method(run / "model").to(device)
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    environment = read_json(run / "environment.json")
+    _check_features(store, method.widths, environment, run)
+    preset = settings_from(method_class(method.name), merge(config_sections(config), overrides))
+    videos = _videos(store, wanted)
+
+    found: list[Activation] = []
+    with progress(f"localize {len(videos)} videos", len(videos)) as advance:
+        for video in videos:
+            arrays, timeline = store.load(video), store.timeline(video)
+            least, most = preset.data.test_least, preset.data.test_most
+            count = max(timeline.count, least) if most is None else min(max(timeline.count, least), most)
+            if count != timeline.count:  # the papers' presets look at a fixed range of snippets
+                index = uniform_sampling(timeline.count, count)
+                arrays = {stream: array[index] for stream, array in arrays.items()}
+                timeline = replace(timeline, step=timeline.step * timeline.count / count, count=count)
+            x = {stream: torch.from_numpy(array.astype("float32")).to(device) for stream, array in arrays.items()}
+            found.append(
+                Activation(video, method.classes, timeline, activations_of(method, x), attention_kind=method.attention_kind)
+            )
+            advance()
+    about = {"run": run.name, "method": method.name, "selection": environment["selection"]}
+    return found, preset.localization, about
+
+
+def config_sections(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The three sections of a run's config.yaml."""
+    return {section: config[section] for section in ("method", "localization", "data")}
+
+
+def _sections(settings: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key == "method":
+            raise InputError("--set method.…: what a run was trained with cannot be changed when it localizes")
+        tree = merge(tree, {key: value} if key in ("localization", "data") else {"localization": {key: value}})
+    return tree
+
+
+def _wanted(subset_from: str | Path | None, subset: str | None) -> set[str] | None:
+    if (subset_from is None) != (subset is None):
+        raise InputError("--subset-from FILE and --subset NAME go together")
+    return None if subset_from is None else set(read_annotations(subset_from).subset(subset))
+
+
+def _videos(store: FeatureStore, wanted: set[str] | None) -> Sequence[str]:
+    if wanted is None:
+        return list(store.videos)
+    if missing := wanted - set(store.videos):
+        note(f"{len(missing)} video(s) of the subset have no features, such as {min(missing)!r}; they are left out")
+    return [video for video in store.videos if video in wanted]
+
+
+def _check_features(store: FeatureStore, widths: Mapping[str, int], environment: Mapping[str, Any], run: Path) -> None:
+    made, header = environment["extractor"], store.header
+    here = {"extractor": header.extractor, "window_seconds": header.window_seconds, "stride_seconds": header.stride_seconds}
+    there = {"extractor": made["name"], "window_seconds": made["window_seconds"], "stride_seconds": made["stride_seconds"]}
+    pairs = list(_unequal(there | {"streams": dict(widths)}, here | {"streams": store.streams}))
+    if not pairs:
+        pairs = list(_unequal(made["settings"], header.settings))
+    if pairs:
+        raise InputError(f"{store.path}: the features differ from those that {run} was trained on ({'; '.join(pairs)})")
+
+
+def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    for key in {**there, **here}:
+        if there.get(key) != here.get(key):
+            yield f"{key}: {there.get(key)} then, {here.get(key)} now"

@@ -1,0 +1,133 @@
+"""`untrimmed train`: from a feature store and tags to a run folder."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import untrimmed
+from untrimmed.console import note
+from untrimmed.data.errors import InputError
+from untrimmed.data.labels import WeakLabels, read_labels, read_only
+from untrimmed.data.store import FeatureStore
+from untrimmed.jobs.extract import extract
+from untrimmed.methods.base import Preset, load_method, method_class, resolve, save_method
+from untrimmed.training import Run, TrainingSet, claim
+from untrimmed.video.decode import find_videos
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """The run folder, and the videos that could not be extracted (with `videos` only), with the reason."""
+
+    run: Path
+    failures: dict[str, str]
+
+
+def train(
+    method: str,
+    *,
+    features: str | Path | None = None,
+    videos: str | Path | None = None,
+    labels: str | Path | None = None,
+    out: str | Path,
+    only: str | Path | None = None,
+    preset: str = "default",
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    resume: bool = False,
+    force: bool = False,
+) -> TrainReport:
+    """Train a method from video-level labels and write a run folder.
+
+    Args:
+        features: a feature store; or videos: a folder of them, whose features are extracted into `<out>/features` first.
+        labels: `labels.csv`. only: a CSV whose `video` column restricts the training videos.
+        settings: values laid over the preset, nested by section and stream, such as `{"epochs": 30, "localization": {"nms": 0.4}}`.
+        device: "cpu" or "cuda".
+
+    Raises:
+        InputError: anything the user gave is at fault; nothing is left behind but what was there (and extracted features).
+    """
+    out = Path(out)
+    chosen = resolve(method, preset, settings)
+    cls = method_class(method)
+    check_device(device)
+    if (features is None) == (videos is None):
+        raise InputError("give either --features DIR or --videos DIR")
+    if labels is None:
+        raise InputError(f"{method} learns from labels; give --labels FILE")
+    failures: dict[str, str] = {}
+    if videos is not None:
+        files = find_videos([Path(videos)])
+        read_labels(labels, files)  # its faults are told before the long extraction, not after
+        claim(out, resume=resume, force=force)
+        failures = extract([videos], out / "features", force=True).failures
+        features = out / "features"
+    assert features is not None
+    store = FeatureStore(features)
+    data = training_set(store, labels, only, chosen)
+    config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict()}
+    claim(out, resume=resume, force=force and videos is None)
+    if resume and (out / "model" / "model.json").exists():
+        load_method(out / "model")  # a damaged one is an error, not a success
+        note(f"{out}: already finished")
+        return TrainReport(out, failures)
+    with Run(out, config, environment_of(store, labels, data, seed, device), seed=seed, device=device, resume=resume) as run:
+        with run.seeded("init"):
+            model = cls(chosen.method, data.classes, store.streams)
+        model.fit(data, run)
+        save_method(model, out / "model")
+    return TrainReport(out, failures)
+
+
+def training_set(store: FeatureStore, labels: str | Path, only: str | Path | None, chosen: Preset) -> TrainingSet:
+    """The videos that have both features and a row in the labels (and stand in `only`), with their labels as [N, C]."""
+    weak = read_labels(labels, store.videos)
+    videos = sorted(set(weak.tags) & (read_only(only, store.videos) if only else set(weak.tags)))
+    if not videos:
+        raise InputError(f"{only}: none of its videos has a row in {labels}")
+    if not weak.classes:
+        raise InputError(f"{labels}: every label is empty; at least one video must hold an action")
+    if unlabelled := len(store.videos) - len(weak.tags):
+        note(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
+    for warning in WeakLabels(weak.path, {video: weak.tags[video] for video in videos}).warnings():
+        note(f"warning: {warning}")
+    for video in videos:
+        store.load(video)  # every fault of the features is named before training begins
+    matrix = np.array([[label in weak.tags[video] for label in weak.classes] for video in videos], dtype=np.float32)
+    return TrainingSet(tuple(videos), weak.classes, matrix, store, settings=chosen.data)
+
+
+def environment_of(store: FeatureStore, labels: str | Path, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
+    """What a result depends on besides the settings."""
+    return {
+        "versions": {"untrimmed": untrimmed.__version__, "python": platform.python_version(), "torch": torch.__version__}
+        | {"numpy": np.__version__},
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "seed": seed,
+        "data": {"features": str(store.path.resolve()), "labels": str(labels), "sha256": data.fingerprint()},
+        "extractor": {"name": store.header.extractor, "settings": store.header.settings}
+        | {"window_seconds": store.header.window_seconds, "stride_seconds": store.header.stride_seconds},
+        "selection": "last",
+        "classes": list(data.classes),
+        "training_videos": list(data.videos),
+    }
+
+
+def check_device(device: str) -> None:
+    """Raise InputError for a device that is not there."""
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise InputError(f"--device {device}: no such device; use cpu or cuda") from None
+    if kind not in ("cpu", "cuda"):
+        raise InputError(f"--device {device}: use cpu or cuda")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"--device {device}: torch sees no GPU here; use --device cpu")

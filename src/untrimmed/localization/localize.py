@@ -1,0 +1,248 @@
+"""From activations to detections: which classes, which curve, which thresholds, what score, and what overlaps go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from untrimmed.data.settings import of_stream, setting
+from untrimmed.data.types import Activation, Detection, Results, StreamActivation
+from untrimmed.localization.curves import upsample
+from untrimmed.localization.nms import suppress
+from untrimmed.localization.proposals import Proposals, cut
+
+MAX_STEPS = 400_000
+"""Fine time steps handled at once: bounds the memory, whatever the number and length of the videos."""
+
+
+@dataclass(frozen=True)
+class Localization:
+    """How activations are cut into segments. The defaults are DGAM's for THUMOS14 (official code), less its quirks."""
+
+    class_threshold: float = setting(
+        0.1, "a class is kept where its video score is above this; the best one always is", low=0, high=1, source="DGAM config"
+    )
+    class_scores: Literal["stream", "mean"] = setting(
+        "stream", "keep classes by each stream's own video scores, or by their weighted mean", choices=("stream", "mean")
+    )
+    curve: Literal["gated", "attention", "class"] = setting(
+        "gated",
+        "what is thresholded: attention times class activation, attention alone, or class activation alone",
+        choices=("gated", "attention", "class"),
+    )
+    attention_share: float = setting(
+        0.2, "share of the squared attention in the gated curve", low=0, high=1, source="DGAM utils: 0.8 signal + 0.2 attention^2"
+    )
+    upsample: int = setting(20, "time steps per snippet", low=1, high=1000, source="DGAM config")
+    smooth: float = setting(
+        0.0, "sigma in time steps of a Gaussian over the thresholded curve; 0 = none", low=0, source="25 for ActivityNet in DGAM"
+    )
+    thresholds: tuple[float, ...] = setting(
+        (0.03,), "levels that the curve is cut at; the runs of all levels are proposals", source="DGAM: 0.03 RGB, 0.08 flow"
+    )
+    relative_to: Literal["none", "max", "mean"] = setting(
+        "none",
+        "thresholds are absolute, or multiples of the curve's maximum or mean in that video",
+        choices=("none", "max", "mean"),
+    )
+    contrast: float = setting(
+        0.3, "weight of the surroundings in a proposal's score: inside - weight x (left + right)", low=0, source="DGAM utils"
+    )
+    side: float = setting(0.25, "width of each side, as a share of the proposal's length", low=0, high=10, source="DGAM utils")
+    class_weight: float = setting(0.0, "added to a proposal's score: this times the video's class score", low=0)
+    fusion: Literal["union", "weighted"] = setting(
+        "union",
+        "streams: the union of their proposals, or proposals of their weighted mean",
+        choices=("union", "weighted"),
+    )
+    stream_weight: float = setting(
+        1.0, "weight of a stream in fused scores; the weights are divided by their sum", low=0, source="DGAM: 0.35 RGB, 0.65 flow"
+    )
+    nms: float = setting(
+        0.5, "of two detections of a class that overlap by more tIoU, the worse goes", low=0, high=1, source="DGAM"
+    )
+    soft_nms: float | None = setting(None, "sigma of soft suppression instead of the hard one", low=1e-6)
+    official: bool = setting(
+        False,
+        "keep what costs the released DGAM code results: left-aligned snippets, lost first class and step, no NMS within a stream",
+    )
+    streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One stream's kept (video, class) pairs, their snippets one after the other."""
+
+    video: np.ndarray  # [R]
+    label: np.ndarray  # [R]
+    offsets: np.ndarray  # [R + 1], in snippets
+    curve: np.ndarray  # what is thresholded, in fine steps
+    score: np.ndarray  # what a proposal is scored by, in fine steps
+
+
+def localize(activations: Sequence[Activation], settings: Localization) -> Results:
+    """Cut activations into detections.
+
+    Args:
+        activations: any number of videos with the same classes and streams.
+
+    Returns:
+        Per video its detections, best first; an empty list where nothing is found.
+    """
+    results: Results = {}
+    batch: list[Activation] = []
+    steps = 0
+    for activation in activations:
+        own = activation.timeline.count * settings.upsample
+        if batch and steps + own > MAX_STEPS:
+            results |= _localize_batch(batch, settings)
+            batch, steps = [], 0
+        batch.append(activation)
+        steps += own
+    return results | (_localize_batch(batch, settings) if batch else {})
+
+
+def _localize_batch(activations: Sequence[Activation], settings: Localization) -> Results:
+    """All videos of a batch at once: rows are (video, class) pairs, laid one after the other."""
+    names = list(activations[0].streams)
+    weights = np.array([of_stream(settings, name).stream_weight for name in names])
+    weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(names), 1 / len(names))
+    views = [[_prepare(activation, name) for activation in activations] for name in names]
+    if settings.fusion == "weighted":
+        views = [[_weighted_mean([view[v] for view in views], weights) for v in range(len(activations))]]
+        names, weights = ["fused"], np.ones(1)
+
+    classes, own = activations[0].classes, [v for v, activation in enumerate(activations) if activation.segments is not None]
+    parts, labels, videos, streams = [], [], [], []
+    for number, name in enumerate(names):
+        stream_settings = of_stream(settings, name)
+        rows = _rows(views, number, weights, stream_settings)
+        proposals = _cut_at_all_levels(rows, stream_settings)
+        if own:  # a method's own proposals replace the cut ones
+            stay = ~np.isin(rows.video[proposals.row], own)
+            proposals = Proposals(*(a[stay] for a in (proposals.row, proposals.first, proposals.last, proposals.score)))
+        score = proposals.score
+        if settings.class_weight:
+            video_score = np.array([view.class_score for view in views[number]])
+            score = score + settings.class_weight * video_score[rows.video[proposals.row], rows.label[proposals.row]]
+        parts.append(Proposals(proposals.row, proposals.first, proposals.last, score))
+        videos.append(rows.video[proposals.row])
+        labels.append(rows.label[proposals.row])
+        streams.append(np.full(len(score), number))
+    found = Proposals.concatenate(parts)
+    video, label, stream = np.concatenate(videos), np.concatenate(labels), np.concatenate(streams)
+
+    # Step j begins at edge(j / scale): the last step of a proposal is included, so it ends where the next begins.
+    timelines = [activation.timeline for activation in activations]
+    origin, step, end_of_video = (np.array([getattr(t, n) for t in timelines])[video] for n in ("start", "step", "duration"))
+    start = np.clip(origin + found.first / settings.upsample * step, 0.0, end_of_video)
+    end = np.clip(origin + (found.last + 1) / settings.upsample * step, 0.0, end_of_video)
+    long_enough = end > start
+
+    group = video * len(classes) + label
+    if settings.official:
+        # Released code: a class found by one stream only keeps all its runs, overlapping or not.
+        both = np.isin(group, group[stream == 0])
+        for number in range(1, len(names)):
+            both &= np.isin(group, group[stream == number])
+        group = np.where(both, group, group.max(initial=0) + 1 + np.arange(len(group)))
+    keep = np.flatnonzero(long_enough)
+    chosen, score = suppress(group[keep], start[keep], end[keep], found.score[keep], settings.nms, settings.soft_nms)
+    chosen = keep[chosen]
+
+    results: Results = {activation.video: list(activation.segments or []) for activation in activations}
+    for i in np.lexsort((-score, video[chosen])):
+        k = chosen[i]
+        name = activations[video[k]].video
+        results[name].append(Detection(float(start[k]), float(end[k]), classes[label[k]], float(score[i])))
+    return results
+
+
+def _prepare(activation: Activation, name: str) -> StreamActivation:
+    """A stream's activation with the attention as a gate of about 1 at most: a distribution is multiplied by its length."""
+    stream = activation.streams[name]
+    if stream.attention is None or activation.attention_kind == "gate":
+        return stream
+    return StreamActivation(stream.attention * len(stream.attention), stream.class_logit, stream.class_score, stream.extra)
+
+
+def _weighted_mean(streams: list[StreamActivation], weights: np.ndarray) -> StreamActivation:
+    """Several streams of one video as one."""
+    gates = [stream.attention for stream in streams if stream.attention is not None]
+    return StreamActivation(
+        np.average(gates, axis=0, weights=weights) if len(gates) == len(streams) else None,
+        np.average([stream.class_logit for stream in streams], axis=0, weights=weights),
+        np.average([stream.class_score for stream in streams], axis=0, weights=weights),
+    )
+
+
+def _rows(views: list[list[StreamActivation]], number: int, weights: np.ndarray, settings: Localization) -> _Rows:
+    """The (video, class) pairs that stream `number` keeps, with their curves in fine time steps."""
+    scores = np.array([view.class_score for view in views[number]])
+    if settings.class_scores == "mean":
+        scores = np.average([[view.class_score for view in stream] for stream in views], axis=0, weights=weights)
+    kept = scores > settings.class_threshold
+    kept[np.arange(len(scores)), scores.argmax(1)] |= ~kept.any(1)
+    if settings.official:
+        # Released code asks `.any()` of the kept classes' indices: a stream that keeps only class 0 finds nothing.
+        kept[~kept[:, 1:].any(1)] = False
+    video, label = np.nonzero(kept)
+
+    gates, gated, raw, scoring, lengths = [], [], [], [], []
+    for v, c in zip(video, label):
+        view = views[number][v]
+        activation = _sigmoid(view.class_logit[:, c])
+        gate = np.ones_like(activation) if view.attention is None else view.attention.astype(np.float64)
+        gates.append(gate)
+        gated.append(gate * activation)
+        raw.append(activation)
+        # DGAM weights every stream's class activation by this stream's attention, twice.
+        scoring.append(gate**2 * sum(w * _sigmoid(stream[v].class_logit[:, c]) for w, stream in zip(weights, views)))
+        lengths.append(len(gate))
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.intp)])
+    if not lengths:
+        return _Rows(video, label, offsets, np.empty(0), np.empty(0))
+
+    def fine(rows: list[np.ndarray]) -> np.ndarray:
+        return upsample(np.concatenate(rows), offsets, settings.upsample, left_aligned=settings.official)
+
+    if settings.curve == "gated":
+        share = settings.attention_share if views[number][0].attention is not None else 0.0
+        curve = (1 - share) * fine(gated) + share * fine(gates) ** 2
+    else:
+        curve = fine(gates if settings.curve == "attention" else raw)
+    if settings.smooth > 0:
+        ends = offsets * settings.upsample
+        for begin, end in zip(ends[:-1], ends[1:]):
+            curve[begin:end] = gaussian_filter1d(curve[begin:end], settings.smooth)
+    return _Rows(video, label, offsets, curve, fine(scoring))
+
+
+def _cut_at_all_levels(rows: _Rows, settings: Localization) -> Proposals:
+    """Proposals of all thresholds; a run that several thresholds give is kept once."""
+    offsets = rows.offsets * settings.upsample
+    scale = np.ones(len(rows.video))
+    if settings.relative_to != "none" and len(scale):
+        reduce = np.maximum if settings.relative_to == "max" else np.add
+        scale = reduce.reduceat(rows.curve, offsets[:-1])
+        if settings.relative_to == "mean":
+            scale = scale / np.diff(offsets)
+    levels = [
+        cut(rows.curve, rows.score, offsets, level * scale, settings.contrast, settings.side) for level in settings.thresholds
+    ]
+    found = Proposals.concatenate(levels)
+    if settings.official:  # Released code asks `.any()` of a run's indices: the single first step is no run.
+        first_only = (found.first == 0) & (found.last == 0)
+        found = Proposals(*(a[~first_only] for a in (found.row, found.first, found.last, found.score)))
+    if len(levels) > 1:
+        _, once = np.unique(np.stack([found.row, found.first, found.last]), axis=1, return_index=True)
+        once.sort()
+        found = Proposals(*(a[once] for a in (found.row, found.first, found.last, found.score)))
+    return found
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    x = np.asarray(x, dtype=np.float64)
+    return 0.5 * (1.0 + np.tanh(0.5 * x))

@@ -1,0 +1,157 @@
+"""What every method is, and where to find it by name."""
+
+import importlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+import yaml
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.settings import build, merge, unknown
+from untrimmed.data.types import StreamActivation
+from untrimmed.localization import Localization
+from untrimmed.training import DataSettings, Run, TrainingSet
+
+METHODS = {"dgam": "untrimmed.methods.dgam:DGAM"}
+"""Method by name. Saved runs hold the name, never an import path."""
+
+
+@dataclass
+class Curves:
+    """What is said of each snippet by its neighbourhood of `reach` snippets: attention_logit [T], class_logit [T, C(+1)]."""
+
+    attention_logit: Tensor | None
+    class_logit: Tensor
+
+
+class Method(nn.Module, ABC):
+    """A method learns from a training set and then gives curves for any video.
+
+    Args:
+        config: its settings.
+        classes: the labels, [C].
+        streams: width D of each stream's features.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    Config: ClassVar[type]
+    learns_from: ClassVar[frozenset[str]]
+    reach: ClassVar[int | None]
+    attention_kind: ClassVar[Literal["gate", "distribution"]] = "gate"
+
+    def __init__(self, config: Any, classes: tuple[str, ...], streams: Mapping[str, int]) -> None:
+        super().__init__()
+        self.config, self.classes, self.widths = config, tuple(classes), dict(streams)
+
+    @abstractmethod
+    def fit(self, data: TrainingSet, run: Run) -> None:
+        """Learn; owns all its stages."""
+
+    @abstractmethod
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+        """Per stream, what each snippet says: features {stream: [T, D]}. Local in time."""
+
+    @abstractmethod
+    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+        """What needs the whole video: softmax over time, top-k, video scores."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method's resolved settings."""
+
+    method: Any
+    localization: Localization
+    data: DataSettings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as config.yaml keeps them."""
+        return json.loads(
+            json.dumps({"method": asdict(self.method), "localization": asdict(self.localization), "data": asdict(self.data)})
+        )
+
+
+def method_class(name: str) -> type[Method]:
+    """The class of a method.
+
+    Raises:
+        InputError: there is no such method; the nearest is named.
+    """
+    if name not in METHODS:
+        raise unknown(name, METHODS, "method")
+    module, _, attribute = METHODS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def presets_of(name: str) -> dict[str, dict[str, Any]]:
+    """The presets that stand beside a method's file, unresolved."""
+    file = Path(__file__).with_name(f"{name}.yaml")
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def resolve(name: str, preset: str = "default", overrides: Mapping[str, Any] | None = None) -> Preset:
+    """A method's settings: its preset with overrides laid on top; a bare key means `method.<key>`.
+
+    Raises:
+        InputError: unknown method, preset or setting; a value of the wrong type or out of range.
+    """
+    cls, presets = method_class(name), presets_of(name)
+    if preset not in presets:
+        raise unknown(preset, presets, f"{name}: preset")
+    tree: dict[str, Any] = {}
+    for key, value in (overrides or {}).items():
+        section = {key: value} if key in ("method", "localization", "data") else {"method": {key: value}}
+        tree = merge(tree, section)
+    return settings_from(cls, merge(presets[preset], tree))
+
+
+def settings_from(cls: type[Method], values: Mapping[str, Any]) -> Preset:
+    """Resolved settings from the three sections of a preset or of a run's config.yaml."""
+    return Preset(
+        build(cls.Config, values.get("method", {}), "method"),
+        build(Localization, values.get("localization", {}), "localization"),
+        build(DataSettings, values.get("data", {}), "data"),
+    )
+
+
+def save_method(method: Method, folder: Path) -> None:
+    """Write `weights.safetensors` and `model.json`, the latter last: its presence means "trained"."""
+    with atomic_write(folder / "weights.safetensors", "wb") as stream:
+        stream.write(save({key: value.detach().cpu().contiguous() for key, value in method.state_dict().items()}))
+    head = {"format": "untrimmed-model/1", "method": method.name, "classes": list(method.classes), "streams": method.widths}
+    write_json(folder / "model.json", head | {"config": asdict(method.config)}, indent=1)
+
+
+def load_method(folder: Path) -> Method:
+    """Read a trained method, on the CPU and in evaluation mode.
+
+    Raises:
+        InputError: the folder holds no trained model, or a damaged one.
+    """
+    if not (folder / "model.json").is_file():
+        raise InputError(f"{folder.parent}: holds no finished model; train it, or go on with --resume")
+    head = read_json(folder / "model.json")
+    try:
+        cls = method_class(head["method"])
+        method = cls(build(cls.Config, head["config"], "model.json"), tuple(head["classes"]), head["streams"])
+        method.load_state_dict(load_file(folder / "weights.safetensors"))
+    except InputError:
+        raise
+    except Exception as error:  # safetensors and torch raise many kinds for a damaged file
+        raise InputError(f"{folder}: the model cannot be read ({str(error).splitlines()[0]})") from error
+    return method.eval()
+
+
+@torch.no_grad()
+def activations_of(method: Method, features: Mapping[str, Tensor]) -> dict[str, StreamActivation]:
+    """Curves and pooling of one video in one piece: features {stream: float32 [T, D]}."""
+    return method.pool(features, method.curves(features))

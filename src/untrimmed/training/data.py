@@ -1,0 +1,70 @@
+"""The videos that a method learns from. No field of it says when anything happens."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from untrimmed.data.sampling import stratified_sampling
+from untrimmed.data.settings import setting
+from untrimmed.data.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """How many snippets of a video are looked at."""
+
+    snippets: int = setting(
+        400, "snippets drawn from a video for one training step, one at random from each of as many equal stretches", low=1
+    )
+    test_least: int = setting(1, "a shorter video's snippets are repeated up to this number when it is localized", low=1)
+    test_most: int | None = setting(None, "a longer video is thinned out to this number when it is localized; null = never", low=1)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What training may see.
+
+    videos: [N] ids. classes: [C]. labels: [N, C] in {0, 1}, or None without labels; a row of zeros is a video that surely holds
+    no action. store: their features. trimmed: a second set of short clips, each showing its class throughout, or None.
+    settings: how many snippets are drawn.
+    """
+
+    videos: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: np.ndarray | None
+    store: FeatureStore
+    trimmed: "TrainingSet | None" = None
+    settings: DataSettings = DataSettings()
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def sample(self, chosen: np.ndarray, stream: str, rng: np.random.Generator) -> torch.Tensor:
+        """`settings.snippets` = T stratified random snippets of each chosen video: float32 [len(chosen), T, D]."""
+        count = self.settings.snippets
+        batch = np.empty((len(chosen), count, self.store.streams[stream]), dtype=np.float32)
+        for row, number in zip(batch, chosen):
+            features = self.store.load(self.videos[number], [stream], check=False)[stream]
+            index = stratified_sampling(len(features), count, rng)
+            if features.dtype == np.float32:
+                np.take(features, index, axis=0, out=row, mode="clip")
+            else:
+                row[:] = features[index]
+        return torch.from_numpy(batch)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over what training depends on: header, ids, labels; of every array its shape and first, middle and last row."""
+        digest = hashlib.sha256(json.dumps(asdict(self.store.header), sort_keys=True).encode())
+        digest.update(json.dumps([self.videos, self.classes]).encode())
+        if self.labels is not None:
+            digest.update(self.labels.tobytes())
+        for video in self.videos:
+            for stream, features in self.store.load(video, check=False).items():
+                digest.update(f"{stream} {features.shape} {features.dtype}".encode())
+                digest.update(features[[0, len(features) // 2, -1]].tobytes())
+        if self.trimmed is not None:
+            digest.update(self.trimmed.fingerprint().encode())
+        return digest.hexdigest()

@@ -1,0 +1,273 @@
+"""A run: one folder that holds all of a training, and that a killed training goes on from, bit for bit on CPU.
+
+config.yaml          every resolved value
+environment.json     versions, threads, seed, data hashes, selection rule, training videos
+metrics.jsonl        what was logged, a line each, with the loop position
+checkpoints/         one file per loop, and what `once` computed
+model/               weights.safetensors and model.json, when finished
+.lock                held while a process trains
+"""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from safetensors import safe_open
+from safetensors.torch import save
+
+from untrimmed.console import progress
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import atomic_write, set_aside, write_json
+
+
+def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
+    """See that a run may be made in (or with `resume` gone on with in) a folder, before anything costly begins.
+
+    A folder that holds nothing but a cache of features is free.
+
+    Raises:
+        InputError: it holds something else (and `force`, which renames it, is not given), or there is no run to resume.
+    """
+    is_run = (folder / "config.yaml").exists()
+    if resume:
+        if not is_run:
+            raise InputError(f"{folder}: there is no run to resume")
+        return
+    if not folder.exists() or (folder.is_dir() and all(child.name == "features" for child in folder.iterdir())):
+        return
+    if not force:
+        hint = "--resume goes on with it, --force renames it first" if is_run else "--force renames it first"
+        raise InputError(f"{folder}: already exists; {hint}")
+    set_aside(folder)
+
+
+class Run:
+    """Loops that resume, random streams that do not disturb each other, and a log.
+
+    A method's `fit` is written as if nothing could interrupt it:
+
+        for epoch in run.loop("rgb", epochs, net=net, optimizer=optimizer):
+            rng = run.rng("batches")
+            ...
+            run.log(loss=loss)
+
+    Everything that a loop changes must be named in it. Whatever is drawn must come from `rng` or `torch_rng`, which depend only
+    on the seed, their name and the loop position: so a resumed run draws what the killed one would have drawn, and switching
+    one part of a method off leaves the others' draws as they were.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        config: dict[str, Any],
+        environment: dict[str, Any],
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        resume: bool = False,
+        save_seconds: float = 10.0,
+    ) -> None:
+        """Open the folder of a new run (see `claim`), or with `resume` that of a killed one.
+
+        Raises:
+            InputError: another process trains in it, it cannot be written, or it is resumed with other settings or data; what
+                differs is named.
+        """
+        self.folder, self.seed, self.device, self.save_seconds = Path(folder), seed, torch.device(device), save_seconds
+        self._position: list[tuple[str, int]] = []
+        self._showing = False
+        try:
+            (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise InputError(f"{self.folder}: another process is training in it") from None
+        self._log_file = self.folder / "metrics.jsonl"
+        try:
+            if resume:
+                self._check_same(config, environment)
+                self._cut_log()
+            else:
+                with atomic_write(self.folder / "config.yaml") as stream:
+                    yaml.safe_dump(config, stream, sort_keys=False)
+                write_json(self.folder / "environment.json", environment, indent=1)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        os.close(self._lock)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What a method's fit uses ------------------------------------------------------------------------------------------------
+
+    def loop(self, name: str, n: int, **stateful: Any) -> Iterator[int]:
+        """`range(n)` that goes on where a killed run was last saved, with the state that was saved.
+
+        Loops may be nested; an inner loop starts anew in each turn of the outer one.
+
+        Args:
+            stateful: all that the loop changes, by name: modules, optimizers, anything with `state_dict` and
+                `load_state_dict`. Saved at most every `save_seconds`, and at the end.
+        """
+        file = self._file(name)
+        start = self._load(file, stateful) if file.exists() else 0
+        last_save = time.monotonic()
+        with ExitStack() as stack:
+            advance = None
+            if not self._showing:
+                advance, self._showing = stack.enter_context(progress(name, n, start)), True
+                stack.callback(setattr, self, "_showing", False)
+            for index in range(start, n):
+                self._position.append((name, index))
+                try:
+                    yield index
+                finally:
+                    self._position.pop()
+                if advance:
+                    advance()
+                if index + 1 == n or time.monotonic() - last_save >= self.save_seconds:
+                    self._save(file, index + 1, stateful)
+                    last_save = time.monotonic()
+                    shutil.rmtree(file.with_suffix(""), ignore_errors=True)  # inner loops of turns that are over
+
+    def once(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Arrays that are computed once at this loop position and kept: a resumed run reads them instead."""
+        file = self._file(f"once-{name}")
+        if file.exists():
+            with safe_open(file, "np") as content:
+                return {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 (not a mapping)
+        arrays = {key: np.ascontiguousarray(value) for key, value in make().items()}
+        with atomic_write(file, "wb") as stream:
+            stream.write(save({key: torch.from_numpy(value) for key, value in arrays.items()}))
+        return arrays
+
+    def rng(self, name: str, *key: int) -> np.random.Generator:
+        """A NumPy random stream of the seed, its name and the loop position (or of `key` in its place)."""
+        return np.random.default_rng(self._entropy(name, key))
+
+    def torch_rng(self, name: str, *key: int) -> torch.Generator:
+        """The same for torch, on the CPU, so that a GPU run draws the same numbers."""
+        state = np.random.SeedSequence(self._entropy(name, key)).generate_state(1, np.uint64)[0]
+        return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+    @contextmanager
+    def seeded(self, name: str) -> Iterator[None]:
+        """Make torch's global random numbers (module initialization) those of `torch_rng(name)` for a while."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.torch_rng(name).initial_seed())
+            yield
+
+    def log(self, **values: float) -> None:
+        """Append a line to metrics.jsonl.
+
+        Raises:
+            InputError: a value is not finite: the training has diverged.
+        """
+        for name, value in values.items():
+            if not math.isfinite(value):
+                where = ", ".join(f"{loop} {index}" for loop, index in self._position)
+                raise InputError(f"{self.folder}: training diverged ({name} is {value} at {where}); try a lower learning_rate")
+        line = {**dict(self._position), **{name: round(float(value), 7) for name, value in values.items()}}
+        with open(self._log_file, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    # How it is kept ----------------------------------------------------------------------------------------------------------
+
+    def _entropy(self, name: str, key: tuple[int, ...]) -> list[int]:
+        place = key or tuple(part for loop, index in self._position for part in (_number(loop), index))
+        return [self.seed, _number(name), *place]
+
+    def _file(self, name: str) -> Path:
+        folder = self.folder / "checkpoints"
+        for loop, index in self._position:
+            folder = folder / loop / str(index)
+        return folder / f"{name}.safetensors"
+
+    def _save(self, file: Path, position: int, stateful: dict[str, Any]) -> None:
+        tensors: dict[str, torch.Tensor] = {}
+        state = {name: _flatten(thing.state_dict(), tensors, name) for name, thing in stateful.items()}
+        log_size = self._log_file.stat().st_size if self._log_file.exists() else 0
+        metadata = {"position": str(position), "log_size": str(log_size), "state": json.dumps(state)}
+        with atomic_write(file, "wb") as stream:
+            stream.write(save(tensors, metadata))
+
+    def _load(self, file: Path, stateful: dict[str, Any]) -> int:
+        with safe_open(file, "pt") as content:
+            metadata = content.metadata()
+            state = json.loads(metadata["state"])
+            for name, thing in stateful.items():
+                thing.load_state_dict(_unflatten(state[name], content))
+        return int(metadata["position"])
+
+    def _check_same(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
+        there = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+        if differences := list(_differences(there, config)):
+            raise InputError(f"{self.folder}: cannot resume with other settings: {'; '.join(differences)}")
+        before = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
+        if before.get("data") != environment.get("data"):
+            raise InputError(f"{self.folder}: cannot resume with other data: features or labels have changed since it began")
+
+    def _cut_log(self) -> None:
+        """Drop the lines that were logged after the last save: they will be logged again."""
+        sizes = [0]
+        for file in (self.folder / "checkpoints").rglob("*.safetensors"):
+            with safe_open(file, "pt") as content:
+                sizes.append(int((content.metadata() or {}).get("log_size", 0)))
+        if self._log_file.exists():
+            os.truncate(self._log_file, min(max(sizes), self._log_file.stat().st_size))
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
+
+
+def _flatten(value: Any, tensors: dict[str, torch.Tensor], key: str) -> Any:
+    """Replace every tensor of a state by its key, and every mapping by its items (JSON would turn numbers into text)."""
+    if isinstance(value, torch.Tensor):
+        tensors[key] = value.detach().cpu().contiguous().clone()
+        return {"tensor": key}
+    if isinstance(value, dict):
+        return {"items": [[k, _flatten(v, tensors, f"{key}/{k}")] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_flatten(v, tensors, f"{key}/{i}") for i, v in enumerate(value)]
+    return value
+
+
+def _unflatten(value: Any, content: Any) -> Any:
+    if isinstance(value, dict) and "tensor" in value:
+        return content.get_tensor(value["tensor"])
+    if isinstance(value, dict):
+        return {k: _unflatten(v, content) for k, v in value["items"]}
+    if isinstance(value, list):
+        return [_unflatten(v, content) for v in value]
+    return value
+
+
+def _differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in {**there, **here}:
+            yield from _differences(there.get(key), here.get(key), f"{where}.{key}" if where else str(key))
+    elif there != here:
+        yield f"{where} was {there}, is now {here}"

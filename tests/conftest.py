@@ -1,0 +1,28 @@
+"""Where the shared data is, if it is: tests that need it skip with a reason elsewhere."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder with the published codes' numbers."""
+    folder = Path(os.environ.get("UNTRIMMED_GOLDEN", ROOT.parent / "shared" / "golden"))
+    if not folder.is_dir():
+        if os.environ.get("UNTRIMMED_REQUIRE_GOLDEN") == "1":
+            pytest.fail(f"the golden files are required, but {folder} is not there")
+        pytest.skip(f"no golden files at {folder} (set UNTRIMMED_GOLDEN)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with the real data sets."""
+    folder = Path(os.environ.get("UNTRIMMED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data sets at {folder} (set UNTRIMMED_DATA)")
+    return folder
