@@ -186,9 +186,9 @@ class Pictures:
         if held is None:
             raise VideoError(f"{self.path}: not one picture of this video can be decoded")
         self.duration = time + length
-        declared = self._declared_seconds()
-        if declared:
-            self.decoded_share = min(1.0, (self.duration - began) / declared)
+        declared_end = self._declared_end()
+        if declared_end is not None and declared_end > began:
+            self.decoded_share = min(1.0, (self.duration - began) / (declared_end - began))
         picture = self._picture(held)
         if self.shown == 0 and k / self.fps >= self.duration - slack:  # shorter than the grid is fine
             self.start, k = max(0.0, began), math.floor(began * self.fps)
@@ -202,7 +202,7 @@ class Pictures:
         tracks: list[Any] = [*_video_streams(self._container), *self._container.streams.audio]
         starts = [track.start_time * track.time_base for track in tracks if track.start_time is not None]
         self.offset = float(min(starts)) if starts else 0.0
-        declared = self._declared_seconds()
+        declared_end = self._declared_end()
         last, shift = None, 0.0
         for frame in self._decoded():
             stamp = frame.pts if frame.pts is not None else frame.dts
@@ -214,7 +214,7 @@ class Pictures:
                     self.offset, time = time, 0.0
             elif time is None:
                 time = last + self._length(frame)
-            elif time < last - 1.0 or time > last + LONGEST_GAP or (declared and last < declared + 1 and time > declared + 60):
+            elif time < last - 1.0 or time > last + LONGEST_GAP or (declared_end is not None and last <= declared_end < time - 60):
                 # The clock was set anew within the file (joined broadcasts): it goes on where it was.
                 shift += last + self._length(frame) - time
                 time = last + self._length(frame)
@@ -262,12 +262,18 @@ class Pictures:
         rate = float(self._track.average_rate or self._track.guessed_rate or 0)
         return 1 / rate if 0 < rate <= 1000 else 1 / 25
 
-    def _declared_seconds(self) -> float | None:
-        """The length of the video track as the file declares it."""
-        if self._track.duration:
-            return float(self._track.duration * self._track.time_base)
-        clock = self._track.metadata.get("DURATION", "").split(":")  # where Matroska keeps it
+    def _declared_end(self) -> float | None:
+        """Where the video track ends on the player's clock, as the file declares it."""
+        track, container = self._track, self._container
+        if track.duration:
+            began = 0.0 if track.start_time is None else float(track.start_time * track.time_base) - self.offset
+            return began + float(track.duration * track.time_base)
+        length = container.duration / av.time_base if container.duration else None
+        if not container.format.name.startswith("matroska"):
+            return length
+        # Matroska declares time stamps of ends: of the track in a tag, of the longest track in its header.
         try:
-            return sum(float(part) * 60.0**power for power, part in enumerate(reversed(clock))) or None
+            hours, minutes, seconds = track.metadata.get("DURATION", "").split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - self.offset
         except ValueError:
-            return self._container.duration / av.time_base if self._container.duration else None
+            return None if length is None else length - self.offset
