@@ -124,9 +124,8 @@ class VideoFeatures:
         share = self.pictures.decoded_share
         seconds = self.pictures.duration - self.pictures.start
         if share is not None and share < 0.95:
-            return [
-                f"{self.path}: cut off or damaged: the {seconds:.1f} s that can be decoded are used, {share:.0%} of its declared length"
-            ]
+            used = f"{seconds:.1f} s, {share:.0%} of its declared length, can be decoded and are used"
+            return [f"{self.path}: cut off or damaged: {used}"]
         if self.pictures.faults:
             return [f"{self.path}: {self.pictures.faults} packets could not be decoded and are left out"]
         return []

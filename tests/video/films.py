@@ -1,0 +1,100 @@
+"""Small video files for the tests, made with PyAV, each frame showing its own number."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+BITS = 12  # the number is shown as 4 x 3 black and white fields
+
+
+def counter(number: int, width: int, height: int) -> np.ndarray:
+    """A picture that shows `number`."""
+    bits = [(number >> bit) & 1 for bit in range(BITS)]
+    rows, columns = np.arange(height) * 3 // height, np.arange(width) * 4 // width
+    grey = (np.array(bits, np.uint8) * 200 + 20)[rows[:, None] * 4 + columns]
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def number_of(picture: np.ndarray) -> int:
+    """The number that a picture shows, whatever its size."""
+    height, width = picture.shape[:2]
+    bits = [picture[(2 * (b // 4) + 1) * height // 6, (2 * (b % 4) + 1) * width // 8].mean() > 120 for b in range(BITS)]
+    return sum(1 << b for b, bit in enumerate(bits) if bit)
+
+
+def moving_blocks(number: int, width: int, height: int, speed: float = 1.0, seed: int = 0) -> np.ndarray:
+    """A textured picture in which a patch moves to the right by `speed` picture widths a hundred frames, from half-way down."""
+    rng = np.random.default_rng(seed)
+    scale = np.ones((height // 12 + 1, width // 16 + 1), np.uint8)
+    ground = np.kron(rng.integers(60, 120, (12, 16)).astype(np.uint8), scale)[:height, :width]
+    left = int(number * speed * width / 100) % max(1, width * 3 // 4)
+    patch = np.kron(rng.integers(0, 255, (6, 6)).astype(np.uint8), np.ones((height // 18 + 1, width // 24 + 1), np.uint8))
+    patch = patch[: height // 3, : width // 4]
+    picture = ground.copy()
+    picture[height // 3 : height // 3 + patch.shape[0], left : left + patch.shape[1]] = patch[:, : width - left]
+    return np.repeat(picture[..., None], 3, axis=2)
+
+
+def film(
+    path: Path,
+    times: list[float] | np.ndarray,
+    *,
+    width: int = 128,
+    height: int = 96,
+    draw=counter,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rate: int = 25,
+    tick: Fraction = Fraction(1, 12800),
+    audio_from: float | None = None,
+    rotate: int | None = None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+    aspect: Fraction | None = None,
+    b_frames: int = 0,
+) -> Path:
+    """Write frame i (drawn by `draw(i, width, height)`) to be shown from `times[i]` on, in seconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        stream = container.add_stream(codec, rate=rate, options=options or ({"preset": "ultrafast"} if codec == "libx264" else {}))
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = width, height, pix_fmt, tick
+        stream.codec_context.time_base = tick
+        stream.codec_context.max_b_frames = b_frames
+        stream.codec_context.thread_count = 1
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if rotate is not None:
+            stream.set_display_rotation(rotate)
+        sound = container.add_stream("aac", rate=16000) if audio_from is not None else None
+        packets = []
+        for i, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(draw(i, width, height)), "rgb24")
+            frame = frame.reformat(format=pix_fmt)
+            frame.pts, frame.time_base = round(time / tick), tick
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        if sound is not None:
+            seconds = float(times[-1]) - float(audio_from or 0)
+            for i in range(int(seconds * 16000 / 1024)):
+                tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+                tone.sample_rate, tone.pts = 16000, round((audio_from or 0) * 16000) + i * 1024
+                tone.time_base = Fraction(1, 16000)
+                packets += sound.encode(tone)
+            packets += sound.encode(None)
+        for packet in sorted(packets, key=lambda p: float((p.dts or 0) * p.time_base)):
+            container.mux(packet)
+    return path
+
+
+def steady(seconds: float, rate: float = 25, start: float = 0.0) -> np.ndarray:
+    """Time stamps of a constant frame rate."""
+    return start + np.arange(round(seconds * rate)) / rate
+
+
+def cut(path: Path, share: float) -> Path:
+    """Leave only the first part of a file."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
