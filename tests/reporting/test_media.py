@@ -45,7 +45,9 @@ def test_ids_match_whatever_the_unicode_form_of_the_file(tmp_path):
     assert list(find_videos(tmp_path, ["\u00fcbung"])) == ["\u00fcbung"]
 
 
-@pytest.mark.parametrize("name", ["a b.mp4", "50% #1?.mp4", "\u00fc\u65e5\u672c.mp4", "\"q\" 'q' <script>.mp4", "a:b.mp4", "a&b+c;d.mp4"])
+@pytest.mark.parametrize(
+    "name", ["a b.mp4", "50% #1?.mp4", "\u00fc\u65e5\u672c.mp4", "\"q\" 'q' <script>.mp4", "a:b.mp4", "a&b+c;d.mp4"]
+)
 def test_links_are_relative_and_percent_encoded(tmp_path, name):
     address = link(tmp_path / "my videos" / name, tmp_path / "out" / "report.html")
     assert address.startswith("../my%20videos/")
@@ -91,7 +93,9 @@ def test_colour_that_few_browsers_decode(tmp_path):
         assert playable(".mp4", container) == (False, "h264 (yuv444p) in .mp4")
 
 
-@pytest.mark.parametrize(("size", "small"), [((1920, 1080), (640, 360)), ((101, 75), (100, 76)), ((1, 1), (2, 2)), ((720, 1280), (202, 360))])
+@pytest.mark.parametrize(
+    ("size", "small"), [((1920, 1080), (640, 360)), ((101, 75), (100, 76)), ((1, 1), (2, 2)), ((720, 1280), (202, 360))]
+)
 def test_copies_are_small_and_even(size, small):
     width, height = copy_size(*size)
     assert (width, height) == small
@@ -102,7 +106,9 @@ def test_a_copy_keeps_the_clock(tmp_path):
     write_copy(tmp_path / "a.webm", iter(pictures), 10.0, late=lambda: 0.3)
     with av.open(str(tmp_path / "a.webm")) as container:
         assert container.duration / av.time_base == pytest.approx(2.3, abs=0.01)
-        times, levels = zip(*((frame.time, frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)), strict=True)
+        times, levels = zip(
+            *((frame.time, frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)), strict=True
+        )
     assert times[0] == 0
     # The picture of second 1 is the seventh: the first came at 0.3.
     np.testing.assert_allclose(levels[10], 12 * 7, atol=8)

@@ -162,7 +162,8 @@ def _media(folder: Path, ids: list[str], out: Path, proxies: bool) -> dict[str, 
                 plays, holds = playable(file.suffix, container)
         except InputError as error:
             note(str(error))
-            plays, holds = False, "no video that can be read"
+            media[video] = Media(link(file, out), "", False, fault=str(error).removeprefix(f"{file}: "))
+            continue
         media[video] = Media(link(file, out), holds, plays)
         if not plays:
             unplayable[video] = file
@@ -177,7 +178,7 @@ def _media(folder: Path, ids: list[str], out: Path, proxies: bool) -> dict[str, 
             try:
                 if not copy.exists() or copy.stat().st_mtime_ns < file.stat().st_mtime_ns:
                     _copy(file, copy)
-                media[video] = Media(link(copy, out), f"vp8 in .webm, a small copy of {file.name}", True, proxy=True)
+                media[video] = Media(link(copy, out), f"vp8 in .webm, a small copy of {file.name}", True)
             except InputError as error:
                 note(f"no copy of {file.name}: {error}")
             advance(suffix=video)
@@ -192,7 +193,7 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def _kinds(media: Mapping[str, Media]) -> str:
-    kinds = sorted({one.holds for one in media.values() if not one.plays})
+    kinds = sorted({one.holds for one in media.values() if not one.plays and not one.fault})
     return ", ".join(kinds[:3]) + (" …" if len(kinds) > 3 else "")
 
 

@@ -36,6 +36,13 @@
     return all > 0 ? inside / all : 0;
   };
   const best = (segment, others) => others.reduce((top, other) => (other[2] === segment[2] ? Math.max(top, overlap(segment, other)) : top), 0);
+  const fileName = (link) => {
+    try {
+      return decodeURIComponent(link);
+    } catch {
+      return link; // a name that is not Unicode
+    }
+  };
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
   // Scores have no common range, so the slider goes through their ranks: finer among the sure ones.
@@ -149,6 +156,10 @@
         this.trouble("No file of this video", "There was none with this name in the folder of videos when this page was written.");
         return this.box;
       }
+      if (media.fault) {
+        this.trouble("This file is not a video that can be read", `${media.fault}. The file: `, make("code", {}, fileName(media.link)));
+        return this.box;
+      }
       this.player = make("video", { controls: true, preload: "metadata", playsinline: true, "aria-label": `Video ${this.video.id}` });
       this.player.addEventListener("error", () => this.failed());
       this.player.addEventListener("play", () => {
@@ -168,7 +179,7 @@
 
     failed() {
       const media = this.video.media;
-      const name = decodeURIComponent(media.link);
+      const name = fileName(media.link);
       if (media.plays) this.trouble("This video does not load", `The file is no longer at this place, or is damaged: `, make("code", {}, name));
       else
         this.trouble(

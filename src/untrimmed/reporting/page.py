@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -41,13 +41,13 @@ class Media:
     """Where the page finds a video.
 
     link: relative address, percent-encoded. holds: codec and container in words. plays: whether browsers play it.
-    proxy: whether the link leads to a small copy.
+    fault: why it cannot be read, if it cannot.
     """
 
     link: str
     holds: str
     plays: bool
-    proxy: bool = False
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, An
         "more": max(len(found) - MOST_DETECTIONS, 0),
     }
     if page.media is not None and (media := page.media.get(video)) is not None:
-        entry["media"] = {"link": media.link, "holds": media.holds, "plays": media.plays, "proxy": media.proxy}
+        entry["media"] = asdict(media)
     if activation is not None and activation.timeline.count:
         wanted = dict.fromkeys([*(s.label for s in segments), *(d.label for d in found)])
         entry["curves"] = _curves(activation, list(wanted), place, scale)
