@@ -123,6 +123,7 @@ class FeatureStore:
             InputError: an array is missing, not `[T, D]` of float16 or float32, of the wrong width, without rows, has NaN or
                 infinite values, or differs from the other stream by more than one row.
         """
+        self._entry(video)
         arrays = {stream: self._open(video, stream) for stream in self.streams}
         count = self._rows(video, {stream: len(array) for stream, array in arrays.items()})
         loaded = {stream: arrays[stream][:count] for stream in streams or arrays}
@@ -241,12 +242,16 @@ class FeatureWriter:
         video = check_id(video, self.path)
         finished = self.path / "videos" / f"{video}.json"
         with ExitStack() as files:
-            rows = Rows({s: files.enter_context(atomic_write(self._file(s, video), "wb")) for s in self.header.streams}, dtypes)
-            rows.write_headers(self.header.streams)
+            rows = Rows(
+                {s: files.enter_context(atomic_write(self._file(s, video), "wb")) for s in self.header.streams},
+                dtypes,
+                self.header.streams,
+            )
+            rows.write_headers()
             yield rows
             if rows.entry is None:
                 raise ValueError("a video was added without its entry")
-            rows.write_headers(self.header.streams)
+            rows.write_headers()
             if video in self._before or finished.exists():
                 self._forget(video, finished)
         write_json(finished, rows.entry.to_json())
@@ -290,8 +295,9 @@ class FeatureWriter:
 class Rows:
     """The open arrays of one video that is being added: `.npy` files whose number of rows is put in at the end."""
 
-    def __init__(self, files: dict[str, IO[bytes]], dtypes: dict[str, Any]) -> None:
+    def __init__(self, files: dict[str, IO[bytes]], dtypes: dict[str, Any], widths: dict[str, int]) -> None:
         self.entry: VideoEntry | None = None
+        self._widths = widths
         self._files, self._dtypes = files, {stream: np.dtype(dtypes[stream]) for stream in files}
         self._counts = dict.fromkeys(files, 0)
 
@@ -299,13 +305,15 @@ class Rows:
         """Add the rows `{stream: [n, D]}`."""
         for stream, file in self._files.items():
             rows = np.ascontiguousarray(features[stream], self._dtypes[stream])
+            if rows.ndim != 2 or rows.shape[1] != self._widths[stream]:
+                raise ValueError(f"rows of shape {rows.shape} for the stream {stream!r} of width {self._widths[stream]}")
             file.write(rows.data)
             self._counts[stream] += len(rows)
 
-    def write_headers(self, widths: dict[str, int]) -> None:
+    def write_headers(self) -> None:
         """NumPy pads its header for an array that grows along its first axis, so that it can be written again in place."""
         for stream, file in self._files.items():
-            shape = (self._counts[stream], widths[stream])
+            shape = (self._counts[stream], self._widths[stream])
             file.seek(0)
             content = {"descr": self._dtypes[stream].str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, content)
