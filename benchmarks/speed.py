@@ -59,7 +59,75 @@ def evaluator() -> list[str]:
     return lines
 
 
-SECTIONS: dict[str, Callable[[], list[str]]] = {"evaluator": evaluator}
+def dgam_steps() -> list[str]:
+    """One optimization step of each DGAM stage at 32 videos x 400 snippets x 1024, one thread, against its floor.
+
+    The floor is the list of all matrix products of forward and backward pass, replayed into buffers that exist already; the step
+    has the optimizer too, the data are there. Both are run in turn; medians of 20. Limit: 1.35.
+    """
+    import torch
+
+    from untrimmed.methods import dgam
+
+    torch.set_num_threads(1)
+    videos, snippets, width, classes, config = 32, 400, 1024, 20, dgam.Config()
+    rows, latent, hidden = videos * snippets, config.latent, config.hidden
+    net = dgam.StreamNet(width, classes, config)
+    x = torch.rand(videos, snippets, width)
+    labels = torch.nn.functional.one_hot(torch.arange(videos) % classes, classes).float()
+    noise = torch.randn(videos, snippets, latent)
+    model_optimizer = torch.optim.Adam(net.discriminative_parameters(), 1e-3, dgam.ADAM_BETAS)
+    cvae_optimizer = torch.optim.Adam(net.cvae.parameters(), 1e-3, dgam.ADAM_BETAS)
+
+    def linear(n: int, inner: int, outer: int, weight_gradient: bool, input_gradient: bool) -> list[tuple[int, int, int]]:
+        """The products of a linear layer, as (rows, inner, columns)."""
+        products = [(n, inner, outer)]
+        products += [(outer, n, inner)] if weight_gradient else []
+        return products + ([(n, outer, inner)] if input_gradient else [])
+
+    def attention(trained: bool) -> list[tuple[int, int, int]]:
+        return linear(rows, width, hidden, trained, False) + linear(rows, hidden, 1, trained, trained)
+
+    def decoder(trained: bool) -> list[tuple[int, int, int]]:
+        first, second, third = ((latent + 1, latent), (latent, latent), (latent, width))
+        return [product for layer in (first, second, third) for product in linear(rows, *layer, trained, True)]
+
+    encoder = linear(rows, width + 1, latent, True, False) + linear(rows, latent, latent, True, True)
+    encoder += linear(rows, latent, 2 * latent, True, True)
+    pooling = [(2, snippets, width), (2, width, snippets)] * videos
+    classifier = linear(2 * videos, width, classes + 1, True, True) + [(rows, width, classes + 1)]
+    floors = {"VAE": attention(False) + encoder + decoder(True), "model": attention(True) + pooling + classifier + decoder(False)}
+    stages = {
+        "VAE": lambda: (cvae_optimizer, dgam.cvae_stage(net, x, noise, config, 1.0)),
+        "model": lambda: (model_optimizer, dgam.model_stage(net, x, labels, noise, config, 1.0)),
+    }
+
+    lines = []
+    for stage, products in floors.items():
+        shapes = sorted(set(products))
+        left = {shape: torch.rand(shape[0], shape[1]) for shape in shapes}
+        right = {shape: torch.rand(shape[1], shape[2]) for shape in shapes}
+        out = {shape: torch.empty(shape[0], shape[2]) for shape in shapes}
+        floor, step = [], []
+        for _ in range(22):  # the first two warm up
+            began = time.process_time()
+            for shape in products:
+                torch.mm(left[shape], right[shape], out=out[shape])
+            floor.append(time.process_time() - began)
+            began = time.process_time()
+            optimizer, losses = stages[stage]()
+            optimizer.zero_grad(set_to_none=True)
+            losses["total"].backward()
+            optimizer.step()
+            step.append(time.process_time() - began)
+        pairs = np.array(step[2:]) / np.array(floor[2:])
+        lines.append(
+            f"DGAM {stage} step: {np.median(step[2:]):.3f} CPU s, floor {np.median(floor[2:]):.3f}, ratio {np.median(pairs):.2f} (limit 1.35)"
+        )
+    return lines
+
+
+SECTIONS: dict[str, Callable[[], list[str]]] = {"evaluator": evaluator, "dgam_steps": dgam_steps}
 
 
 def main(names: list[str]) -> None:

@@ -242,9 +242,8 @@ def doctor() -> None:
 
 def _left_out(failures: dict[str, str], file: Path) -> None:
     if failures:
-        note(
-            f"{len(failures)} input(s) were left out, see {file}: {', '.join(sorted(failures)[:5])}{' …' if len(failures) > 5 else ''}"
-        )
+        names = ", ".join(sorted(failures)[:5]) + (" …" if len(failures) > 5 else "")
+        note(f"{len(failures)} input(s) were left out, see {file}: {names}")
         raise typer.Exit(SOME_LEFT_OUT)
 
 

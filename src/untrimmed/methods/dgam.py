@@ -83,20 +83,61 @@ class CVAE(nn.Module):
 
     def encode(self, x: Tensor, attention: Tensor) -> tuple[Tensor, Tensor]:
         """q(z | x, lambda): mean and log-variance, [..., latent] each."""
-        mean, log_variance = _three_layers(self.encoder, x, attention).chunk(2, -1)
+        mean, log_variance = self.encoder[2](_two_layers(self.encoder, x, attention)).chunk(2, -1)
         return mean, log_variance
 
     def decode(self, z: Tensor, attention: Tensor) -> Tensor:
         """The mean of p(x | lambda, z), [..., D]."""
-        return _three_layers(self.decoder, z, attention)
+        return self.decoder[2](_two_layers(self.decoder, z, attention))
+
+    def reconstruction_error(self, z: Tensor, attention: Tensor, x: Tensor) -> Tensor:
+        """Mean squared error of `decode(z, attention)` against x: -log p(x | lambda, z) up to constants."""
+        last = self.decoder[2]
+        return LinearError.apply(_two_layers(self.decoder, z, attention), last.weight, last.bias, x)
 
 
-def _three_layers(layers: nn.ModuleList, x: Tensor, attention: Tensor) -> Tensor:
-    """Linear, ReLU, twice, and Linear, of x with the attention as one more input: joined in the product, not by copying x."""
-    first, second, third = layers
-    weight, beside = first.weight[:, :-1], first.weight[:, -1]  # type: ignore[index]
-    hidden = F.linear(x, weight, first.bias) + attention.unsqueeze(-1) * beside  # type: ignore[arg-type]
-    return third(F.relu(second(F.relu(hidden))))
+def _two_layers(layers: nn.ModuleList, x: Tensor, attention: Tensor) -> Tensor:
+    """Twice Linear and ReLU, of x with the attention as one more input: joined in the product, not by copying x."""
+    first, second = layers[0], layers[1]
+    weight, beside = first.weight[:, :-1], first.weight[:, -1]
+    hidden = torch.addcmul(F.linear(x, weight, first.bias), attention.unsqueeze(-1), beside)
+    return F.relu_(second(F.relu_(hidden)))
+
+
+class LinearError(torch.autograd.Function):
+    """mean((h W^T + b - x)^2), and its gradients, some thousand rows at a time.
+
+    The reconstruction is as large as the features; neither it nor its gradient is ever held whole, which makes the two stages
+    about as fast as their matrix products.
+    """
+
+    ROWS = 1024
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+        rows, targets = hidden.reshape(-1, hidden.shape[-1]), x.reshape(-1, x.shape[-1])
+        trained = ctx.needs_input_grad[1]
+        d_hidden, error = torch.empty_like(rows), torch.empty_like(targets[: LinearError.ROWS])
+        d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        total = rows.new_zeros(())
+        for begin in range(0, len(rows), LinearError.ROWS):
+            part = slice(begin, begin + LinearError.ROWS)
+            difference = torch.sub(bias, targets[part], out=error[: len(rows[part])]).addmm_(rows[part], weight.t())
+            total += torch.dot(difference.flatten(), difference.flatten())
+            torch.mm(difference, weight, out=d_hidden[part])
+            if trained:
+                d_weight.addmm_(difference.t(), rows[part])
+                d_bias += difference.sum(0)
+        ctx.save_for_backward(d_hidden.view_as(hidden), d_weight, d_bias)
+        ctx.scale = 2 / targets.numel()
+        return total / targets.numel()
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
+        scale = gradient[0] * ctx.scale
+        trained = ctx.needs_input_grad[1]
+        d_hidden, d_weight, d_bias = ctx.saved_tensors
+        return d_hidden * scale, d_weight * scale if trained else None, d_bias * scale if trained else None, None
 
 
 class StreamNet(nn.Module):
@@ -111,7 +152,7 @@ class StreamNet(nn.Module):
 
     def attention_logit(self, x: Tensor) -> Tensor:
         """[..., D] -> [...], before the sigmoid."""
-        return self.attention_out(F.relu(self.attention_hidden(x))).squeeze(-1)
+        return self.attention_out(F.relu_(self.attention_hidden(x))).squeeze(-1)
 
     def discriminative_parameters(self) -> list[nn.Parameter]:
         return [p for name, p in self.named_parameters() if not name.startswith("cvae.")]
@@ -168,15 +209,16 @@ def loss_guide(attention: Tensor, foreground: Tensor, background: Tensor) -> Ten
 
 def loss_re(net: StreamNet, x: Tensor, attention: Tensor, noise: Tensor) -> Tensor:
     """-log p(x | lambda) of the model stage: decode z ~ N(lambda, I), one sample, and compare with x (mean squared error)."""
-    return F.mse_loss(net.cvae.decode(attention.unsqueeze(-1) + noise, attention), x)
+    return net.cvae.reconstruction_error(attention.unsqueeze(-1) + noise, attention, x)
 
 
 def loss_cvae(net: StreamNet, x: Tensor, attention: Tensor, noise: Tensor, beta: float) -> tuple[Tensor, Tensor, Tensor]:
     """L_CVAE (slide 06) with the prior N(lambda, I): reconstruction + beta KL; returned with its two parts."""
     mean, log_variance = net.cvae.encode(x, attention)
-    z = mean + noise * (0.5 * log_variance).exp()
-    reconstruction = F.mse_loss(net.cvae.decode(z, attention), x)
-    divergence = 0.5 * ((mean - attention.unsqueeze(-1)) ** 2 + log_variance.exp() - log_variance - 1).mean()
+    deviation = (0.5 * log_variance).exp()
+    reconstruction = net.cvae.reconstruction_error(torch.addcmul(mean, noise, deviation), attention, x)
+    shift = mean - attention.unsqueeze(-1)
+    divergence = 0.5 * ((shift.square().sum() + deviation.square().sum() - log_variance.sum()) / mean.numel() - 1)
     return reconstruction + beta * divergence, reconstruction, divergence
 
 
