@@ -40,14 +40,15 @@ def build_world(out: Path, seed: int = 0, train: int = 48, test: int = 20, clips
     """
     out = Path(out)
     about = {"format": FORMAT, "seed": seed, "train": train, "test": test, "clips": clips}
-    if (out / "world.json").exists() and (there := read_json(out / "world.json")) != about:
-        raise InputError(f"{out}: holds another demo world ({_words(there)}, not {_words(about)}); choose another folder")
     plans, trimmed = plan_world(seed, train, test), plan_clips(seed, clips)
-    write_json(out / "world.json", about)
-    write_labels(out / "labels.csv", ((p.video, label) for p in plans if p.subset == "train" for label in p.actions or ("",)))
-    write_annotations(out / "annotations.json", {p.video: p.truth for p in plans}, "untrimmed demo world")
-    write_json(out / "parts.json", {p.video: p.parts for p in plans})
-    write_labels(out / "trimmed.csv", ((p.video, p.actions[0]) for p in trimmed))
+    if not (out / "world.json").exists():
+        write_labels(out / "labels.csv", ((p.video, label) for p in plans if p.subset == "train" for label in p.actions or ("",)))
+        write_annotations(out / "annotations.json", {p.video: p.truth for p in plans}, "untrimmed demo world")
+        write_json(out / "parts.json", {p.video: p.parts for p in plans})
+        write_labels(out / "trimmed.csv", ((p.video, p.actions[0]) for p in trimmed))
+        write_json(out / "world.json", about)
+    elif (there := read_json(out / "world.json")) != about:
+        raise InputError(f"{out}: holds another demo world ({_words(there)}, not {_words(about)}); choose another folder")
 
     whole = [(plan, out / "videos" / f"{plan.video}.mp4") for plan in plans]
     whole += [(plan, out / "trimmed" / f"{plan.video}.mp4") for plan in trimmed]

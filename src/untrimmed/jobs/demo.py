@@ -1,0 +1,176 @@
+"""`untrimmed demo`: the whole way for real, on videos that the program draws itself."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from untrimmed.data.activations import read_activations
+from untrimmed.data.annotations import VideoTruth, read_annotations, read_detections
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import write_json
+from untrimmed.data.settings import build, of_stream
+from untrimmed.data.types import Activation, Detection, Results
+from untrimmed.demo_world.plan import FPS
+from untrimmed.demo_world.world import build_world
+from untrimmed.evaluation.activitynet import evaluate_detections
+from untrimmed.jobs.evaluate import Evaluation
+from untrimmed.jobs.extract import extract
+from untrimmed.jobs.localize import localize
+from untrimmed.jobs.report import report
+from untrimmed.jobs.train import train
+from untrimmed.localization import Localization
+
+TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+RANDOM_DRAWS = 20
+EXTRACTOR_SETTINGS = {"fps": FPS, "frames": 8, "stride": 4}  # of `motion`: snippets of 2/3 s, three a second
+SIZES = {False: {"train": 48, "test": 20, "clips": 10}, True: {"train": 18, "test": 9, "clips": 2}}  # by `quick`
+QUICK_SETTINGS = {"epochs": 40}
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What the demo showed.
+
+    rows: mAP at each of `tious`, in 0..1, by name: the method, and the two baselines.
+    page: the HTML page. detections: the file of what was found. seconds: what this call took.
+    """
+
+    out: Path
+    tious: tuple[float, ...]
+    rows: dict[str, list[float]]
+    page: Path
+    detections: Path
+    seconds: float
+
+    def text(self) -> str:
+        """The table for the terminal, in per cent, and where to look."""
+        width = max(map(len, self.rows))
+        lines = ["mAP in per cent".ljust(width) + "".join(f"{f'@{tiou:g}':>7}" for tiou in self.tious) + "   mean"]
+        for name, values in self.rows.items():
+            lines.append(name.ljust(width) + "".join(f"{100 * value:7.1f}" for value in [*values, float(np.mean(values))]))
+        return "\n".join([*lines, "", f"done in {self.seconds:.0f} s; now open {self.page}"])
+
+
+def demo(
+    out: str | Path = "demo-out", method: str = "dgam", quick: bool = False, seed: int = 0, workers: int | None = None
+) -> DemoReport:
+    """Draw videos, extract features, train from tags, localize unseen videos, score them and write the page.
+
+    Everything goes to the folder `out`; what an earlier call finished there is not done again.
+
+        world/              videos, labels.csv, annotations.json, parts.json, trimmed clips (see `build_world`)
+        features/           the feature store
+        <method>/           the run, detections.json and detections.activations
+        <method>/scores.json, report.html
+
+    Args:
+        quick: a world of half the size and a shorter training.
+        seed: of the world and of the training.
+        workers: processes for drawing and extracting; None: one per core.
+
+    Raises:
+        InputError: `out` holds another demo, or cannot be written; an unknown method.
+    """
+    out = Path(out)
+    began = time.monotonic()
+    world, features, run = out / "world", out / "features", out / method
+    detections = run / "detections.json"
+    build_world(world, seed=seed, workers=workers, **SIZES[quick])
+    failed = extract(world / "videos", features, settings=EXTRACTOR_SETTINGS, workers=workers).failures
+    if failed:
+        raise InputError(f"{world}: damaged videos ({', '.join(failed)}); delete them and run the same again")
+    if not (run / "model" / "model.json").exists():
+        train(
+            method,
+            features=features,
+            labels=world / "labels.csv",
+            out=run,
+            preset="demo",
+            settings=QUICK_SETTINGS if quick else {},
+            seed=seed,
+            resume=(run / "config.yaml").exists(),
+        )
+    if not detections.exists():
+        localize(run, features=features, subset_from=world / "annotations.json", subset="test", out=detections)
+
+    truth = read_annotations(world / "annotations.json")
+    test = truth.subset("test")
+    found = read_detections(detections)
+    activations, about = read_activations(detections.with_suffix(".activations"))
+    scores = evaluate_detections(test, found.results, truth.classes, TIOUS)
+    named = _class_scores(activations, build(Localization, about["localization"], "localization"))
+    durations = {activation.video: activation.timeline.duration for activation in activations}
+    beside = {
+        "random segments": random_segments(found.results, named, durations, test, truth.classes, seed),
+        "the whole video": whole_video(named, durations, test, truth.classes),
+    }
+    evaluation = Evaluation("activitynet", truth.path, "test", found.untrimmed.get("selection"), scores).to_json()
+    shown = {
+        **evaluation,
+        "beside": beside,
+        "precision_recall": scores.plot_data(0.5),
+        "precision_recall_tiou": 0.5,
+    }
+    write_json(run / "scores.json", {**evaluation, "beside": beside}, indent=1)
+    page = report(
+        detections,
+        out=out / "report.html",
+        annotations=truth.path,
+        subset="test",
+        videos=world / "videos",
+        scores=shown,
+    )
+    rows = {method: scores.mean_ap.tolist(), **beside}
+    return DemoReport(out, TIOUS, rows, page, detections, time.monotonic() - began)
+
+
+# --- two baselines that name the actions as the method does, and know nothing of when ----------------------------------------
+
+
+def _class_scores(activations: list[Activation], settings: Localization) -> dict[str, dict[str, float]]:
+    """Per video the classes that its video-level scores keep, and these scores: the streams' mean, weighted as when localizing."""
+    kept = {}
+    for activation in activations:
+        weights = np.array([of_stream(settings, name).stream_weight for name in activation.streams])
+        score = weights @ np.array([stream.class_score for stream in activation.streams.values()]) / weights.sum()
+        chosen = set(np.flatnonzero(score > settings.class_threshold)) | {int(score.argmax())}
+        kept[activation.video] = {activation.classes[c]: float(score[c]) for c in sorted(chosen)}
+    return kept
+
+
+def whole_video(
+    named: dict[str, dict[str, float]], durations: dict[str, float], truth: dict[str, VideoTruth], classes: tuple[str, ...]
+) -> list[float]:
+    """mAP at `TIOUS` when each video as a whole is the action."""
+    results = {v: [Detection(0.0, durations[v], label, score) for label, score in scores.items()] for v, scores in named.items()}
+    return evaluate_detections(truth, results, classes, TIOUS).mean_ap.tolist()
+
+
+def random_segments(
+    found: Results,
+    named: dict[str, dict[str, float]],
+    durations: dict[str, float],
+    truth: dict[str, VideoTruth],
+    classes: tuple[str, ...],
+    seed: int,
+) -> list[float]:
+    """mAP at `TIOUS` of segments at random places, the mean of `RANDOM_DRAWS` draws.
+
+    A hard one to beat: there are as many in each video as the method found, and as long as those that it found somewhere.
+    """
+    rng = np.random.default_rng(seed)
+    lengths = np.array([d.end - d.start for detections in found.values() for d in detections] or [1.0])
+    total = np.zeros(len(TIOUS))
+    for _ in range(RANDOM_DRAWS):
+        results: Results = {}
+        for video, scores in named.items():
+            results[video] = []
+            for label, score in scores.items():
+                count = max(sum(d.label == label for d in found[video]), 1)
+                length = np.minimum(rng.choice(lengths, count), durations[video])
+                start = rng.uniform(0, durations[video] - length)
+                results[video] += [Detection(float(s), float(s + n), label, score) for s, n in zip(start, length)]
+        total += evaluate_detections(truth, results, classes, TIOUS).mean_ap
+    return (total / RANDOM_DRAWS).tolist()
