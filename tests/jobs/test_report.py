@@ -77,9 +77,9 @@ def test_the_whole_page(tmp_path):
     assert set(a["curves"]["streams"]) == {"rgb", "flow"}, "the activations beside the detections are found"
     assert a["annotated"]
     assert not b["annotated"]
-    assert "Scored on the 1 annotated videos that the detections list; 1 more videos" in text
-    assert "1 of the 2 videos are not in the annotations" in text
-    assert "1 of 2 videos had no file" in text
+    assert "Scored on the annotated videos that the detections list (1); 1 more video of" in text
+    assert "1 video not in the annotations" in text
+    assert "1 video without a file" in text
 
 
 def test_the_scores_are_the_evaluators(tmp_path):
@@ -105,7 +105,7 @@ def test_a_subset_only(tmp_path):
     detections = write_inputs(tmp_path, {"a": [], "b": []}, truth, activations=False)
     out = report(detections, out=tmp_path / "report.html", annotations=tmp_path / "truth.json", subset="test")
     assert [video["id"] for video in read(out)["videos"]] == ["a"]
-    assert "1 videos of the subset are not in the detections file" in out.read_text(encoding="utf-8")
+    assert "1 video of the subset not in the detections file" in out.read_text(encoding="utf-8")
 
 
 def test_scores_that_are_given_are_shown(tmp_path):
@@ -348,6 +348,8 @@ def test_without_a_folder_of_videos_there_are_timelines(visit):
     page = visit("timelines.html")
     row = open_row(page, "a")
     assert page.locator("video").count() == 0
+    assert page.locator("#loop").count() == 0
+    assert "null" not in page.locator("body").inner_text()
     row.locator('.detection[data-label="jump"]').first.click()
     assert row.locator(".head-line").evaluate("e => e.style.left") == "25%"
     assert row.locator(".curve path").count() == 4, "attention and class activation of two streams"
@@ -383,7 +385,8 @@ def test_the_list_is_filtered_and_sorted(visit):
     page.locator("#sort").select_option("count")
     assert page.locator(".video .name b").first.inner_text() == "a"
     page.locator("#sort").select_option("missed")
-    assert page.locator(".video .tally").first.inner_text() == "1 of 2 true found"
+    assert page.locator(".video .name b").first.inner_text() == "quiet 299"
+    assert page.locator(".video .tally").first.inner_text() == "0 of 1 true found"
 
 
 def test_the_class_curve_is_chosen(visit):

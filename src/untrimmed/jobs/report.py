@@ -55,9 +55,7 @@ def report(
         notes += more
     media = None if videos is None else _media(Path(videos), sorted(results), out, proxies)
     if media is not None and (without := len(results) - len(media)):
-        notes.append(
-            f"{without} of {len(results)} videos had no file in the folder of videos; of these only the timelines are shown."
-        )
+        notes.append(f"{_many(without, 'video')} without a file in the folder of videos: only the timelines are shown.")
 
     method = found.untrimmed.get("method")
     about = [
@@ -78,7 +76,7 @@ def report(
             media=media,
             scores=scores,
             notes=notes,
-            title=f"What happens when, in {len(results)} video{'s' if len(results) != 1 else ''}",
+            title=f"What happens when, in {_many(len(results), 'video')}",
         ),
         out,
     )
@@ -136,14 +134,14 @@ def _score(
     notes = []
     if subset is None and (left := len(truth.videos) - len(shown)):
         notes.append(
-            f"Scored on the {len(shown)} annotated videos that the detections list; "
-            f"{left} more videos of the annotations are not among them."
+            f"Scored on the annotated videos that the detections list ({len(shown)}); "
+            f"{_many(left, 'more video')} of the annotations not among them."
         )
     if subset is None and (left := len(results) - len(shown)):
-        notes.append(f"{left} of the {len(results)} videos are not in the annotations; they are shown, but not scored.")
+        notes.append(f"{_many(left, 'video')} not in the annotations: shown, but not scored.")
     if outcome.unlisted:
         notes.append(
-            f"{len(outcome.unlisted)} videos of the subset are not in the detections file; all their segments count as missed."
+            f"{_many(len(outcome.unlisted), 'video')} of the subset not in the detections file: all their segments count as missed."
         )
     if outcome.without_truth:
         notes.append(f"Left out of the mean, since no scored video shows them: {', '.join(outcome.without_truth)}.")
@@ -190,6 +188,10 @@ def _copy(file: Path, target: Path) -> None:
         fps = min(float(container.streams.video[0].average_rate or 25), COPY_FPS)
     pictures = Pictures(file, fps, copy_size)
     write_copy(target, pictures, fps, late=lambda: pictures.start)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _kinds(media: Mapping[str, Media]) -> str:

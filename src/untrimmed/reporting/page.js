@@ -50,10 +50,11 @@
   const STEPS = 200;
   const kept = (position) => Math.round(scores.length * (1 - position / STEPS) ** 2);
   const leastAt = (position) => (position <= 0 || !scores.length ? -Infinity : scores[Math.max(kept(position) - 1, 0)]);
-  const highest = scores[0] ?? 1, lowest = scores[Math.floor(scores.length * 0.9)] ?? 0;
+  const highest = scores[Math.floor(scores.length * 0.02)] ?? 1, lowest = scores[Math.floor(scores.length * 0.9)] ?? 0;
   const opacity = (s) => (highest > lowest ? 0.18 + 0.82 * Math.min(1, Math.max(0, (s - lowest) / (highest - lowest))) : 1);
-  // At first about five detections a video are shown; the rest is one pull of the slider away.
-  while (state.cut < STEPS - 1 && kept(state.cut) > 5 * data.videos.length) state.cut++;
+  // At first about five detections a video are shown, or as many as there is truth; the rest is one pull of the slider away.
+  const enough = Math.max(5 * data.videos.length, data.videos.reduce((sum, video) => sum + video.truth.length, 0));
+  while (state.cut < STEPS - 1 && kept(state.cut) > enough) state.cut++;
   state.least = leastAt(state.cut);
 
   class Row {
@@ -126,7 +127,7 @@
       this.row = row;
       this.video = row.video;
       this.at = 0;
-      this.range = null; // the segment that is being played: [start, end]
+      this.range = null; // the segment that is being played: {start, end, key}
       this.picks = make("ol");
       this.caption = make("h4");
       this.timeline = make("div", { class: "time" });
@@ -169,7 +170,7 @@
       this.player.addEventListener("timeupdate", () => this.follow());
       this.player.addEventListener("seeking", () => {
         // A seek by the player's own controls leaves the segment.
-        if (this.range && Math.abs(this.player.currentTime - this.range[0]) > 0.25) this.range = null;
+        if (this.range && Math.abs(this.player.currentTime - this.range.start) > 0.25) this.range = null;
         this.follow();
       });
       this.player.src = media.link;
@@ -208,8 +209,8 @@
     }
 
     // Go to a time and play from there; with an end, stop or loop at it.
-    play(start, end = null) {
-      this.range = end === null ? null : [start, end];
+    play(start, end = null, key = null) {
+      this.range = end === null ? null : { start, end, key };
       this.at = start;
       if (this.player) {
         this.player.currentTime = start;
@@ -226,8 +227,8 @@
     follow() {
       if (!this.player) return;
       this.at = this.player.currentTime;
-      if (this.range && !this.player.seeking && !this.player.paused && (this.at >= this.range[1] || this.player.ended)) {
-        if (state.loop) this.player.currentTime = this.range[0];
+      if (this.range && !this.player.seeking && !this.player.paused && (this.at >= this.range.end || this.player.ended)) {
+        if (state.loop) this.player.currentTime = this.range.start;
         else {
           this.range = null;
           this.player.pause();
@@ -239,10 +240,7 @@
     mark() {
       this.headLine.style.left = share(Math.min(Math.max(this.at, 0), this.video.duration), this.video);
       this.readout.textContent = `${clock(this.at, 1)} / ${clock(this.video.duration)}`;
-      for (const element of this.root.querySelectorAll("[data-start]")) {
-        const on = this.range && Number(element.dataset.start) === this.range[0] && Number(element.dataset.end) === this.range[1];
-        element.classList.toggle("on", Boolean(on));
-      }
+      for (const element of this.root.querySelectorAll("[data-key]")) element.classList.toggle("on", this.range?.key === element.dataset.key);
     }
 
     bar(segment, kind, top) {
@@ -260,6 +258,7 @@
           tabindex: "-1",
           title: words,
           "aria-label": words,
+          "data-key": `${kind} ${segment}`,
           "data-start": start,
           "data-end": end,
           "data-score": sure,
@@ -271,31 +270,34 @@
           "--o": see.toFixed(3),
           onclick: (event) => {
             event.stopPropagation();
-            this.play(start, end);
+            this.play(start, end, `${kind} ${segment}`);
           },
         },
-        found && (end - start) / this.video.duration > 0.045 ? score(sure) : null,
+        found && ((end - start) / this.video.duration) * this.span > 40 ? score(sure) : null,
       );
     }
 
     draw() {
       const { video } = this;
       const shown = this.row.shown;
+      this.span = this.timeline.clientWidth * 0.8; // pixels of the time axis, roughly: is there room for a number in a bar?
       this.caption.textContent = `${many(shown.length, "detection")}${video.more ? `; ${number(video.more)} less sure ones are left out of this page` : ""}`;
-      const picks = shown.map(([start, end, label, sure]) =>
-        make(
+      const picks = shown.map((segment) => {
+        const [start, end, label, sure] = segment;
+        const key = `found ${segment}`;
+        return make(
           "li",
           {},
           make(
             "button",
-            { class: "pick", type: "button", "data-start": start, "data-end": end, "aria-label": `Play ${data.classes[label]}, ${clock(start, 1)} to ${clock(end, 1)}, score ${score(sure)}`, onclick: () => this.play(start, end) },
+            { class: "pick", type: "button", "data-key": key, "aria-label": `Play ${data.classes[label]}, ${clock(start, 1)} to ${clock(end, 1)}, score ${score(sure)}`, onclick: () => this.play(start, end, key) },
             make("i", { class: "dab", "--h": data.hues[label] }),
             make("span", { class: "what" }, data.classes[label]),
             make("span", { class: "when" }, `${clock(start, 1)} – ${clock(end, 1)}`),
             make("span", { class: "how" }, score(sure)),
           ),
-        ),
-      );
+        );
+      });
       this.picks.replaceChildren(...(picks.length ? picks : [make("li", { class: "none" }, video.found.length ? "None that the filter and the slider let through." : "Nothing was found in this video.")]));
 
       const lanes = [];
@@ -469,15 +471,21 @@
     },
   });
   const used = [...new Set(rows.flatMap((row) => [...row.labels]))].sort((a, b) => a - b);
-  document.getElementById("tools").append(
+  const tools = [
     make("label", { class: "grow" }, "Find a video or class", make("input", { id: "filter", type: "search", placeholder: "name or class", autocomplete: "off", oninput: (event) => ((state.text = event.target.value), arrange()) })),
     make("label", {}, "Class", make("select", { id: "class", onchange: (event) => ((state.cls = event.target.value), arrange()) }, make("option", { value: "" }, "all classes"), ...used.map((c) => make("option", { value: c }, data.classes[c])))),
     make("label", {}, "First", make("select", { id: "sort", onchange: (event) => ((state.sort = event.target.value), arrange()) }, ...Object.entries(orders).map(([key, [words]]) => make("option", { value: key }, words)))),
     make("label", { class: "slide" }, make("span", {}, "Score ", least), slider),
     data.hasVideos ? make("label", { class: "tick" }, make("input", { id: "loop", type: "checkbox", onchange: (event) => (state.loop = event.target.checked) }), "loop") : null,
-  );
+  ];
+  document.getElementById("tools").append(...tools.filter(Boolean));
+  let resized = 0;
+  window.addEventListener("resize", () => {
+    cancelAnimationFrame(resized);
+    resized = requestAnimationFrame(refresh);
+  });
   say();
   arrange();
   for (const row of rows) watch.observe(row.root);
-  if (rows.length) rows[0].toggle(true);
+  (rows.find((row) => row.shown.length) ?? rows[0])?.toggle(true);
 }
