@@ -407,6 +407,19 @@ def test_names_are_never_markup(visit):
     assert page.locator("script").count() == 2
 
 
+def test_the_browser_refuses_any_other_script(browser, pages):
+    page = browser.new_context().new_page()
+    refused = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto((pages / "report.html").as_uri())
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    page.evaluate("new Image().src = 'https://example.org/x.png'")
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.ran") is None
+    assert sum("Content Security Policy" in text for text in refused) == 2
+    page.context.close()
+
+
 @pytest.mark.parametrize("context", [{"color_scheme": "dark"}, {"viewport": {"width": 360, "height": 700}}])
 def test_it_fits_every_screen(visit, context):
     page = visit(**context)

@@ -66,7 +66,12 @@ def report(
         ("selection", found.untrimmed.get("selection")),
     ]
     if scores:
-        about += [("protocol", scores.get("protocol")), ("subset", scores.get("subset")), ("tIoU", _grid(scores["tiou"]))]
+        protocol = scores.get("protocol")
+        about += [
+            ("protocol", "ActivityNet" if protocol == "activitynet" else protocol),
+            ("subset", scores.get("subset")),
+            ("tIoU", _grid(scores["tiou"])),
+        ]
     write_page(
         Page(
             results=results,
@@ -145,7 +150,7 @@ def _score(
         )
     if outcome.without_truth:
         notes.append(f"Left out of the mean, since no scored video shows them: {', '.join(outcome.without_truth)}.")
-    scores = Evaluation("ActivityNet", truth.path, subset, found.untrimmed.get("selection"), outcome).to_json()
+    scores = Evaluation("activitynet", truth.path, subset, found.untrimmed.get("selection"), outcome).to_json()
     return {**scores, "precision_recall": outcome.plot_data(middle), "precision_recall_tiou": float(middle)}, notes
 
 

@@ -29,7 +29,7 @@
   const score = (x) => (Math.abs(x) >= 1000 || (x !== 0 && Math.abs(x) < 0.001) ? x.toExponential(1) : x.toFixed(3));
   const short = (x) => String(Number(x.toPrecision(3)));
   const many = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
-  const share = (t, video) => `${(100 * t) / video.duration}%`;
+  const share = (t, video) => `${(100 * Math.max(t, 0)) / video.duration}%`;
   const overlap = (a, b) => {
     const inside = Math.max(0, Math.min(a[1], b[1]) - Math.max(a[0], b[0]));
     const all = a[1] - a[0] + (b[1] - b[0]) - inside;
@@ -424,24 +424,26 @@
     { rootMargin: "600px" },
   );
 
+  // What each order goes by, the highest first; by name where that is equal.
   const orders = {
-    name: ["name", (a, b) => a.video.id.localeCompare(b.video.id, "en", { numeric: true })],
-    score: ["surest detection", (a, b) => (b.video.found[0]?.[3] ?? -Infinity) - (a.video.found[0]?.[3] ?? -Infinity)],
-    count: ["most detections", (a, b) => b.shown.length - a.shown.length],
-    length: ["longest", (a, b) => b.video.duration - a.video.duration],
+    name: ["name", () => 0],
+    score: ["surest detection", (row) => row.video.found[0]?.[3] ?? -Infinity],
+    count: ["most detections", (row) => row.shown.length],
+    length: ["longest", (row) => row.video.duration],
   };
-  if (data.hasTruth) orders.missed = ["most true segments missed", (a, b) => b.missed() - a.missed()];
+  if (data.hasTruth) orders.missed = ["most true segments missed", (row) => row.missed()];
+  const names = new Intl.Collator("en", { numeric: true });
 
   function arrange() {
     const words = state.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-    const names = (row) => `${row.video.id} ${[...row.labels].map((c) => data.classes[c]).join(" ")}`.toLocaleLowerCase();
+    const spoken = (row) => `${row.video.id} ${[...row.labels].map((c) => data.classes[c]).join(" ")}`.toLocaleLowerCase();
     for (const row of rows) {
-      const text = words.length ? names(row) : "";
+      const text = words.length ? spoken(row) : "";
       row.root.hidden = !(words.every((word) => text.includes(word)) && (state.cls === "" || row.labels.has(Number(state.cls))));
       if (row.root.hidden && row.viewer && row.viewer.player) row.viewer.player.pause();
     }
-    const order = orders[state.sort][1];
-    rows.sort((a, b) => order(a, b) || orders.name[1](a, b));
+    const keys = new Map(rows.map((row) => [row, orders[state.sort][1](row)]));
+    rows.sort((a, b) => (keys.get(a) === keys.get(b) ? names.compare(a.video.id, b.video.id) : keys.get(a) < keys.get(b) ? 1 : -1));
     // Moving an element stops its video, so the list is only touched when the order is another.
     if (rows.some((row, i) => list.children[i] !== row.root)) list.append(...rows.map((row) => row.root));
     refresh();

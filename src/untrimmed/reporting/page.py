@@ -56,7 +56,7 @@ class Page:
 
     about: pairs of a name and a text for the head of the page (run, method, selection ...).
     scores: as `evaluate --json` writes them; besides, optionally, `precision_recall {label: {recall, precision}}` at
-        `precision_recall_tiou`, and `beside {name: [mAP per tIoU]}` for other results to compare with.
+        `precision_recall_tiou`, and `beside {name: [mAP per tIoU]}` for other results to compare with this one, called `name`.
     notes: sentences that a reader must know (what was left out, on what the scores rest).
     media: None where no folder of videos was given; else videos that are missing in it had no file.
     """
