@@ -24,17 +24,16 @@ def number_of(picture: np.ndarray) -> int:
     return sum(1 << b for b, bit in enumerate(bits) if bit)
 
 
-def moving_blocks(number: int, width: int, height: int, speed: float = 1.0, seed: int = 0) -> np.ndarray:
-    """A textured picture in which a patch moves to the right by `speed` picture widths a hundred frames, from half-way down."""
+def moving_blocks(number: float, width: int, height: int, speed: float = 1.0, seed: int = 0) -> np.ndarray:
+    """A textured scene, the same at any size, through whose middle a patch moves right by `speed` picture widths in 100 frames."""
     rng = np.random.default_rng(seed)
-    scale = np.ones((height // 12 + 1, width // 16 + 1), np.uint8)
-    ground = np.kron(rng.integers(60, 120, (12, 16)).astype(np.uint8), scale)[:height, :width]
-    left = int(number * speed * width / 100) % max(1, width * 3 // 4)
-    patch = np.kron(rng.integers(0, 255, (6, 6)).astype(np.uint8), np.ones((height // 18 + 1, width // 24 + 1), np.uint8))
-    patch = patch[: height // 3, : width // 4]
-    picture = ground.copy()
-    picture[height // 3 : height // 3 + patch.shape[0], left : left + patch.shape[1]] = patch[:, : width - left]
-    return np.repeat(picture[..., None], 3, axis=2)
+    ground, patch = rng.integers(60, 120, (12, 16)), rng.integers(0, 255, (6, 6))
+    y, x = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
+    picture = ground[(y * 12).astype(int), (x * 16).astype(int)]
+    left, top, size = number * speed / 100 % 0.75, 0.33, 0.25
+    inside = (x >= left) & (x < left + size) & (y >= top) & (y < top + size)
+    picture[inside] = patch[((y[inside] - top) / size * 6).astype(int), ((x[inside] - left) / size * 6).astype(int)]
+    return np.repeat(picture.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def film(

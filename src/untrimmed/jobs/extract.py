@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -69,6 +70,7 @@ def extract(
         note(f"{out}: made with other settings; renamed to {set_aside(out)}")
     fresh = not (out / "features.json").exists()
     writer = FeatureWriter(out, header)
+    _sweep(out)
     report = ExtractReport()
     finished = writer.finished()
     for video, file in videos.items():
@@ -89,11 +91,12 @@ def extract(
                 raise InputError(f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on")
             advance()
     report.finished.sort()
+    report.failures = dict(sorted(report.failures.items()))
     report.seconds = time.monotonic() - began
 
     if report.failures and not report.finished and not report.skipped:
         if fresh:
-            _remove_empty(out)
+            _remove_empty(out, header)
         reasons = list(report.failures.values())
         more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
         raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
@@ -155,11 +158,19 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _remove_empty(out: Path) -> None:
+def _sweep(out: Path) -> None:
+    """Take away what a killed worker left half-written; what another extraction is just writing is younger than an hour."""
+    for file in out.glob("*/.*.part"):
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > 3600:
+                file.unlink()
+
+
+def _remove_empty(out: Path, header: Header) -> None:
     """Take away the store that this call has begun and that holds no video."""
     for name in ("features.json", ".lock"):
         (out / name).unlink(missing_ok=True)
-    for folder in (out / "videos", out):
+    for folder in (*(out / stream for stream in header.streams), out):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 

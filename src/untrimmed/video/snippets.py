@@ -4,45 +4,39 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+Item = tuple[np.ndarray, np.ndarray | None]
+"""A picture, uint8 `[H, W, 3]`, and the flow that led to it, float32 `[H, W, 2]`, or None."""
 
-def windows(
-    pictures: Iterable[tuple[np.ndarray, np.ndarray | None]], frames: int, stride: int
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+
+def windows(pictures: Iterable[Item], frames: int, stride: int) -> Iterator[list[Item]]:
     """Windows of `frames` pictures, one beginning every `stride`, until one reaches the end of the video.
 
     The last window repeats the last picture (with zero flow) where the video ends within it; a video shorter than one window is
     one window. Only one window is held at a time.
-
-    Args:
-        pictures: (picture uint8 `[H, W, 3]`, flow float32 `[H, W, 2]` or None) in order.
-
-    Yields:
-        (uint8 `[frames, H, W, 3]`, float32 `[frames, H, W, 2]` or None).
     """
-    window: list[tuple[np.ndarray, np.ndarray | None]] = []
+    window: list[Item] = []
     skip = 0  # pictures between two windows, where stride > frames
-    reached = True  # whether the last full window ended with the last picture
+    covered = True  # whether the last whole window ended with the last picture
     for item in pictures:
         if skip:
             skip -= 1
             continue
         window.append(item)
-        reached = False
+        covered = False
         if len(window) == frames:
-            yield _stacked(window)
+            yield window
             skip = max(0, stride - frames)
             window = window[stride:]
-            reached = True
-    if window and not reached:
+            covered = True
+    if not covered:
         picture, flow = window[-1]
         still = None if flow is None else np.zeros_like(flow)
-        window += [(picture, still)] * (frames - len(window))
-        yield _stacked(window)
+        yield window + [(picture, still)] * (frames - len(window))
 
 
-def batches(snippets: Iterable[tuple[np.ndarray, np.ndarray | None]], size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+def batches(snippets: Iterable[list[Item]], size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Up to `size` windows at a time, stacked: uint8 `[B, F, H, W, 3]` and float32 `[B, F, H, W, 2]` or None."""
-    batch: list[tuple[np.ndarray, np.ndarray | None]] = []
+    batch: list[list[Item]] = []
     for snippet in snippets:
         batch.append(snippet)
         if len(batch) == size:
@@ -52,6 +46,10 @@ def batches(snippets: Iterable[tuple[np.ndarray, np.ndarray | None]], size: int)
         yield _stacked(batch)
 
 
-def _stacked(items: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[np.ndarray, np.ndarray | None]:
+def _stacked(batch: list[list[Item]]) -> tuple[np.ndarray, np.ndarray | None]:
+    items = [item for snippet in batch for item in snippet]
+    pictures = np.stack([picture for picture, _ in items])
     flows = [flow for _, flow in items if flow is not None]
-    return np.stack([picture for picture, _ in items]), np.stack(flows) if flows else None
+    shape = len(batch), len(batch[0])
+    stacked = np.stack(flows).reshape(*shape, *flows[0].shape) if flows else None
+    return pictures.reshape(*shape, *pictures.shape[1:]), stacked

@@ -69,9 +69,11 @@ def in_workers(tasks: list[Task], workers: int) -> Iterator[Outcome]:
     finally:
         stopping.set()
         for worker in list(running):
-            worker.kill()
+            worker.terminate()
         for thread in threads:
-            thread.join()
+            thread.join(timeout=5)
+        for worker in list(running):  # one that is stuck in a decoder
+            worker.kill()
 
 
 def _start() -> subprocess.Popen:
@@ -111,6 +113,7 @@ def _end(worker: subprocess.Popen) -> None:
 def serve() -> None:
     """The worker: tasks from standard input, outcomes to standard output, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent decides
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the `finally` clauses, which remove what is half-written
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not end up among the answers
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -118,7 +121,7 @@ def serve() -> None:
     def read() -> None:
         for line in sys.stdin:
             tasks.put(json.loads(line))
-        os._exit(0)  # the parent is gone: whatever is under way is not wanted (a half-written file is only a temporary one)
+        os.kill(os.getpid(), signal.SIGTERM)  # the parent is gone: what is under way is not wanted
 
     threading.Thread(target=read, daemon=True).start()
     while True:

@@ -10,6 +10,7 @@ frame rate compare. Every block of features has a root mean square of about one.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -21,6 +22,13 @@ GRID = 4  # cells along each side
 BINS = 8  # directions
 NOISE = 0.05  # speed, in picture lengths per second, below which a point counts as still
 FAST = 0.5  # speed above which it counts as fast
+# Bin b gathers the half bins around its direction, b * 2 pi / BINS; those between two directions are shared.
+SMOOTH = np.array(
+    [
+        [max(0.0, 1 - min((f + 0.5 - 2 * b) % (2 * BINS), (2 * b - f - 0.5) % (2 * BINS)) / 2) for b in range(BINS)]
+        for f in range(2 * BINS)
+    ]
+)
 SMALLEST = 16  # pixels a side: below this there is no flow to be had
 
 
@@ -108,7 +116,7 @@ def movement(flow: np.ndarray, fps: float) -> np.ndarray:
     active = square / (square + NOISE**2)
     fast = active * (square / (square + FAST**2))
     angle = _angle(u, v)
-    directions = np.concatenate([_histogram(angle, active - fast), _histogram(angle, fast)], axis=2)
+    directions = np.concatenate(_histogram(angle, active - fast, fast), axis=2)
     still = 1 - directions.sum(2, keepdims=True)
     directions = np.concatenate([directions, still], axis=2)  # [N, cells, 2 * BINS + 1], each cell sums to one
     boundaries = np.concatenate([_boundary_histogram(u), _boundary_histogram(v)], axis=1)
@@ -161,13 +169,13 @@ def _gradient_histogram(pictures: np.ndarray, noise: float) -> np.ndarray:
     across, down = _gradients(pictures)
     size = np.sqrt(across * across + down * down)
     weight = np.maximum(size - noise, 0) / 16
-    return _histogram(2 * _angle(across, down), weight).reshape(len(pictures), -1)
+    return _histogram(2 * _angle(across, down), weight)[0].reshape(len(pictures), -1)
 
 
 def _boundary_histogram(component: np.ndarray) -> np.ndarray:
     """Histograms `[N, cells, BINS]` of the direction in which one component of the flow changes, bounded by FAST."""
     across, down = _gradients(component)
-    return _histogram(_angle(across, down), np.minimum(np.sqrt(across * across + down * down), FAST) / FAST)
+    return _histogram(_angle(across, down), np.minimum(np.sqrt(across * across + down * down), FAST) / FAST)[0]
 
 
 def _gradients(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,22 +190,25 @@ def _angle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return cv2.phase(x.reshape(len(x), -1), y.reshape(len(y), -1)).reshape(x.shape)
 
 
-def _histogram(angle: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Mean weight per direction and cell, `[N, GRID², BINS]`, of `[N, H, W]`; a pixel is shared by the two nearest directions."""
+def _histogram(angle: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
+    """Mean weight per direction and cell, `[N, GRID², BINS]` for each of the weights `[N, H, W]`.
+
+    Directions are counted twice as fine and smoothed, so that a slow turn does not jump from one bin to the next.
+    """
     count, height, width = angle.shape
-    place = angle * np.float32(BINS / (2 * math.pi))
-    lower = place.astype(np.int32)
-    upper_part = (place - lower) * weight
-    cell = _cells(height, width) * BINS + np.arange(count, dtype=np.int32)[:, None, None] * (GRID**2 * BINS)
-    total = count * GRID**2 * BINS
-    sums = np.bincount((cell + lower % BINS).ravel(), (weight - upper_part).ravel(), total)
-    sums += np.bincount((cell + (lower + 1) % BINS).ravel(), upper_part.ravel(), total)
-    pixels = np.bincount(_cells(height, width).ravel(), minlength=GRID**2)
-    return (sums.reshape(count, GRID**2, BINS) / np.maximum(pixels, 1)[:, None]).astype(np.float32)
+    place = (angle * np.float32(2 * BINS / (2 * math.pi))).astype(np.intp)
+    place &= 2 * BINS - 1  # the angle may have been doubled, or rounded up to a whole turn
+    place += _cells(height, width) * (2 * BINS)
+    place += np.arange(count)[:, None, None] * (GRID**2 * 2 * BINS)
+    pixels = np.maximum(np.bincount(_cells(height, width).ravel(), minlength=GRID**2), 1)[:, None]
+    total = count * GRID**2 * 2 * BINS
+    sums = [np.bincount(place.ravel(), weight.ravel(), total).reshape(count, GRID**2, 2 * BINS) for weight in weights]
+    return [((fine @ SMOOTH) / pixels).astype(np.float32) for fine in sums]
 
 
+@lru_cache(maxsize=8)
 def _cells(height: int, width: int) -> np.ndarray:
-    """The grid cell of each pixel, int32 `[H, W]`."""
+    """The grid cell of each pixel, `[H, W]`."""
     return (np.arange(height) * GRID // height)[:, None].astype(np.int32) * GRID + (np.arange(width) * GRID // width).astype(
         np.int32
     )

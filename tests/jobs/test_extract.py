@@ -1,0 +1,312 @@
+"""`extract`: complete, resumable, and not to be stopped by one bad file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.video.films import cut, film, moving_blocks, steady
+from untrimmed.data.errors import InputError
+from untrimmed.data.store import FeatureStore
+from untrimmed.jobs.extract import arguments_of, extract
+
+QUICK = {"size": 32, "fps": 10, "frames": 4, "stride": 4}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for name, seconds in (("one", 2), ("two", 3), ("short", 0.2)):
+        film(folder / f"{name}.mp4", steady(seconds), draw=moving_blocks)
+    return folder
+
+
+@pytest.fixture
+def own(videos, tmp_path):
+    """A copy of the videos that a test may change."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for file in videos.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def files_of(store):
+    return {str(f.relative_to(store)): f.read_bytes() for f in sorted(store.rglob("*")) if f.is_file() and f.name != ".lock"}
+
+
+def call(paths, out, *more):
+    """A separate process that extracts, as a shell would start it."""
+    program = (
+        f"from untrimmed.jobs.extract import extract\nextract({str(paths)!r}, {str(out)!r}, settings={QUICK!r}, {', '.join(more)})"
+    )
+    return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+
+
+def test_a_store_of_everything_with_its_timing(videos, tmp_path):
+    report = extract([videos], tmp_path / "store", settings=QUICK, workers=2)
+    assert (report.finished, report.skipped, report.failures) == (["one", "short", "two"], [], {})
+    assert report.media_seconds == pytest.approx(5.2, abs=0.01)
+    store = FeatureStore(tmp_path / "store")
+    assert {video: entry.snippets for video, entry in store.videos.items()} == {"one": 5, "short": 1, "two": 8}
+    timeline = store.timeline("two")
+    assert (timeline.start, timeline.step, timeline.count, timeline.duration) == (0, 0.4, 8, pytest.approx(3))
+    assert store.timeline("short").edges == pytest.approx([0, 0.2])
+    for stream, width in store.streams.items():
+        assert store.load("two")[stream].shape == (8, width)
+    source = store.videos["one"].source
+    assert source["path"] == str(videos / "one.mp4")
+    assert source["decoded_share"] == 1
+    assert not (tmp_path / "store" / "failures.json").exists()
+    assert arguments_of(store.header) == {"extractor": "motion", "settings": QUICK, "flow": "dis"}
+
+
+def test_what_is_done_is_skipped_and_what_changed_is_done_again(own, tmp_path):
+    out = tmp_path / "store"
+    extract(own, out, settings=QUICK, workers=1)
+    before = files_of(out)
+    report = extract(own, out, settings=QUICK, workers=1)
+    assert (report.finished, report.skipped) == ([], ["one", "short", "two"])
+    assert files_of(out) == before
+
+    film(own / "one.mp4", steady(4), draw=moving_blocks)
+    film(own / "new.mp4", steady(1), draw=moving_blocks)
+    (out / "rgb" / "two.npy").unlink()
+    report = extract(own, out, settings=QUICK, workers=1)
+    assert (report.finished, report.skipped) == (["new", "one", "two"], ["short"])
+    assert len(FeatureStore(out).load("one")["rgb"]) == 10
+
+
+def test_the_result_does_not_depend_on_the_workers(videos, tmp_path):
+    for workers in (1, 2):
+        extract(videos, tmp_path / str(workers), settings=QUICK, workers=workers)
+    one, two = (files_of(tmp_path / str(workers)) for workers in (1, 2))
+    assert one == two
+
+
+def test_bad_files_do_not_stop_the_others(own, tmp_path, capsys):
+    (own / "empty.mp4").write_bytes(b"")
+    (own / "text.mp4").write_text("no video\n" * 50)
+    (own / "list.mp4").write_text("ffconcat version 1.0\nfile one.mp4\n")
+    cut(film(own / "part.mkv", steady(4), draw=moving_blocks), 0.6)
+    report = extract(own, tmp_path / "store", settings=QUICK, workers=2)
+    assert report.finished == ["one", "part", "short", "two"]
+    assert set(report.failures) == {"empty", "text", "list"}
+    assert json.loads((tmp_path / "store" / "failures.json").read_text()) == report.failures
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "empty.mp4: the file is empty" in said.err
+    assert "part.mkv: cut off or damaged" in said.err
+    entry = FeatureStore(tmp_path / "store").videos["part"]
+    assert 0.2 < entry.source["decoded_share"] < 0.9
+    assert entry.duration == pytest.approx(4 * entry.source["decoded_share"], abs=0.01)
+
+    film(own / "empty.mp4", steady(1), draw=moving_blocks)
+    (own / "text.mp4").unlink()
+    report = extract(own, tmp_path / "store", settings=QUICK, workers=1)
+    assert report.finished == ["empty"]
+    assert set(json.loads((tmp_path / "store" / "failures.json").read_text())) == {"list", "text"}
+
+
+def test_nothing_but_bad_files_leaves_nothing(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    (tmp_path / "b.mp4").write_bytes(b"text" * 100)
+    with pytest.raises(InputError, match=r"a\.mp4: the file is empty.*b\.mp4: not a video"):
+        extract([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "store", workers=1)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_store_with_other_settings(videos, tmp_path):
+    out = tmp_path / "store"
+    extract(videos / "one.mp4", out, settings=QUICK, workers=1)
+    before = files_of(out)
+    with pytest.raises(InputError, match=r"other settings.*fps"):
+        extract(videos, out, settings=QUICK | {"fps": 12}, workers=1)
+    with pytest.raises(InputError, match=r"other settings.*flow"):
+        extract(videos, out, settings=QUICK, flow="farneback", workers=1)
+    assert files_of(out) == before
+    extract(videos / "one.mp4", out, settings=QUICK, workers=1, force=True)  # nothing to force: it fits
+    assert files_of(out) == before
+    extract(videos / "one.mp4", out, settings=QUICK | {"fps": 12}, workers=1, force=True)
+    assert files_of(tmp_path / "store.1") == before
+    assert FeatureStore(out).header.settings["fps"] == 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"extractor": "i4d"}, "motion"),
+        ({"settings": {"fsp": 3}}, "fps"),
+        ({"flow": "raft"}, "farneback"),
+        ({"engine": "spark"}, "local"),
+        ({"workers": 0}, "at least 1"),
+        ({"device": "tpu"}, "cpu"),
+        ({"ids": "name"}, "stem or relative"),
+    ],
+)
+def test_faults_in_arguments_come_before_any_work(videos, tmp_path, arguments, words):
+    with pytest.raises(InputError, match=words):
+        extract(videos, tmp_path / "store", **arguments)
+    assert not (tmp_path / "store").exists()
+
+
+def test_faults_in_paths(videos, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        extract(tmp_path / "nowhere", tmp_path / "store")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "One.mp4").write_bytes((videos / "one.mp4").read_bytes())
+    with pytest.raises(InputError, match="two videos have the id"):
+        extract([videos, tmp_path / "sub"], tmp_path / "store")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written"):
+        extract(videos, tmp_path / "file" / "store")
+
+
+def test_cuda_is_not_needed_and_says_so(videos, tmp_path, capsys):
+    extract(videos / "short.mp4", tmp_path / "store", settings=QUICK, workers=1, device="cuda")
+    assert "CPU only" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_named_and_nothing_is_torn(videos, tmp_path):
+    out = tmp_path / "store"
+    extract(videos / "one.mp4", out, settings=QUICK, workers=1)
+    before = files_of(out)
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+from untrimmed.data.errors import InputError
+from untrimmed.jobs.extract import extract
+try:
+    extract({str(videos)!r}, {str(out)!r}, settings={QUICK!r}, workers=2)
+except InputError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "cannot be written: File too large" in said
+    assert "1 videos are finished and kept" in said
+    assert files_of(out) == before
+    assert extract(videos, out, settings=QUICK, workers=1).finished == ["short", "two"]
+
+
+def _children(pid):
+    """Ids of the processes whose parent is `pid`."""
+    stats = [(file.parent.name, file.read_text()) for file in Path("/proc").glob("[0-9]*/stat") if file.exists()]
+    return [int(child) for child, text in stats if text.rsplit(")", 1)[1].split()[1] == str(pid)]
+
+
+def _wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Enough videos that an extraction can be caught half-way; the work is in the flow, at a large size."""
+    folder = tmp_path_factory.mktemp("many")
+    first = film(folder / "v0.mp4", steady(3), draw=moving_blocks)
+    for i in range(1, 8):
+        (folder / f"v{i}.mp4").write_bytes(first.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_half_way_leaves_no_workers_and_goes_on_where_it_was(many, tmp_path, sign):
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("needs /proc")
+    out = tmp_path / "store"
+    process = call(many, out, "workers=2")
+    finished = out / "videos"
+    _wait_until(lambda: finished.is_dir() and any(finished.glob("*.json")))
+    workers = _children(process.pid)
+    process.send_signal(sign)
+    process.communicate(timeout=20)
+    _wait_until(lambda: not any(map(_alive, workers)), 10)
+    assert len(workers) == 2
+    assert not list(out.rglob("*.part"))
+    before = {f.name: f.stat().st_mtime_ns for f in finished.glob("*.json")}
+    assert 1 <= len(before) < 8
+    for video in FeatureStore(out).videos:
+        FeatureStore(out).load(video)  # each is whole
+
+    report = extract(many, out, settings=QUICK, workers=2)
+    assert sorted(report.skipped) == sorted(name.removesuffix(".json") for name in before)
+    assert len(report.finished) == 8 - len(before)
+    assert {name: (finished / name).stat().st_mtime_ns for name in before} == before
+    rows = [FeatureStore(out).load(f"v{i}")["flow"] for i in range(8)]
+    assert all(np.array_equal(rows[0], other) for other in rows)
+
+
+def test_two_extractions_into_one_store_lose_nothing(many, tmp_path):
+    halves = [many / f"v{i}.mp4" for i in range(8)]
+    out = tmp_path / "store"
+    program = (
+        f"import sys; from untrimmed.jobs.extract import extract; extract(sys.argv[2:], sys.argv[1], settings={QUICK!r}, workers=1)"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", program, str(out), *map(str, part)]) for part in (halves[:5], halves[3:])
+    ]  # v3 and v4 are extracted by both
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    store = FeatureStore(out)
+    assert list(store.videos) == [f"v{i}" for i in range(8)]
+    assert sorted(json.loads((out / "features.json").read_text())["videos"]) == list(store.videos)
+    assert {len(store.load(video)["rgb"]) for video in store.videos} == {8}
+    assert not list(out.rglob("*.part"))
+
+
+def test_what_a_killed_worker_left_is_swept_up_but_not_what_another_writes(videos, tmp_path):
+    for name, age in ((".old.npy.x.part", 7200), (".new.npy.y.part", 10)):
+        (tmp_path / "store" / "rgb").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "store" / "rgb" / name).write_bytes(b"half")
+        os.utime(tmp_path / "store" / "rgb" / name, (time.time() - age,) * 2)
+    extract(videos / "short.mp4", tmp_path / "store", settings=QUICK, workers=1)
+    assert sorted(f.name for f in (tmp_path / "store" / "rgb").iterdir()) == [".new.npy.y.part", "short.npy"]
+
+
+def test_a_crashing_decoder_costs_one_video(videos, tmp_path, monkeypatch):
+    """The worker dies over one video, as a fault in a decoder's C code would make it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
+        "    import untrimmed.video.features as features\n"
+        "    whole = features.extract_video\n"
+        "    def fragile(task):\n"
+        "        if task.video == 'two':\n"
+        "            os.kill(os.getpid(), 11)\n"
+        "        return whole(task)\n"
+        "    features.extract_video = fragile\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    report = extract(videos, tmp_path / "store", settings=QUICK, workers=1)
+    assert report.finished == ["one", "short"]
+    assert "crashed (SIGSEGV)" in report.failures["two"]
+
+
+def test_memory_does_not_grow_with_the_videos_length(tmp_path):
+    peaks = []
+    for seconds in (20, 120):
+        path = film(tmp_path / f"{seconds}.mp4", steady(seconds), width=32, height=32, draw=moving_blocks)
+        program = (
+            "import sys, resource\nfrom untrimmed.video.features import Task, extract_video\n"
+            f"outcome = extract_video(Task('v', sys.argv[1], sys.argv[2], 'motion', {QUICK | {'fps': 25}!r}, 'dis'))\n"
+            "assert outcome.fault is None, outcome.fault\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        command = [sys.executable, "-c", program, str(path), str(tmp_path / f"store{seconds}")]
+        peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        assert FeatureStore(tmp_path / f"store{seconds}").videos["v"].snippets == seconds * 25 / 4 // 1
+    assert peaks[1] < peaks[0] * 1.05

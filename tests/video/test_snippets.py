@@ -1,0 +1,73 @@
+"""Windows over a stream of pictures, and the flow between them."""
+
+import numpy as np
+import pytest
+
+from untrimmed.data.errors import InputError
+from untrimmed.video.flow import FLOWS, flow_method, with_flow
+from untrimmed.video.snippets import batches, windows
+
+from .films import moving_blocks
+
+
+def numbered(count):
+    return [(np.full((2, 3, 3), i, np.uint8), np.full((2, 3, 2), i, np.float32)) for i in range(count)]
+
+
+def starts_and_ends(count, frames, stride):
+    return [(int(w[0][0][0, 0, 0]), int(w[-1][0][0, 0, 0])) for w in windows(numbered(count), frames, stride)]
+
+
+@pytest.mark.parametrize(
+    ("count", "frames", "stride", "expected"),
+    [
+        (8, 4, 4, [(0, 3), (4, 7)]),
+        (9, 4, 4, [(0, 3), (4, 7), (8, 8)]),
+        (3, 4, 4, [(0, 2)]),  # shorter than a window: one snippet
+        (1, 16, 16, [(0, 0)]),
+        (8, 4, 2, [(0, 3), (2, 5), (4, 7)]),  # the last window ends with the video: no window of repetitions follows
+        (9, 4, 2, [(0, 3), (2, 5), (4, 7), (6, 8)]),
+        (10, 4, 6, [(0, 3), (6, 9)]),
+        (6, 4, 6, [(0, 3)]),
+        (7, 4, 6, [(0, 3), (6, 6)]),
+    ],
+)
+def test_windows(count, frames, stride, expected):
+    assert starts_and_ends(count, frames, stride) == expected
+
+
+def test_the_last_window_repeats_the_last_picture_with_no_flow():
+    (window,) = windows(numbered(3), 5, 5)
+    assert [int(p[0, 0, 0]) for p, _ in window] == [0, 1, 2, 2, 2]
+    assert [float(f[0, 0, 0]) for _, f in window] == [0, 1, 2, 0, 0]
+
+
+def test_batches_stack_windows():
+    stacked = list(batches(windows(numbered(10), 4, 4), 2))
+    assert [(p.shape, f.shape) for p, f in stacked] == [((2, 4, 2, 3, 3), (2, 4, 2, 3, 2)), ((1, 4, 2, 3, 3), (1, 4, 2, 3, 2))]
+    assert stacked[0][0][1, 2, 0, 0, 0] == 6
+    ((pictures, flow),) = batches(windows([(picture, None) for picture, _ in numbered(4)], 4, 4), 2)
+    assert pictures.shape == (1, 4, 2, 3, 3)
+    assert flow is None
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow_finds_a_shift(name):
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 255, (24, 32)).astype(np.uint8)
+    picture = np.kron(coarse, np.ones((4, 4), np.uint8))
+    flow = flow_method(name)(picture, np.roll(picture, (1, 2), (0, 1)))
+    assert flow.shape == (96, 128, 2)
+    assert flow.dtype == np.float32
+    assert np.median(flow[16:-16, 16:-16].reshape(-1, 2), axis=0) == pytest.approx([2, 1], abs=0.3)
+
+
+def test_an_unknown_flow_is_named():
+    with pytest.raises(InputError, match="farneback"):
+        flow_method("raft")
+
+
+def test_repeated_pictures_have_no_flow_and_cost_none():
+    first, second = (moving_blocks(i, 64, 48) for i in (0, 5))
+    flows = [flow for _, flow in with_flow([first, first, second, second], "dis")]
+    assert [bool(np.abs(flow).max() > 0.1) for flow in flows] == [False, False, True, False]
