@@ -4,19 +4,24 @@ BIN := .venv/bin
 
 .PHONY: setup demo test lint clean
 
+setup: .venv/.done
+
 # Redone whenever the dependencies change.
 .venv/.done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "untrimmed needs Python 3.11 or newer, and '$(PYTHON)' is not; name another one: make PYTHON=python3.12 $(or $(MAKECMDGOALS),setup)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' || { \
+		echo "'$(PYTHON)' cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
-
-setup: .venv/.done
 
 demo: setup
 	$(BIN)/untrimmed demo --out demo-out
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -25,4 +30,4 @@ test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 clean:
-	rm -rf .venv demo-out build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv demo-out build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
