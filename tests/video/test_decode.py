@@ -169,6 +169,15 @@ def test_a_clock_that_is_set_anew_within_the_file_goes_on(tmp_path):
     assert pictures.duration == pytest.approx(4, abs=0.1)
 
 
+def test_a_size_that_changes_within_the_file_does_not_show(tmp_path):
+    film(tmp_path / "a.ts", steady(1))
+    film(tmp_path / "b.ts", steady(1, start=1), width=64, height=96)
+    (tmp_path / "c.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    pictures = list(Pictures(tmp_path / "c.ts", 25, same))
+    assert {picture.shape for picture in pictures} == {(96, 128, 3)}
+    assert [number_of(picture) for picture in pictures] == pytest.approx([*range(25), *range(25)], abs=1)
+
+
 def test_the_same_frame_is_the_same_array(tmp_path):
     pictures = list(Pictures(film(tmp_path / "a.mp4", steady(1, 5), rate=5), 25, same))
     assert len({id(picture) for picture in pictures}) == 5

@@ -44,7 +44,7 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
     """
     if ids not in ("stem", "relative"):
         raise InputError(f"ids: expected stem or relative, not {ids!r}")
-    found: dict[Path, Path] = {}  # the file without links -> the folder that its id is relative to
+    found: dict[Path, Path] = {}  # file -> the folder that its id is relative to
     for path in map(Path, paths):
         if path.is_dir():
             files = sorted(_videos_below(path))
@@ -58,7 +58,7 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
             raise InputError(f"{path}: no such file or folder")
     if not found:
         raise InputError("no video was named: give files or folders")
-    once = {file.resolve(): file for file in reversed(found)}  # a file that is named twice is one video
+    once = {os.path.abspath(file): file for file in reversed(found)}  # a file that is named twice is one video
     files = sorted(once.values())
     if ids == "stem":
         return dict(sorted(ids_of(files).items()))
@@ -164,7 +164,6 @@ class Pictures:
             self._container = container
             self._reformatter = av.video.reformatter.VideoReformatter()
             self._size: tuple[int, int] | None = None
-            self._rotation = 0
             yield from self._resampled()
 
     def _resampled(self) -> Iterator[np.ndarray]:
@@ -241,17 +240,14 @@ class Pictures:
                 return
 
     def _picture(self, frame: av.VideoFrame) -> np.ndarray:
+        """The frame upright, at the size that the first one was given."""
         turns = round(frame.rotation / 90) % 4
-        if self._size is None or turns != self._rotation:
-            aspect = float(self._track.sample_aspect_ratio or 1) or 1.0
-            width, height = max(1, round(frame.width * aspect)), frame.height
-            self._rotation = turns
-            if turns % 2:
-                height, width = self.frame_size(height, width)
-            else:
-                width, height = self.frame_size(width, height)
-            self._size = width, height
+        if self._size is None:
+            width, height = max(1, round(frame.width * float(self._track.sample_aspect_ratio or 1))), frame.height
+            self._size = self.frame_size(height, width) if turns % 2 else self.frame_size(width, height)
         width, height = self._size
+        if turns % 2:
+            width, height = height, width
         small = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="BILINEAR", threads=1).to_ndarray()
         return np.ascontiguousarray(np.rot90(small, turns)) if turns else small
 
