@@ -100,7 +100,7 @@ def demo(
     found = read_detections(detections)
     activations, about = read_activations(detections.with_suffix(".activations"))
     scores = evaluate_detections(test, found.results, truth.classes, TIOUS)
-    named = _class_scores(activations, build(Localization, about["localization"], "localization"))
+    named = class_scores(activations, build(Localization, about["localization"], "localization"))
     durations = {activation.video: activation.timeline.duration for activation in activations}
     beside = {
         "random segments": random_segments(found.results, named, durations, test, truth.classes, seed),
@@ -129,7 +129,7 @@ def demo(
 # --- two baselines that name the actions as the method does, and know nothing of when ----------------------------------------
 
 
-def _class_scores(activations: list[Activation], settings: Localization) -> dict[str, dict[str, float]]:
+def class_scores(activations: list[Activation], settings: Localization) -> dict[str, dict[str, float]]:
     """Per video the classes that its video-level scores keep, and these scores: the streams' mean, weighted as when localizing."""
     kept = {}
     for activation in activations:
