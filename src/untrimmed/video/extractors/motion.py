@@ -103,19 +103,18 @@ def appearance(frames: np.ndarray) -> np.ndarray:
 def movement(flow: np.ndarray, fps: float) -> np.ndarray:
     """The flow stream, float32 `[B, 566]`, of float32 `[B, F, H, W, 2]` in pixels per picture."""
     count, length, height, width, _ = flow.shape
-    speed = np.ascontiguousarray(flow[:, :, ::2, ::2]) * np.float32(fps / max(height, width))
     # A file of fewer pictures per second than `fps` repeats some: then flow is zero in some pictures and too large in the others.
     moving, step, share = _cadence(flow)
-    speed /= step[:, None, None, None, None]
-    camera = np.median(speed[:, :, ::2, ::2].reshape(count, length, -1, 2), axis=2)
-    speed -= camera[:, :, None, None]
-    fields = speed.reshape(-1, *speed.shape[2:])
-
-    u, v = np.ascontiguousarray(fields[..., 0]), np.ascontiguousarray(fields[..., 1])
+    scale = (fps / max(height, width) / step).astype(np.float32)[:, None, None, None]
+    u, v = (flow[:, :, ::2, ::2, axis] * scale for axis in (0, 1))
+    camera = np.stack([np.median(c[:, :, ::3, ::3].reshape(count, length, -1), axis=2) for c in (u, v)], axis=2)
+    u -= camera[:, :, 0, None, None]
+    v -= camera[:, :, 1, None, None]
+    u, v = (c.reshape(-1, *c.shape[2:]) for c in (u, v))
     square = u * u + v * v
     active = square / (square + NOISE**2)
     fast = active * (square / (square + FAST**2))
-    angle = _angle(u, v)
+    angle = _polar(u, v)[1]
     directions = np.concatenate(_histogram(angle, active - fast, fast), axis=2)
     still = 1 - directions.sum(2, keepdims=True)
     directions = np.concatenate([directions, still], axis=2)  # [N, cells, 2 * BINS + 1], each cell sums to one
@@ -166,16 +165,15 @@ def _cadence(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _gradient_histogram(pictures: np.ndarray, noise: float) -> np.ndarray:
     """Histograms of gradient orientation without sign, `[N, GRID² * BINS]`, weighted by magnitude above `noise` grey levels."""
-    across, down = _gradients(pictures)
-    size = np.sqrt(across * across + down * down)
+    size, angle = _polar(*_gradients(pictures))
     weight = np.maximum(size - noise, 0) / 16
-    return _histogram(2 * _angle(across, down), weight)[0].reshape(len(pictures), -1)
+    return _histogram(2 * angle, weight)[0].reshape(len(pictures), -1)
 
 
 def _boundary_histogram(component: np.ndarray) -> np.ndarray:
     """Histograms `[N, cells, BINS]` of the direction in which one component of the flow changes, bounded by FAST."""
-    across, down = _gradients(component)
-    return _histogram(_angle(across, down), np.minimum(np.sqrt(across * across + down * down), FAST) / FAST)[0]
+    size, angle = _polar(*_gradients(component))
+    return _histogram(angle, np.minimum(size, FAST) / FAST)[0]
 
 
 def _gradients(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -185,9 +183,10 @@ def _gradients(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return across, down
 
 
-def _angle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Direction in 0..2 pi of `[N, H, W]`."""
-    return cv2.phase(x.reshape(len(x), -1), y.reshape(len(y), -1)).reshape(x.shape)
+def _polar(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Length and direction (0..2 pi) of vectors `[N, H, W]`."""
+    size, angle = cv2.cartToPolar(x.reshape(len(x), -1), y.reshape(len(y), -1))
+    return size.reshape(x.shape), angle.reshape(x.shape)
 
 
 def _histogram(angle: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
