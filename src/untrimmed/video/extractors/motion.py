@@ -1,11 +1,12 @@
 """`motion`: two streams of hand-made features that need no weights.
 
-rgb:  what is seen: histograms of oriented gradients (Dalal & Triggs, CVPR 2005) at two scales and colour statistics, on a grid.
+rgb:  what is seen: histograms of oriented gradients (Dalal & Triggs, CVPR 2005) of the pictures at two scales and of what changes
+      between them, and colour statistics, on a grid.
 flow: how it moves: histograms of optical flow and of its motion boundaries (Dalal, Triggs & Schmid, ECCV 2006) on a grid, with the
       camera's motion taken out, and how much it moves.
 
 Pictures are brought to one working size and flow is measured in picture lengths per second, so that files of different size and
-frame rate compare. Every block of features has a root mean square of about one.
+frame rate compare. Entries are of the order of one, so that a linear layer learns from them as they are.
 """
 
 import math
@@ -85,6 +86,9 @@ def appearance(frames: np.ndarray) -> np.ndarray:
     half = np.stack([cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for picture in grey])
     fine = _gradient_histogram(grey, noise=4.0).reshape(count, looks, -1)
     coarse = _gradient_histogram(half, noise=4.0).reshape(count, looks, -1)
+    # The outlines of what changes from one look to the next: the actor, where the scene stands still.
+    change = np.abs(np.diff(grey.reshape(count, looks, height, width), axis=1)).reshape(-1, height, width)
+    changing = _gradient_histogram(change, noise=8.0).reshape(count, looks - 1, -1)
 
     means = _cell_means(colour.reshape(count * looks, height, width, 3)).reshape(count, looks, -1) / 255
     squares = _cell_means(np.square(colour, dtype=np.float32)).reshape(count, looks, -1) / 255**2
@@ -92,7 +96,7 @@ def appearance(frames: np.ndarray) -> np.ndarray:
     blocks = [
         _rooted(fine.mean(1)),
         _rooted(coarse.mean(1)),
-        np.tanh(fine.std(1) / (fine.mean(1) + 1.0)),
+        _rooted(changing.mean(1)),
         4 * means.mean(1) - 2,
         8 * deviation,
         np.tanh(20 * means.std(1)),
