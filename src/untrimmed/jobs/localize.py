@@ -88,15 +88,15 @@ def localize(
 
     results = cut_activations(found, cutting)
     stored = out.with_suffix(".activations")
+    if stored != source and stored.exists():
+        set_aside(stored)  # they belong to the detections that are replaced
     if activations and stored != source:
-        if stored.exists():
-            set_aside(stored)
         write_activations(stored, found, about | {"localization": asdict(cutting)})
     fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters") if k in about}
     write_detections(out, results, fields)
     note(f"{out}: {sum(map(len, results.values()))} detections in {len(results)} videos")
     if report is not None:
-        write_report(out, out=report, activations=stored if activations else None, videos=media)
+        write_report(out, out=report, activations=stored if stored.exists() else None, videos=media)
     if failures:
         write_json(out.with_name("failures.json"), failures, indent=1)
     return LocalizeReport(results, failures)
