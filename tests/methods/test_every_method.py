@@ -1,0 +1,328 @@
+"""What every registered method must do, on a small problem with a known answer."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tests.methods.planted import Planted, plant
+from untrimmed.data.errors import InputError
+from untrimmed.data.types import Detection
+from untrimmed.evaluation.activitynet import evaluate_detections
+from untrimmed.jobs.localize import localize
+from untrimmed.jobs.train import train, training_set
+from untrimmed.methods.base import METHODS, Method, activations_of, load_method, method_class, resolve, save_method
+from untrimmed.training import Run
+
+# Settings with which a method learns the planted problem within seconds.
+ENOUGH = {
+    "dgam": {"epochs": 50, "batch": 8, "hidden": 32, "latent": 16, "learning_rate": 0.005, "average": 0, "data": {"snippets": 32}},
+}
+# Settings with which it merely runs.
+BRIEF = {"dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 12}}}
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> Planted:
+    return plant(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="module")
+def fitted(planted):
+    """Per method its run on the planted problem and the detections in the test videos, made once."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            run = planted.folder / name
+            train(name, features=planted.features, labels=planted.labels, out=run, settings=ENOUGH[name])
+            found = localize(
+                run, features=planted.features, subset_from=planted.annotations, subset="test", out=run / "detections.json"
+            )
+            made[name] = run, found.results
+        return made[name]
+
+    return of
+
+
+class Stopped(Exception):
+    pass
+
+
+def fit(
+    name, planted, folder, settings=None, *, seed=0, resume=False, save_seconds=0.0, stop_after=None
+) -> tuple[Method, Method, Run]:
+    """Fit a method in a run of its own; `stop_after` that many lines of the log it is cut off.
+
+    Returns the fitted method, the same as it began, and the run.
+    """
+    chosen = resolve(name, "default", {**BRIEF[name], **(settings or {})})
+    data = training_set(planted.store, planted.labels, None, chosen)
+    run = Run(folder, chosen.to_dict(), {}, seed=seed, resume=resume, save_seconds=save_seconds)
+    with run:
+        models = []
+        for _ in range(2):
+            with run.seeded("init"):
+                models.append(method_class(name)(chosen.method, data.classes, planted.store.streams))
+        if stop_after is not None:
+            log, lines = run.log, []
+
+            def log_and_stop(**values):
+                log(**values)
+                lines.append(values)
+                if len(lines) == stop_after:
+                    raise Stopped
+
+            run.log = log_and_stop
+        models[0].fit(data, run)
+    return *models, run
+
+
+def features_of(planted, video):
+    return {stream: torch.from_numpy(np.array(x)) for stream, x in planted.store.load(video).items()}
+
+
+def same(a: Method, b: Method) -> bool:
+    one, other = a.state_dict(), b.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def mean_ap(planted, results, tiou=0.5):
+    return evaluate_detections(planted.subset("test"), results, planted.classes, (tiou,)).mean_ap[0]
+
+
+def check_detections(planted, results):
+    """Well-formed whatever was learned."""
+    for video, found in results.items():
+        for d in found:
+            assert 0 <= d.start < d.end <= planted.truth[video].duration
+            assert np.isfinite(d.score)
+            assert d.label in planted.classes
+
+
+@every_method
+def test_it_says_what_it_is(name):
+    cls = method_class(name)
+    assert cls.name == name
+    assert cls.title
+    assert cls.learns_from <= {"labels", "clusters", "trimmed"}
+    assert cls.attention_kind in ("gate", "distribution")
+    assert cls.reach is None or cls.reach >= 1
+
+
+@every_method
+def test_it_learns_the_planted_problem(name, planted, fitted):
+    _, results = fitted(name)
+    assert set(results) == set(planted.subset("test"))
+    check_detections(planted, results)
+    rng = np.random.default_rng(0)
+    whole, draws = {}, [{} for _ in range(10)]
+    for video, truth in planted.subset("test").items():
+        labels = sorted({s.label for s in truth.segments})  # what no method is told
+        lengths = [s.end - s.start for s in truth.segments] or [4.0]
+        whole[video] = [Detection(0.0, truth.duration, label, 1.0) for label in labels]
+        for draw in draws:
+            starts = [(rng.uniform(0, truth.duration - 8), rng.choice(lengths), label) for label in labels for _ in range(4)]
+            draw[video] = [Detection(a, a + n, label, rng.uniform()) for a, n, label in starts]
+    found, chance = mean_ap(planted, results), np.mean([mean_ap(planted, draw) for draw in draws])
+    assert chance > 0.05  # random segments with the right labels and lengths are no straw man
+    assert found > chance + 0.4
+    assert found > mean_ap(planted, whole) + 0.4
+
+
+@every_method
+def test_videos_without_action_score_low(name, planted, fitted):
+    _, results = fitted(name)
+    best = {video: max((d.score for d in found), default=0.0) for video, found in results.items()}
+    empty = [best[video] for video, truth in planted.subset("test").items() if not truth.segments]
+    acting = [best[video] for video, truth in planted.subset("test").items() if truth.segments]
+    assert max(empty) < min(acting)
+
+
+@every_method
+def test_activations_are_as_promised(name, planted, fitted):
+    run, _ = fitted(name)
+    method = load_method(run / "model")
+    video = next(iter(planted.subset("test")))
+    features = features_of(planted, video)
+    count = len(features["rgb"])
+    for stream, curve in method.curves(features).items():
+        assert stream in planted.store.streams
+        assert curve.class_logit.shape[0] == count
+        assert curve.class_logit.shape[1] in (3, 4)
+    for stream in activations_of(method, features).values():
+        assert stream.class_logit.shape == (count, 3)
+        assert stream.class_score.shape == (3,)
+        assert ((stream.class_score >= 0) & (stream.class_score <= 1)).all()
+        if stream.attention is not None:
+            assert stream.attention.shape == (count,)
+            assert (stream.attention >= 0).all()
+            total = stream.attention.sum() if method.attention_kind == "distribution" else stream.attention.max()
+            assert total <= 1 + 1e-5
+
+
+@every_method
+def test_curves_are_local(name, planted, fitted):
+    """Curves computed in windows with `reach` snippets around them are the whole video's."""
+    method = load_method(fitted(name)[0] / "model")
+    if method.reach is None:
+        pytest.skip("its curves need the whole video")
+    features = features_of(planted, "test003")
+    first, last, side = 10, 20, method.reach // 2
+    with torch.no_grad():
+        whole = method.curves(features)
+        part = method.curves({stream: x[first - side : last + side] for stream, x in features.items()})
+    for stream, curve in whole.items():
+        inside = slice(side, side + last - first)
+        torch.testing.assert_close(part[stream].class_logit[inside], curve.class_logit[first:last], rtol=1e-5, atol=1e-5)
+
+
+@every_method
+def test_saved_and_loaded_it_says_the_same(name, planted, fitted, tmp_path):
+    run, _ = fitted(name)
+    method = load_method(run / "model")
+    save_method(method, tmp_path / "model")
+    again = load_method(tmp_path / "model")
+    assert same(method, again)
+    assert again.config == method.config
+    assert again.classes == method.classes == planted.classes
+    for video in planted.subset("test"):
+        before, after = (activations_of(m, features_of(planted, video)) for m in (method, again))
+        for stream in before:
+            np.testing.assert_array_equal(before[stream].class_logit, after[stream].class_logit)
+            np.testing.assert_array_equal(before[stream].class_score, after[stream].class_score)
+            np.testing.assert_array_equal(before[stream].attention, after[stream].attention)
+    # The file names a method, not something to import, and the weights are no pickle.
+    head = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert head["method"] == name
+    assert "untrimmed.methods" not in (tmp_path / "model" / "model.json").read_text()
+
+
+@every_method
+@pytest.mark.parametrize("damage", ["cut", "foreign", "missing", "other", "config"])
+def test_a_damaged_model_is_one_clear_line(name, damage, planted, fitted, tmp_path):
+    save_method(load_method(fitted(name)[0] / "model"), tmp_path / "model")
+    weights, head = tmp_path / "model" / "weights.safetensors", tmp_path / "model" / "model.json"
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:100])
+    elif damage == "foreign":
+        weights.write_bytes(b"\x80\x04}q\x00.")  # a pickle
+    elif damage == "missing":
+        weights.unlink()
+    elif damage == "other":
+        head.write_text(head.read_text().replace(f'"{name}"', '"os:system"'))
+    else:
+        head.write_text(json.dumps(json.loads(head.read_text()) | {"streams": {"rgb": 3}}))
+    with pytest.raises(InputError) as fault:
+        load_method(tmp_path / "model")
+    assert "\n" not in str(fault.value)
+
+
+@every_method
+def test_seeds_make_the_weights(name, planted, tmp_path):
+    first, began, _ = fit(name, planted, tmp_path / "a", seed=1)
+    again, _, _ = fit(name, planted, tmp_path / "b", seed=1, save_seconds=1e9)
+    other, other_began, _ = fit(name, planted, tmp_path / "c", seed=2)
+    assert same(first, again)
+    assert not same(first, began)
+    assert not same(began, other_began)
+    assert not same(first, other)
+
+
+@every_method
+def test_what_others_draw_does_not_matter(name, planted, tmp_path):
+    first, _, _ = fit(name, planted, tmp_path / "a")
+    torch.manual_seed(12345)
+    np.random.seed(12345)  # noqa: NPY002 (the global state is what is tested)
+    torch.rand(7)
+    again, _, _ = fit(name, planted, tmp_path / "b")
+    assert same(first, again)
+
+
+@every_method
+@pytest.mark.parametrize("save_seconds", [0.0, 1e9], ids=["saved-often", "saved-at-the-end"])
+def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(name, save_seconds, planted, tmp_path):
+    whole, _, _ = fit(name, planted, tmp_path / "whole")
+    log = (tmp_path / "whole" / "metrics.jsonl").read_text()
+    for stop_after in (1, 3, 6):  # in the first stream, in its last epochs, in the second stream
+        folder = tmp_path / f"{stop_after}"
+        with pytest.raises(Stopped):
+            fit(name, planted, folder, stop_after=stop_after, save_seconds=save_seconds)
+        resumed, _, _ = fit(name, planted, folder, resume=True, save_seconds=save_seconds)
+        assert same(resumed, whole), stop_after
+        assert (folder / "metrics.jsonl").read_text() == log, stop_after
+
+
+@every_method
+def test_one_class(name, tmp_path):
+    planted = plant(tmp_path, classes=1, train=12, test=4)
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    found = localize(run, features=planted.features, out=tmp_path / "d.json").results
+    assert set(found) == set(planted.truth)
+    check_detections(planted, found)
+
+
+@every_method
+def test_a_hundred_classes(name, tmp_path):
+    planted = plant(tmp_path, classes=100, train=104, test=3, streams={"rgb": 16}, length=(8, 9))
+    settings = {**BRIEF[name], "epochs": 1, "batch": 64}
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=settings).run
+    found = localize(run, features=planted.features, out=tmp_path / "d.json").results
+    check_detections(planted, found)
+    activation = activations_of(load_method(run / "model"), features_of(planted, "test000"))["rgb"]
+    assert activation.class_score.shape == (100,)
+
+
+@every_method
+def test_one_snippet(name, tmp_path):
+    """Videos of a single row among those that are trained on and those that are localized."""
+    planted = plant(tmp_path, train=10, test=4, length=(1, 2))
+    assert {entry.snippets for entry in planted.store.videos.values()} == {1}
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    method = load_method(run / "model")
+    for stream in activations_of(method, features_of(planted, "test002")).values():
+        assert np.isfinite(stream.class_logit).all()
+        assert np.isfinite(stream.class_score).all()
+    check_detections(planted, localize(run, features=planted.features, out=tmp_path / "d.json").results)
+
+
+@every_method
+def test_one_stream_counts_fully_whatever_its_weight(name, tmp_path):
+    planted = plant(tmp_path, train=10, test=4, streams={"only": 16})
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    plain = localize(run, features=planted.features, out=tmp_path / "a.json").results
+    weighted = localize(run, features=planted.features, out=tmp_path / "b.json", settings={"only": {"stream_weight": 0.2}}).results
+    assert plain == weighted
+    assert any(plain.values())
+    check_detections(planted, plain)
+
+
+@every_method
+def test_features_that_say_nothing(name, tmp_path):
+    planted = plant(tmp_path, train=10, test=2, constant=True)
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    found = localize(run, features=planted.features, out=tmp_path / "d.json").results
+    check_detections(planted, found)
+    for stream in activations_of(load_method(run / "model"), features_of(planted, "test001")).values():
+        assert np.ptp(stream.class_logit, axis=0).max() < 1e-5  # nothing tells one snippet from another
+
+
+@every_method
+def test_a_batch_of_nothing_but_empty_videos(name, tmp_path):
+    planted = plant(tmp_path, train=9, test=2, empty=6)
+    method, _, _ = fit(name, planted, tmp_path / "run", {"batch": 1})
+    for stream in activations_of(method, features_of(planted, "test001")).values():
+        assert np.isfinite(stream.class_logit).all()
+
+
+@every_method
+def test_a_diverging_training_is_told(name, planted, tmp_path):
+    with pytest.raises(InputError, match=r"training diverged .* try a lower learning_rate"):
+        fit(name, planted, tmp_path / "run", {"learning_rate": 1e30, "epochs": 10})
+
+
+def test_every_method_is_tested_with_settings_of_its_own():
+    assert set(METHODS) == set(ENOUGH) == set(BRIEF)
