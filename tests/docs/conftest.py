@@ -1,6 +1,7 @@
 """A folder like the README's, with short films in it."""
 
 import json
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,9 @@ TRUTH = {
 NOT_RUN = ("make", "python3 -m venv", "pip install", ". .venv/bin/activate", "git clone", "cd ")
 """What a page may tell people to type besides `untrimmed`; it is not run here."""
 
+SHORTER = {"demo": ["--quick"], "train": ["--set", "epochs=2"]}
+"""What is put behind a command here, so that it ends soon."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
@@ -47,7 +51,8 @@ def run_page(folder) -> Callable[[Path], list[str]]:
         done = []
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            patch.setattr(demo_job, "SIZES", {False: {"train": 2, "test": 1, "clips": 1}})
+            patch.setattr(demo_job, "SIZES", {True: {"train": 2, "test": 1, "clips": 1}})
+            patch.setattr(demo_job, "QUICK_SETTINGS", {"epochs": 2})
             for block in blocks(page):
                 done += _run(block, page)
         return done
@@ -65,8 +70,9 @@ def _run(block: Block, page: Path) -> list[str]:
     for line in block.text.replace("\\\n", " ").splitlines():
         line = line.partition(" #")[0].strip()
         if line.startswith("untrimmed "):
+            words = shlex.split(line)[1:]
             with pytest.raises(SystemExit) as ended:
-                cli.main(line.split()[1:])
+                cli.main(words + SHORTER.get(words[0], []))
             assert ended.value.code == 0, line
             done.append(line)
         else:

@@ -1,7 +1,6 @@
 """The pages that people read, and the parts of them that can be run."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +18,3 @@ class Block(NamedTuple):
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page that say which language they are in, in order."""
     return [Block(*found) for found in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)]
-
-
-def commands(page: Path) -> list[list[str]]:
-    """The words of each command in the page's sh blocks, in order."""
-    text = "".join(block.text for block in blocks(page) if block.language == "sh").replace("\\\n", " ")
-    return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
