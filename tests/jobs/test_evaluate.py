@@ -1,13 +1,17 @@
 """`evaluate`: from files to scores, and what it says of faults."""
 
 import json
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 
-from untrimmed.data.annotations import VideoTruth, write_annotations, write_detections
+from untrimmed.data.activations import write_activations
+from untrimmed.data.annotations import VideoTruth, read_annotations, write_annotations, write_detections
 from untrimmed.data.errors import InputError
-from untrimmed.data.types import Detection, Segment
+from untrimmed.data.types import Activation, Detection, Segment, StreamActivation, Timeline
 from untrimmed.jobs.evaluate import evaluate
+from untrimmed.localization import Localization, localize
 
 FIELDS = {
     "protocol",
@@ -118,7 +122,7 @@ def test_the_table_states_the_rules_and_the_usual_averages(tmp_path, truth):
 def test_takes_the_detections_of_a_run(tmp_path, truth):
     run = tmp_path / "run"
     run.mkdir()
-    with pytest.raises(InputError, match=r"not of a run"):
+    with pytest.raises(InputError, match=r"neither of a run nor of activations"):
         evaluate(run, annotations=truth)
     (run / "config.yaml").write_text("method: {}\n")
     with pytest.raises(InputError, match=r"first: untrimmed localize"):
@@ -167,3 +171,21 @@ def test_faults_in_a_detections_file(tmp_path, truth, content, words):
     file.write_text(content)
     with pytest.raises(InputError, match=words):
         evaluate(file, annotations=truth)
+
+
+def test_cuts_stored_activations_as_they_were_cut(tmp_path, truth):
+    video, label = next((name, one.segments[0].label) for name, one in read_annotations(truth).videos.items() if one.segments)
+    curve = np.where(np.arange(20) // 5 % 2, 9.0, -9.0)
+    classes = read_annotations(truth).classes
+    logit = np.stack([curve if name == label else -np.abs(curve) for name in classes], 1)
+    scores = np.array([0.9 if name == label else 0.01 for name in classes])
+    stream = StreamActivation(np.ones(20), logit, scores)
+    activation = Activation(video, classes, Timeline(0.0, 0.5, 20, 10.0), {"rgb": stream})
+    settings = Localization(curve="class", thresholds=(0.5,))
+    write_activations(tmp_path / "kept", [activation], {"run": "r", "selection": "last", "localization": asdict(settings)})
+    results = localize([activation], settings)
+    assert len(results[video]) == 2
+    write_detections(tmp_path / "found.json", results, {})
+    from_activations, from_file = (evaluate(tmp_path / name, annotations=truth) for name in ("kept", "found.json"))
+    assert from_activations.to_json() | {"selection": None} == from_file.to_json()
+    assert from_activations.selection == "last"

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from untrimmed.console import note
-from untrimmed.data.annotations import read_annotations, read_detections
+from untrimmed.data.activations import read_activations
+from untrimmed.data.annotations import DetectionFile, read_annotations, read_detections
 from untrimmed.data.errors import InputError
+from untrimmed.data.settings import build
 from untrimmed.evaluation.activitynet import DetectionScores, evaluate_detections, parse_tious
+from untrimmed.localization import Localization, localize
 
 PROTOCOLS = ("activitynet",)
 AVERAGED_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
@@ -93,7 +96,7 @@ def evaluate(
     """Score detections against the truth, with notes on stderr about what was left out.
 
     Args:
-        target: a detections file, or a run folder that holds `detections.json`.
+        target: a detections file, a folder of stored activations, or a run folder that holds `detections.json`.
         annotations: the truth, in the ActivityNet schema.
         labels: weak labels; they say nothing of times, so no protocol that scores times takes them.
         subset: which videos of the annotations; None: all.
@@ -111,7 +114,7 @@ def evaluate(
     tious = parse_tious(tiou)
     truth = read_annotations(annotations)
     chosen = truth.subset(subset)
-    found = read_detections(_detections_of(Path(target)))
+    found = _detections_of(Path(target))
     try:
         scores = evaluate_detections(chosen, found.results, truth.classes, tious)
     except InputError as error:
@@ -132,15 +135,19 @@ def evaluate(
     return Evaluation(protocol, truth.path, subset, None if selection is None else str(selection), scores)
 
 
-def _detections_of(target: Path) -> Path:
-    """The detections file that is meant: the file itself, or that of a run folder."""
+def _detections_of(target: Path) -> DetectionFile:
+    """What is scored: the detections file itself, or that of a run folder; stored activations are cut as they were."""
     if not target.is_dir():
-        return target
+        return read_detections(target)
+    if (target / "activations.json").is_file():
+        activations, about = read_activations(target)
+        settings = build(Localization, about.get("localization", {}), f"{target / 'activations.json'}: localization")
+        return DetectionFile(target, localize(activations, settings), about)
     if not (target / "config.yaml").is_file():
-        raise InputError(f"{target}: a folder, but not of a run (it has no config.yaml); give a detections file")
+        raise InputError(f"{target}: a folder, but neither of a run nor of activations; give a detections file")
     detections = target / "detections.json"
     if not detections.is_file():
         raise InputError(
             f"{target}: nothing was localized with this run yet; first: untrimmed localize {target} ... --out {detections}"
         )
-    return detections
+    return read_detections(detections)
