@@ -5,8 +5,9 @@ Nothing here looks at the test annotations but `Data.score`, which scores detect
 
 import argparse
 import os
+import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
 from dataclasses import dataclass
@@ -245,6 +246,10 @@ def found_boundaries(data: Data, cuts: Mapping[str, np.ndarray], within: float) 
     return float(np.concatenate(hits).mean())
 
 
+def pieces_per_video(cuts: Mapping[str, np.ndarray]) -> float:
+    return float(np.mean([len(times) + 1 for times in cuts.values()]))
+
+
 # Above DGAM: what a linear classifier makes of the same features when it is told the times -----------------------------------
 
 
@@ -352,6 +357,15 @@ def training_cost(trainings: Sequence[Training]) -> str:
     """CPU seconds per run, in words."""
     seconds = whole_costs(trainings)
     return f"{spread(seconds)} s" if len(seconds) else "a time that is not known (every run was stopped in between)"
+
+
+def called(main: Callable[[], None]) -> None:
+    """Run a program; what is wrong with its input is one line and exit code 2."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def arguments(description: str, folder: str) -> argparse.ArgumentParser:

@@ -5,7 +5,6 @@ test. DGAM is trained from labels.csv alone, with and without generative modelli
 whole videos, and a linear classifier that knows the true times. A stopped call is gone on with by the same call.
 """
 
-import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +16,7 @@ from baselines import (
     Training,
     arguments,
     beside,
+    called,
     command,
     cosine_distances,
     found_boundaries,
@@ -24,6 +24,7 @@ from baselines import (
     interval,
     otsu,
     peaks,
+    pieces_per_video,
     spread,
     table,
     train_all,
@@ -31,7 +32,6 @@ from baselines import (
     whole_costs,
     with_true_times,
 )
-from untrimmed.data.errors import InputError
 from untrimmed.data.files import write_json
 from untrimmed.data.settings import merge, parse_assignments
 from untrimmed.data.store import FeatureStore
@@ -93,30 +93,57 @@ def main(argv: list[str] | None = None) -> None:
         indent=1,
     )
 
-    print("## Real features: splice\n")
-    print(f"`{command('splice.py', 'SPLICE', asked)}`\n")
-    print(f"{len(data.training_videos)} training videos, of which training sees the tags alone; {told.videos} test videos,")
-    print(f"{told.instances} actions of {len(told.classes)} classes. {asked.seeds} seed(s), the last weights of each run;")
-    print("mean ± standard deviation (n - 1) over the seeds.\n")
-    print("\n".join(table(rows, signed=["difference, by seed"])), end="\n\n")
-    print(f"Does the generative part help? {verdict(with_gam - without)}\n")
-    print(f"mAP@0.5 seed by seed: with {per_seed(with_gam)}; without {per_seed(without)}.")
-    print(f"Training takes {training_cost(on)} of CPU time a run with generative modelling, {training_cost(off)} without.\n")
+    within = FeatureStore(data.features).header.stride_seconds / 2
+    print(
+        SECTION.format(
+            command=command("splice.py", "SPLICE", asked),
+            training=len(data.training_videos),
+            test=told.videos,
+            actions=told.instances,
+            classes=len(told.classes),
+            seeds=asked.seeds,
+            table="\n".join(table(rows, signed=["difference, by seed"])),
+            verdict=verdict(with_gam - without),
+            on=per_seed(with_gam),
+            off=per_seed(without),
+            cost_on=training_cost(on),
+            cost_off=training_cost(off),
+            per_class="\n".join(
+                f"| {label} | {spread(100 * np.array(ap['on'])[:, c, HALF])} | {spread(100 * np.array(ap['off'])[:, c, HALF])} | "
+                f"{100 * told.ap[c, HALF]:.1f} |"
+                for c, label in enumerate(told.classes)
+            ),
+            beside=BESIDE.format(cuts=CUTS.format(threshold, found_boundaries(data, cuts, within), pieces_per_video(cuts))),
+        )
+    )
 
-    print("| AP@0.5 in per cent | DGAM | `gam=false` | told the true times |\n|---|---:|---:|---:|")
-    for c, label in enumerate(told.classes):
-        own = [spread([100 * float(run[c, HALF]) for run in ap[name]]) for name in ("on", "off")]
-        print(f"| {label} | {own[0]} | {own[1]} | {100 * told.ap[c, HALF]:.1f} |")
-    pieces = np.mean([len(found) + 1 for found in cuts.values()])
-    share = found_boundaries(data, cuts, FeatureStore(data.features).header.stride_seconds / 2)
-    how = f"""A video is cut where the cosine distance of neighbouring
-  rgb features has a peak above {threshold:.3f}, Otsu's threshold of the training videos' distances; no annotation is used. That gives
-  {pieces:.1f} pieces a video, and {100 * share:.1f} % of the boundaries of true actions have a cut within half a snippet."""
-    print("\n" + BESIDE.format(cuts=how))
-    print("""
+
+CUTS = """A video is cut where the cosine distance of neighbouring rgb features has
+  a peak above {:.3f}, Otsu's threshold of the training videos' distances; no annotation is used. At {:.1%} of the boundaries of
+  true actions there is a cut within half a snippet; there are {:.1f} pieces a video."""
+SECTION = """## Real features: splice
+
+`{command}`
+
+{training} training videos, of which training sees the tags alone; {test} test videos, {actions} actions of {classes} classes.
+{seeds} seed(s), the last weights of each run; mean ± standard deviation (n - 1) over the seeds.
+
+{table}
+
+Does the generative part help? {verdict}
+
+mAP@0.5 seed by seed: with {on}; without {off}. Training takes {cost_on} of CPU time a run with generative modelling and {cost_off}
+without (one thread).
+
+| AP@0.5 in per cent | DGAM | `gam=false` | told the true times |
+|---|---:|---:|---:|
+{per_class}
+
+{beside}
+
 What this cannot show: the videos are composed, so that an action begins and ends at a cut, and a cut detector finds its boundaries
-without knowing any action. Context goes with an action because the recipe says so. "flow" is a difference of appearance, not optical
-flow. How hard it is to find a boundary within one take is not measured here.""")
+without knowing any action. Context goes with an action because the recipe says so. "flow" is a difference of appearance, no
+optical flow. How hard it is to find a boundary within one take is not measured here."""
 
 
 def verdict(difference: np.ndarray) -> str:
@@ -130,10 +157,8 @@ def verdict(difference: np.ndarray) -> str:
             "the gain is beyond chance" if low > 0 else "the loss is beyond chance" if high < 0 else "it cannot be told from chance"
         )
         said.append(f"{name}: {spread(100 * values, signed=True)} points, 95 % interval {low:+.1f} to {high:+.1f}: {outcome}")
-    return (
-        "; ".join(said)
-        + f". (Student's t of the {len(difference)} paired differences, {len(difference) - 1} degree(s) of freedom.)"
-    )
+    how = f"Student's t of the {len(difference)} paired differences, {len(difference) - 1} degree(s) of freedom"
+    return f"{'; '.join(said)}. ({how}.)"
 
 
 def per_seed(values: np.ndarray) -> str:
@@ -141,7 +166,4 @@ def per_seed(values: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    called(main)
