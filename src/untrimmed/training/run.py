@@ -15,6 +15,7 @@ import math
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,12 +24,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from untrimmed.console import progress
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, set_aside, write_json
+from untrimmed.data.files import atomic_write, read_json, set_aside, write_json
 
 
 def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
@@ -87,6 +88,7 @@ class Run:
         self.folder, self.seed, self.device, self.save_seconds = Path(folder), seed, torch.device(device), save_seconds
         self._position: list[tuple[str, int]] = []
         self._showing = False
+        self._logged: Counter[tuple] = Counter()
         try:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -103,9 +105,9 @@ class Run:
                 self._check_same(config, environment)
                 self._cut_log()
             else:
-                with atomic_write(self.folder / "config.yaml") as stream:
-                    yaml.safe_dump(config, stream, sort_keys=False)
                 write_json(self.folder / "environment.json", environment, indent=1)
+                with atomic_write(self.folder / "config.yaml") as stream:  # last: its presence means "a run"
+                    yaml.safe_dump(config, stream, sort_keys=False)
         except BaseException:
             self.close()
             raise
@@ -156,7 +158,7 @@ class Run:
         """Arrays that are computed once at this loop position and kept: a resumed run reads them instead."""
         file = self._file(f"once-{name}")
         if file.exists():
-            with safe_open(file, "np") as content:
+            with _opened(file, "np") as content:
                 return {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 (not a mapping)
         arrays = {key: np.ascontiguousarray(value) for key, value in make().items()}
         with atomic_write(file, "wb") as stream:
@@ -183,15 +185,21 @@ class Run:
         """Append a line to metrics.jsonl.
 
         Raises:
-            InputError: a value is not finite: the training has diverged.
+            InputError: a value is not finite: the training has diverged; or the file cannot be written.
         """
         for name, value in values.items():
             if not math.isfinite(value):
                 where = ", ".join(f"{loop} {index}" for loop, index in self._position)
                 raise InputError(f"{self.folder}: training diverged ({name} is {value} at {where}); try a lower learning_rate")
         line = {**dict(self._position), **{name: round(float(value), 7) for name, value in values.items()}}
-        with open(self._log_file, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        if self._logged[_place(line)] > 0:  # what a resumed run does again, because it stood before an inner loop that was saved
+            self._logged[_place(line)] -= 1
+            return
+        try:
+            with open(self._log_file, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise InputError(f"{self._log_file}: cannot be written: {error.strerror or error}") from error
 
     # How it is kept ----------------------------------------------------------------------------------------------------------
 
@@ -214,7 +222,7 @@ class Run:
             stream.write(save(tensors, metadata))
 
     def _load(self, file: Path, stateful: dict[str, Any]) -> int:
-        with safe_open(file, "pt") as content:
+        with _opened(file, "pt") as content:
             metadata = content.metadata()
             state = json.loads(metadata["state"])
             for name, thing in stateful.items():
@@ -222,21 +230,49 @@ class Run:
         return int(metadata["position"])
 
     def _check_same(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
-        there = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+        there = _read_yaml(self.folder / "config.yaml")
         if differences := list(_differences(there, config)):
             raise InputError(f"{self.folder}: cannot resume with other settings: {'; '.join(differences)}")
-        before = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
-        if before.get("data") != environment.get("data"):
+        before = read_json(self.folder / "environment.json")
+        if _fingerprint(before) != _fingerprint(environment):  # at whatever place the same data lie
             raise InputError(f"{self.folder}: cannot resume with other data: features or labels have changed since it began")
 
     def _cut_log(self) -> None:
-        """Drop the lines that were logged after the last save: they will be logged again."""
+        """Drop the lines that were logged after the last save: they will be logged again. The others will not."""
         sizes = [0]
         for file in (self.folder / "checkpoints").rglob("*.safetensors"):
-            with safe_open(file, "pt") as content:
+            with _opened(file, "pt") as content:
                 sizes.append(int((content.metadata() or {}).get("log_size", 0)))
         if self._log_file.exists():
             os.truncate(self._log_file, min(max(sizes), self._log_file.stat().st_size))
+            lines = self._log_file.read_text(encoding="utf-8").splitlines()
+            self._logged = Counter(_place(json.loads(line)) for line in lines)
+
+
+def _place(line: dict[str, Any]) -> tuple:
+    """What a line of the log is about: the loop position (whole numbers) and the names of the values."""
+    return tuple((name, value if isinstance(value, int) else None) for name, value in line.items())
+
+
+def _fingerprint(environment: dict[str, Any]) -> Any:
+    return (environment.get("data") or {}).get("sha256")
+
+
+@contextmanager
+def _opened(file: Path, framework: str) -> Iterator[Any]:
+    try:
+        content = safe_open(file, framework)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{file}: damaged ({error}); delete it to do its part again, or begin with --force") from error
+    with content:
+        yield content
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{file}: damaged ({' '.join(str(error).split())}); begin with --force") from error
 
 
 def _number(name: str) -> int:
