@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from scipy.special import expit
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -196,7 +197,7 @@ def score_pieces(activation: Activation, cuts: np.ndarray, settings: Localizatio
     streams = activation.streams
     weights = np.array([of_stream(settings, name).stream_weight for name in streams])
     weights = weights / weights.sum()
-    gated = sum(w * s.attention[:, None] / (1 + np.exp(-s.class_logit)) for w, s in zip(weights, streams.values()))
+    gated = sum(w * s.attention[:, None] * expit(s.class_logit) for w, s in zip(weights, streams.values()))
     score = shared @ gated / np.maximum(shared.sum(1, keepdims=True), 1e-9)
     video_score = np.array([s.class_score for s in streams.values()])
     if settings.class_scores == "mean":
@@ -218,13 +219,15 @@ def cosine_distances(x: np.ndarray) -> np.ndarray:
 
 
 def otsu(values: np.ndarray) -> float:
-    """The threshold that parts values into two groups whose means differ most, weighted by their sizes (Otsu 1979)."""
+    """The threshold that parts values into two groups whose means differ most, weighted by their sizes (Otsu 1979); the middle of
+    the gap where there is one."""
     count, edges = np.histogram(values, 256)
     middle = (edges[1:] + edges[:-1]) / 2
     below, mass = np.cumsum(count), np.cumsum(count * middle)
     total = below[-1]
     between = (mass[-1] * below / total - mass) ** 2 / np.maximum(below * (total - below), 1)
-    return float(edges[between.argmax() + 1])
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))
+    return float(edges[best + 1].mean())
 
 
 def peaks(distance: np.ndarray, threshold: float) -> np.ndarray:
@@ -373,8 +376,8 @@ def arguments(description: str, folder: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar=folder)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs; the same call goes on with what is there")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--seeds", type=int, default=5, choices=range(1, 101), metavar="N")
+    parser.add_argument("--workers", type=int, default=2, choices=range(1, 65), metavar="N", help="processes of one thread each")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--set", action="append", default=[], metavar="K=V", help="a setting over the preset, such as epochs=2")
     return parser

@@ -9,9 +9,8 @@ see nothing but how each clip was recorded. A stopped call is gone on with by th
 import resource
 import time
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +95,7 @@ def look_at_all(videos: Iterable[str], folder: Path, out: Path, workers: int) ->
     left = [video for video in videos if not (out / f"{video}.npz").exists()]
     if left:
         with progress("looking at the recordings", len(left)) as advance:
-            with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            with ThreadPoolExecutor(workers) as pool:
                 for _ in pool.map(partial(look, folder, out), left):
                     advance()
     found = {}

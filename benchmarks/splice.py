@@ -153,9 +153,7 @@ def verdict(difference: np.ndarray) -> str:
         low, high = interval(100 * values)
         if len(values) < 2:
             return "One seed cannot tell."
-        outcome = (
-            "the gain is beyond chance" if low > 0 else "the loss is beyond chance" if high < 0 else "it cannot be told from chance"
-        )
+        outcome = "a gain" if low > 0 else "a loss" if high < 0 else "not to be told from chance"
         said.append(f"{name}: {spread(100 * values, signed=True)} points, 95 % interval {low:+.1f} to {high:+.1f}: {outcome}")
     how = f"Student's t of the {len(difference)} paired differences, {len(difference) - 1} degree(s) of freedom"
     return f"{'; '.join(said)}. ({how}.)"
