@@ -39,6 +39,24 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
                 os.unlink(temporary)
 
 
+def check_writable(path: str | Path) -> None:
+    """See, before long work, that a file can be made at `path`; nothing is written.
+
+    Raises:
+        InputError: it is a folder, lies below a file, or its folder may not be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: cannot be written: it is a folder; give the name of a file")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError(f"{path}: cannot be written: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written: no permission in {folder}")
+
+
 def write_json(path: str | Path, value: Any, indent: int | None = None) -> None:
     """Write `value` as JSON, atomically; NaN and infinities are refused (ValueError: a bug, not an input)."""
     with atomic_write(path) as stream:

@@ -20,10 +20,18 @@ S = TypeVar("S")
 
 
 def setting(
-    default: Any, meaning: str, *, low: float | None = None, high: float | None = None, choices: tuple = (), source: str = ""
+    default: Any,
+    meaning: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple = (),
+    source: str = "",
+    by_stream: bool = True,
 ) -> Any:
-    """A dataclass field that knows its meaning, its range (both ends included) and where its value comes from."""
-    metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices, "source": source}
+    """A dataclass field that knows its meaning, its range (both ends included), where its value comes from, and whether it may
+    differ by stream."""
+    metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices, "source": source, "by_stream": by_stream}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -49,6 +57,8 @@ def build(cls: type[S], values: Mapping[str, Any], where: str) -> S:
                 for name, own in overrides.items():
                     if name not in fields:
                         raise unknown(name, fields, f"{where}.{stream}")
+                    if not fields[name].metadata["by_stream"]:
+                        raise InputError(f"{where}.{stream}.{name}: holds for all streams alike; set {where}.{name}")
                     checked = _check(own, hints[name], fields[name], f"{where}.{stream}.{name}")
                     streams.setdefault(stream, {})[name] = checked
         else:
@@ -60,6 +70,16 @@ def of_stream(settings: S, stream: str) -> S:
     """The settings as they hold for one stream."""
     overrides = settings.streams.get(stream, {})  # type: ignore[attr-defined]
     return dataclasses.replace(settings, **overrides) if overrides else settings  # type: ignore[type-var]
+
+
+def check_streams(values: Mapping[str, Any], streams: Iterable[str], where: str) -> None:
+    """Raise InputError where a nested mapping is for a stream that the features do not have; the nearest is named."""
+    streams = list(streams)
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            for name in value if key == "streams" else [key]:
+                if name not in streams:
+                    raise unknown(name, streams, f"{where}: stream")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

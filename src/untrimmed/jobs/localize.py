@@ -1,6 +1,7 @@
 """`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,9 +14,9 @@ from untrimmed.console import note, progress
 from untrimmed.data.activations import read_activations, write_activations
 from untrimmed.data.annotations import read_annotations, write_detections
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json, set_aside, write_json
+from untrimmed.data.files import check_writable, read_json, set_aside, write_json
 from untrimmed.data.sampling import uniform_sampling
-from untrimmed.data.settings import build, merge
+from untrimmed.data.settings import build, check_streams, merge
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation, Results
 from untrimmed.jobs.extract import extract
@@ -23,7 +24,7 @@ from untrimmed.jobs.report import report as write_report
 from untrimmed.jobs.train import check_device
 from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut_activations
-from untrimmed.methods.base import activations_of, load_method, method_class, settings_from
+from untrimmed.methods.base import SECTIONS, Method, Preset, activations_of, load_method, settings_from
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ def localize(
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise InputError(f"{source}: no such run or folder of activations")
+    check_writable(out)
+    if report is not None:
+        check_writable(report)
+    check_device(device)
     overrides = _sections(settings or {})
     wanted = _wanted(subset_from, subset)
     failures: dict[str, str] = {}
@@ -72,12 +77,16 @@ def localize(
         if features is not None or paths:
             raise InputError("stored activations are cut again as they are; give no videos and no --features")
         found, about = read_activations(source)
+        if "data" in overrides:
+            raise InputError("--set data.…: stored activations hold the snippets that were looked at; localize the run again")
+        check_streams(overrides.get("localization", {}), found[0].streams if found else (), "localization")
         found = [a for a in found if wanted is None or a.video in wanted]
         cutting = build(Localization, merge(about.get("localization", {}), overrides.get("localization", {})), "localization")
     else:
         if bool(paths) == (features is not None):
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
         if paths:
+            _settings_of(source, load_method(source / "model"), overrides)  # its faults are told before the long extraction
             extracted, failures, videos = _extract_as(source, [Path(path) for path in paths])
             features, wanted = extracted, videos if wanted is None else videos & wanted
         assert features is not None
@@ -88,12 +97,18 @@ def localize(
 
     results = cut_activations(found, cutting)
     stored = out.with_suffix(".activations")
-    if stored != source and stored.exists():
-        set_aside(stored)  # they belong to the detections that are replaced
-    if activations and stored != source:
-        write_activations(stored, found, about | {"localization": asdict(cutting)})
+    fresh = stored.with_name(f".{stored.name}.part")
     fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters") if k in about}
-    write_detections(out, results, fields)
+    try:
+        if activations and stored.resolve() != source.resolve():
+            write_activations(fresh, found, about | {"localization": asdict(cutting)})
+        write_detections(out, results, fields)
+        if stored.exists() and stored.resolve() != source.resolve():
+            set_aside(stored)  # they belong to the detections that are replaced
+        if fresh.exists():
+            fresh.rename(stored)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
     note(f"{out}: {sum(map(len, results.values()))} detections in {len(results)} videos")
     if report is not None:
         write_report(out, out=report, activations=stored if stored.exists() else None, videos=media)
@@ -125,10 +140,9 @@ def activations_of_run(
     run, store = Path(run), FeatureStore(features)
     check_device(device)
     method = load_method(run / "model").to(device)
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     environment = read_json(run / "environment.json")
     _check_features(store, method.widths, environment, run)
-    preset = settings_from(method_class(method.name), merge(config_sections(config), overrides))
+    preset = _settings_of(run, method, overrides)
     videos = _videos(store, wanted)
 
     found: list[Activation] = []
@@ -150,9 +164,19 @@ def activations_of_run(
     return found, preset.localization, about
 
 
+def _settings_of(run: Path, method: Method, overrides: Mapping[str, Any]) -> Preset:
+    """A run's settings with overrides laid on top."""
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{run / 'config.yaml'}: cannot be read ({' '.join(str(error).split())})") from error
+    check_streams(overrides.get("localization", {}), method.widths, "localization")
+    return settings_from(type(method), merge(config_sections(config), overrides))
+
+
 def config_sections(config: Mapping[str, Any]) -> dict[str, Any]:
     """The three sections of a run's config.yaml."""
-    return {section: config[section] for section in ("method", "localization", "data")}
+    return {section: config[section] for section in SECTIONS}
 
 
 def _sections(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +184,9 @@ def _sections(settings: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in settings.items():
         if key == "method":
             raise InputError("--set method.…: what a run was trained with cannot be changed when it localizes")
-        tree = merge(tree, {key: value} if key in ("localization", "data") else {"localization": {key: value}})
+        if key in SECTIONS and not isinstance(value, Mapping):
+            raise InputError(f"--set {key}={value}: names a group of settings; write {key}.<setting>=<value>")
+        tree = merge(tree, {key: value} if key in SECTIONS else {"localization": {key: value}})
     return tree
 
 

@@ -32,6 +32,7 @@ def describe(name: str | None = None) -> str:
             lines.append(f"  {prefix}{field.name} = {field.default}\n      {field.metadata['meaning']}{source}")
     lines += [
         "",
-        "Presets lay their own values over these. For one stream: --set flow.reconstruction=0.3, --set localization.rgb.nms=0.4",
+        "Presets lay their own values over these.",
+        "For one stream: --set flow.reconstruction=0.3, --set localization.rgb.thresholds=[0.05]",
     ]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """`untrimmed train`: from a feature store and tags to a run folder."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,14 +71,15 @@ def train(
         features = out / "features"
     assert features is not None
     store = FeatureStore(features)
-    data = training_set(store, labels, only, chosen)
+    chosen = resolve(method, preset, settings, store.streams)
+    data = training_set(store, labels, only, chosen, left_out=failures)
     config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict()}
     claim(out, resume=resume, force=force and videos is None)
-    if resume and (out / "model" / "model.json").exists():
-        load_method(out / "model")  # a damaged one is an error, not a success
-        note(f"{out}: already finished")
-        return TrainReport(out, failures)
     with Run(out, config, environment_of(store, labels, data, seed, device), seed=seed, device=device, resume=resume) as run:
+        if resume and (out / "model" / "model.json").exists():
+            load_method(out / "model")  # a damaged one is an error, not a success
+            note(f"{out}: already finished")
+            return TrainReport(out, failures)
         with run.seeded("init"):
             model = cls(chosen.method, data.classes, store.streams)
         model.fit(data, run)
@@ -86,12 +87,19 @@ def train(
     return TrainReport(out, failures)
 
 
-def training_set(store: FeatureStore, labels: str | Path, only: str | Path | None, chosen: Preset) -> TrainingSet:
-    """The videos that have both features and a row in the labels (and stand in `only`), with their labels as [N, C]."""
-    weak = read_labels(labels, store.videos)
-    videos = sorted(set(weak.tags) & (read_only(only, store.videos) if only else set(weak.tags)))
+def training_set(
+    store: FeatureStore, labels: str | Path, only: str | Path | None, chosen: Preset, left_out: Collection[str] = ()
+) -> TrainingSet:
+    """The videos that have both features and a row in the labels (and stand in `only`), with their labels as [N, C].
+
+    Args:
+        left_out: videos that may have a row though their features could not be extracted.
+    """
+    weak = read_labels(labels, {*store.videos, *left_out})
+    weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in store.videos})
+    videos = sorted(set(weak.tags) & (read_only(only, {*store.videos, *left_out}) if only else set(weak.tags)))
     if not videos:
-        raise InputError(f"{only}: none of its videos has a row in {labels}")
+        raise InputError(f"{only or labels}: none of its videos has both features and a row in {labels}")
     if not weak.classes:
         raise InputError(f"{labels}: every label is empty; at least one video must hold an action")
     if unlabelled := len(store.videos) - len(weak.tags):

@@ -35,7 +35,7 @@ class Localization:
     attention_share: float = setting(
         0.2, "share of the squared attention in the gated curve", low=0, high=1, source="DGAM utils: 0.8 signal + 0.2 attention^2"
     )
-    upsample: int = setting(20, "time steps per snippet", low=1, high=1000, source="DGAM config")
+    upsample: int = setting(20, "time steps per snippet", low=1, high=1000, source="DGAM config", by_stream=False)
     smooth: float = setting(
         0.0, "sigma in time steps of a Gaussian over the thresholded curve; 0 = none", low=0, source="25 for ActivityNet in DGAM"
     )
@@ -56,17 +56,19 @@ class Localization:
         "union",
         "streams: the union of their proposals, or proposals of their weighted mean",
         choices=("union", "weighted"),
+        by_stream=False,
     )
     stream_weight: float = setting(
         1.0, "weight of a stream in fused scores; the weights are divided by their sum", low=0, source="DGAM: 0.35 RGB, 0.65 flow"
     )
     nms: float = setting(
-        0.5, "of two detections of a class that overlap by more tIoU, the worse goes", low=0, high=1, source="DGAM"
+        0.5, "of two detections of a class that overlap by more tIoU, the worse goes", low=0, high=1, source="DGAM", by_stream=False
     )
-    soft_nms: float | None = setting(None, "sigma of soft suppression instead of the hard one", low=1e-6)
+    soft_nms: float | None = setting(None, "sigma of soft suppression instead of the hard one", low=1e-6, by_stream=False)
     official: bool = setting(
         False,
         "keep what costs the released DGAM code results: left-aligned snippets, lost first class and step, no NMS within a stream",
+        by_stream=False,
     )
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
 

@@ -3,7 +3,7 @@
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,13 +15,17 @@ from torch import Tensor, nn
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
-from untrimmed.data.settings import build, merge, unknown
+from untrimmed.data.settings import build, check_streams, merge, unknown
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization import Localization
 from untrimmed.training import DataSettings, Run, TrainingSet
 
 METHODS = {"dgam": "untrimmed.methods.dgam:DGAM"}
 """Method by name. Saved runs hold the name, never an import path."""
+
+
+SECTIONS = ("method", "localization", "data")
+"""The groups of settings, in presets, in a run's config.yaml and in `--set`."""
 
 
 @dataclass
@@ -98,20 +102,38 @@ def presets_of(name: str) -> dict[str, dict[str, Any]]:
     return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
-def resolve(name: str, preset: str = "default", overrides: Mapping[str, Any] | None = None) -> Preset:
+def resolve(
+    name: str, preset: str = "default", overrides: Mapping[str, Any] | None = None, streams: Iterable[str] | None = None
+) -> Preset:
     """A method's settings: its preset with overrides laid on top; a bare key means `method.<key>`.
 
+    Args:
+        streams: those of the features, where they are known: what the preset says of others is left out.
+
     Raises:
-        InputError: unknown method, preset or setting; a value of the wrong type or out of range.
+        InputError: unknown method, preset or setting; a value of the wrong type or out of range; an override for a stream that
+            the features do not have.
     """
     cls, presets = method_class(name), presets_of(name)
     if preset not in presets:
         raise unknown(preset, presets, f"{name}: preset")
     tree: dict[str, Any] = {}
     for key, value in (overrides or {}).items():
-        section = {key: value} if key in ("method", "localization", "data") else {"method": {key: value}}
+        section = {key: value} if key in SECTIONS else {"method": {key: value}}
         tree = merge(tree, section)
-    return settings_from(cls, merge(presets[preset], tree))
+    for key, value in tree.items():
+        if not isinstance(value, Mapping):
+            raise InputError(f"{key}: names a group of settings; write {key}.<setting>, not {key}={value}")
+    base = presets[preset]
+    if streams is not None:
+        names = set(streams)
+        for part in ("method", "localization"):
+            check_streams(tree.get(part, {}), names, part)
+        base = {
+            part: {key: value for key, value in values.items() if key in names or not isinstance(value, Mapping)}
+            for part, values in base.items()
+        }
+    return settings_from(cls, merge(base, tree))
 
 
 def settings_from(cls: type[Method], values: Mapping[str, Any]) -> Preset:
