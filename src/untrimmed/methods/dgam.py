@@ -58,6 +58,9 @@ class Config:
         choices=("constant", "cosine"),
         source="code",
     )
+    attention_delay: float = setting(
+        0.0, "share of the run in which only the classifier learns: an untrained one misleads the attention", low=0, high=1
+    )
     average: float = setting(
         0.0, "decay per step of the averaged weights that are kept in the end; 0 = the last weights", low=0, high=0.99999
     )
@@ -154,8 +157,10 @@ class StreamNet(nn.Module):
         """[..., D] -> [...], before the sigmoid."""
         return self.attention_out(F.relu_(self.attention_hidden(x))).squeeze(-1)
 
-    def discriminative_parameters(self) -> list[nn.Parameter]:
-        return [p for name, p in self.named_parameters() if not name.startswith("cvae.")]
+    def discriminative_parameters(self) -> list[dict[str, Any]]:
+        """What stage (b) trains: attention and classifier, as two groups for an optimizer."""
+        attention = [*self.attention_hidden.parameters(), *self.attention_out.parameters()]
+        return [{"params": attention}, {"params": list(self.classifier.parameters())}]
 
 
 # The losses, named as in the paper -------------------------------------------------------------------------------------------
@@ -306,8 +311,10 @@ class DGAM(Method):
             # The released code's ramps see the first epoch of the current block of ten, and draw the block's batches once.
             phase = epoch - epoch % BLOCK if config.official else epoch
             ramp = _ramp(phase, config)
-            for optimizer in (model_optimizer, cvae_optimizer):
-                optimizer.param_groups[0]["lr"] = _learning_rate(epoch, config)
+            for group in (*model_optimizer.param_groups, *cvae_optimizer.param_groups):
+                group["lr"] = _learning_rate(epoch, config)
+            if epoch < config.attention_delay * config.epochs:
+                model_optimizer.param_groups[0]["lr"] = 0.0
             batches = _batches(len(data), config, run.rng(f"{stream} batches", phase))
             order = run.rng(f"{stream} order").permutation(len(batches)) if config.official else range(len(batches))
 
