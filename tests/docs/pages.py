@@ -1,8 +1,13 @@
-"""The pages that people read, and the parts of them that can be run."""
+"""The pages that people read, and the parts of them that can be checked or run.
 
+`python -m tests.docs.pages` writes the tables of settings in docs/methods.md anew.
+"""
+
+import dataclasses
+import importlib
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -16,5 +21,33 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page that say which language they are in, in order."""
-    return [Block(*found) for found in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)]
+    """The fenced blocks of a page, in order."""
+    return [Block(*found) for found in re.findall(r"^```(\w*).*\n((?:.*\n)*?)^```$", page.read_text(encoding="utf-8"), re.M)]
+
+
+def with_settings_tables(text: str) -> str:
+    """The text of a page with a table of settings after each `<!-- settings: module.Class -->`, as the code has them."""
+    return re.sub(r"(<!-- settings: (\S+) -->)\n(\|.*\n)*", lambda mark: f"{mark[1]}\n{_table(mark[2])}\n", text)
+
+
+def _table(path: str) -> str:
+    module, _, name = path.rpartition(".")
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for field in dataclasses.fields(getattr(importlib.import_module(module), name)):
+        if field.name != "streams":
+            rows.append(f"| `{field.name}` | {value_text(field.default)} | {field.metadata['meaning']} |")
+    return "\n".join(rows)
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as a person would write it after `--set name=`."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(value_text, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    page = ROOT / "docs" / "methods.md"
+    page.write_text(with_settings_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,138 @@
+"""What the pages point to and name exists: files, headings, commands, options, settings, and where values come from."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import typer.main
+import yaml
+
+from tests.docs.pages import PAGES, ROOT, blocks, value_text, with_settings_tables
+from untrimmed.cli import app
+from untrimmed.data.errors import InputError
+from untrimmed.data.settings import parse_assignments
+from untrimmed.localization import Localization
+from untrimmed.methods.base import METHODS, method_class, presets_of, resolve
+from untrimmed.training import DataSettings
+from untrimmed.video.extractors import make_extractor
+
+COMMANDS = typer.main.get_command(app).commands
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+
+
+def prose(page: Path) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_relative_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / unquote(path)).resolve() if path else page
+        assert file.exists(), target
+        assert file.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def test_links_are_found_at_all():
+    assert sum(len(re.findall(r"\]\(([^)\s]+)\)", prose(page))) for page in PAGES) > 30
+
+
+@each_page
+def test_commands_and_their_options_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`untrimmed (\w+)", text):
+        assert name in COMMANDS or name == "COMMAND", name
+    lines = [line for block in blocks(page) for line in block.text.splitlines() if line.startswith("untrimmed ")]
+    for line in lines:
+        command = COMMANDS[line.split()[1]]
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert set(re.findall(r" (--[\w-]+)", line)) <= known, line
+    everything = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts} | {"--help"}
+    for option in re.findall(r"`(--[a-z-]+)", prose(page)):
+        assert option in everything, option
+
+
+@each_page
+def test_settings_that_are_set_exist(page):
+    for line in page.read_text(encoding="utf-8").splitlines():
+        for assignment in re.findall(r"--set ([\w.]+=[^\s`]+)", line):
+            assert is_setting(line, assignment), f"{assignment} in: {line}"
+
+
+def is_setting(line: str, assignment: str) -> bool:
+    settings = parse_assignments([assignment])
+    try:
+        if "untrimmed extract" in line:
+            make_extractor("motion", settings)
+        elif "untrimmed localize" in line:
+            resolve("dgam", overrides={"localization": settings})
+        else:
+            resolve("dgam", overrides=settings)
+    except InputError:
+        return False
+    return True
+
+
+@each_page
+def test_presets_and_qualified_settings_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for preset in re.findall(r"--preset (\w+)", text):
+        assert preset in presets_of("dgam"), preset
+    sections = {"method": method_class("dgam").Config, "localization": Localization, "data": DataSettings}
+    for section, name in re.findall(r"`(method|localization|data)\.(?:rgb\.|flow\.)?(\w+)`", text):
+        assert name in sections[section].__dataclass_fields__, f"{section}.{name}"
+
+
+def test_tables_of_settings_are_those_of_the_code():
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert text.count("<!-- settings: ") == 3
+    assert text == with_settings_tables(text), "bring them up to date with: python -m tests.docs.pages"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_value_of_a_preset_has_a_source(method):
+    page = (ROOT / "docs" / "paper_index.md").read_text(encoding="utf-8")
+    for name, preset in presets_of(method).items():
+        (section,) = re.findall(rf"^### `{name}`\n(.*?)(?=^##|\Z)", page, re.M | re.S)
+        rows = {key: value for key, value, source in re.findall(r"^\| `(\S+)` \| (.*?) \| (.+?) \|$", section, re.M) if source}
+        assert rows == {key: value_text(value) for key, value in leaves(preset)}, f"docs/paper_index.md, preset {name}"
+
+
+def leaves(tree: dict[str, Any], above: str = ""):
+    for key, value in tree.items():
+        yield from leaves(value, f"{above}{key}.") if isinstance(value, dict) else [(f"{above}{key}", value)]
+
+
+def test_the_motion_extractors_settings_are_listed():
+    page = (ROOT / "docs" / "own-videos.md").read_text(encoding="utf-8")
+    config = make_extractor("motion").config
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\S+) \| ", page, re.M))
+    assert {name: f"{getattr(config, name):g}" for name in config.__dataclass_fields__}.items() <= rows.items()
+
+
+def test_what_recuts_segments_is_a_localization_setting():
+    page = (ROOT / "docs" / "own-videos.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)(?:=(\S+?))?`", page.partition("| when | try |")[2].partition("\n\n")[0])
+    assert named
+    for name, value in named:
+        assert name in Localization.__dataclass_fields__
+        resolve("dgam", overrides={"localization": {name: yaml.safe_load(value)} if value else {}})
+
+
+def test_no_page_names_a_machine_or_an_index_of_packages():
+    for page in PAGES:
+        assert not re.search(r"/work/|/root/|/tmp/|pypi|pythonhosted|download\.pytorch", page.read_text(encoding="utf-8"), re.I), (
+            page
+        )
