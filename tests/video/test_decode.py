@@ -1,6 +1,7 @@
 """Which picture is shown when, in files of every kind, and which files are refused."""
 
 import os
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -82,13 +83,46 @@ def test_containers_and_codecs(tmp_path, name):
     assert pictures.faults == 0
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
-def test_a_file_that_does_not_start_at_zero_starts_at_zero_for_the_player(tmp_path, ending):
-    numbers, pictures = shown(film(tmp_path / f"a.{ending}", steady(1, start=3)))
+@pytest.mark.parametrize(("ending", "offset"), [("mp4", 0), ("webm", 0), ("mkv", 0), ("ts", 3)])
+def test_a_file_that_does_not_start_at_zero_has_the_players_times(tmp_path, ending, offset):
+    """MP4 and WebM keep their times in a browser; a transport stream, whose clock may show anything, counts from its start."""
+    path = film(tmp_path / f"a.{ending}", steady(1, start=3), codec="libvpx" if ending == "webm" else "libx264")
+    numbers, pictures = shown(path)
     assert numbers == list(range(25))
-    assert (pictures.start, pictures.offset) == (0, pytest.approx(3))
-    assert pictures.duration == pytest.approx(1, abs=2e-3)
+    assert pictures.offset == pytest.approx(offset)
+    assert pictures.start == pytest.approx(3 - offset)
+    assert pictures.duration == pytest.approx(4 - offset, abs=2e-3)
     assert pictures.decoded_share == pytest.approx(1, abs=2e-3)
+
+
+def test_times_are_those_of_a_browsers_player(tmp_path):
+    """Chromium says how long a video is and when the frame that it shows was due."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("there is no Chromium (set CHROMIUM)")
+    sync = pytest.importorskip("playwright.sync_api")
+    film(tmp_path / "a.webm", steady(1.2, start=2.2), codec="libvpx")
+    _, pictures = shown(tmp_path / "a.webm")
+    (tmp_path / "page.html").write_text('<video id="v" muted src="a.webm"></video>')
+    with sync.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto((tmp_path / "page.html").as_uri())
+        page.set_default_timeout(10_000)
+        page.wait_for_function("document.getElementById('v').readyState >= 1")
+        page.evaluate(
+            """() => {
+                const video = document.getElementById("v");
+                video.requestVideoFrameCallback((now, frame) => { window.shown = frame.mediaTime; });
+                video.currentTime = 2.83;
+            }"""
+        )
+        page.wait_for_function("window.shown !== undefined")
+        duration, at = page.evaluate("[document.getElementById('v').duration, window.shown]")
+        browser.close()
+    assert duration == pytest.approx(pictures.duration, abs=0.05)
+    assert (at - 2.2) * 25 == pytest.approx(round((at - 2.2) * 25), abs=0.05)  # a frame's own time stamp, as it is in the file
+    assert 2.2 <= at <= 2.83
 
 
 def test_a_picture_that_comes_after_the_sound_keeps_its_time(tmp_path):

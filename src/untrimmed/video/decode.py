@@ -1,6 +1,6 @@
 """From a video file to pictures at a fixed rate, by time stamp, in constant memory.
 
-All times are those that a browser's player shows: seconds since the earliest start of the file's video and audio tracks.
+All times are those that a browser's player shows; the offset to the raw time stamps is kept.
 """
 
 import math
@@ -28,6 +28,10 @@ FORMATS = (
 class VideoError(InputError):
     """A video file is at fault, not the place that its features go to."""
 
+
+# Browsers show the time stamps of MP4 and WebM as they are, also where the first is not zero (seen in Chromium). Other containers
+# they do not play; desktop players, and the copies made for browsers, count from the earliest start.
+SHOWN_RAW = ("mov,mp4", "matroska,webm")
 
 # A gap between two time stamps longer than this, in a file that declares no duration, is a fault of the file, not a still picture.
 LONGEST_GAP = 3600.0
@@ -199,8 +203,12 @@ class Pictures:
     def _timed_frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Decoded frames with strictly growing times; stamps that are missing, jump back or jump far ahead are mended."""
         tracks: list[Any] = [*_video_streams(self._container), *self._container.streams.audio]
-        starts = [track.start_time * track.time_base for track in tracks if track.start_time is not None]
-        self.offset = float(min(starts)) if starts else 0.0
+        starts = [float(track.start_time * track.time_base) for track in tracks if track.start_time is not None]
+        if self._container.format.name.startswith(SHOWN_RAW):
+            first = self._track.start_time
+            self.offset = min(0.0, float(first * self._track.time_base)) if first is not None else 0.0
+        else:
+            self.offset = min(starts, default=0.0)
         declared_end = self._declared_end()
         last, shift = None, 0.0
         for frame in self._decoded():
