@@ -11,9 +11,9 @@ from untrimmed.demo_world.plan import ACTIONS, BACKGROUND, CONTEXT, FPS, HOME, R
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_the_default_world_is_as_the_issue_asks(seed):
-    plans = plan_world(seed, 48, 20)
-    assert Counter(plan.subset for plan in plans) == {"train": 48, "test": 20}
-    assert len({plan.video for plan in plans}) == 68
+    plans = plan_world(seed, 72, 20)
+    assert Counter(plan.subset for plan in plans) == {"train": 72, "test": 20}
+    assert len({plan.video for plan in plans}) == 92
     assert all(20 <= plan.duration <= 60 for plan in plans)
     for subset in ("train", "test"):
         shown = [plan.actions for plan in plans if plan.subset == subset]
@@ -26,7 +26,7 @@ def test_the_default_world_is_as_the_issue_asks(seed):
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_parts_cover_each_video_once_and_hold_its_actions(seed):
-    for plan in plan_world(seed, 48, 20):
+    for plan in plan_world(seed, 72, 20):
         end = 0.0
         for kind, start, length in plan.parts:
             assert start == pytest.approx(end, abs=1e-5)
@@ -41,7 +41,7 @@ def test_parts_cover_each_video_once_and_hold_its_actions(seed):
 
 def test_context_comes_with_the_action_and_also_without_it():
     """The confusion that the world is about: a scene is no sure sign of its action, nor does an action stay in its scene."""
-    plans = [plan for seed in range(1, 6) for plan in plan_world(seed, 48, 20)]
+    plans = [plan for seed in range(1, 6) for plan in plan_world(seed, 72, 20)]
     for action, scene in HOME.items():
         own = [plan.scene == scene for plan in plans if plan.actions[:1] == (action,)]
         assert 0.55 < np.mean(own) < 0.95

@@ -33,7 +33,7 @@ class _Actor:
 def frames(plan: Plan) -> Iterator[np.ndarray]:
     """Draw a video, frame by frame: RGB uint8 `[HEIGHT, WIDTH, 3]`, the same for the same plan."""
     rng = np.random.default_rng([*plan.key, LOOK])
-    size = rng.uniform(72, 104)
+    size = rng.uniform(80, 104)
     actor = _act(plan, size, rng)
     canvas = backdrop(plan.scene, rng)
     for anvil in actor.anvils:
@@ -138,7 +138,7 @@ def _film(plan: Plan, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     count = plan.frames
     drift = gaussian_filter1d(rng.standard_normal(count + 1), 2.5 * FPS, mode="nearest")[:count] * 8
     zoom = rng.uniform(0.92, 1.2) * (1 + 0.05 * np.clip(drift, -1.2, 1.2))
-    target = x + rng.uniform(-25, 25)
+    target = x + rng.uniform(-15, 15)
     for stretch in plan.stretches:
         if stretch.does == "nobody":  # the camera looks at the other side of the scene
             inside = slice(stretch.start, stretch.start + stretch.frames)

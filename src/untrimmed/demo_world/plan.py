@@ -46,7 +46,7 @@ RUN_UP = {
 }
 BACKGROUND = ("idle", "idle", "walk", "walk", "wait", "nobody")
 
-AWAY_SHARE = 0.25  # videos whose action happens in another scene than its usual one
+AWAY_SHARE = 0.2  # videos whose action happens in another scene than its usual one
 EMPTY_SHARE = 0.1  # videos without any action
 DOUBLE_SHARE = 0.2  # videos with two different actions
 RUN_UP_SHARE = 0.5  # actions that follow on their run-up
@@ -158,9 +158,9 @@ def _scene(action: str, rng: np.random.Generator) -> str:
 def _plan_video(video: str, subset: str, actions: tuple[str, ...], key: tuple[int, ...]) -> Plan:
     rng = np.random.default_rng(key)
     scene = _scene(actions[0], rng) if actions else str(rng.choice(SCENES))
-    length = rng.uniform(20, 60)
+    length = 20.5 + 39.5 * rng.beta(1.2, 2.4)  # seconds; mostly under 40
     shown = list(actions)
-    while actions and len(shown) < length / rng.uniform(8, 13):
+    while actions and len(shown) < length / rng.uniform(7, 11):
         shown.append(actions[int(rng.integers(len(actions)))])
     steps: list[tuple[str, str, float]] = []
     busy = rng.uniform(2.5, 6, len(shown))

@@ -21,7 +21,7 @@ from untrimmed.demo_world.scenes import HEIGHT, WIDTH
 FORMAT = "untrimmed-demo-world/1"
 
 
-def build_world(out: Path, seed: int = 0, train: int = 48, test: int = 20, clips: int = 10, workers: int | None = None) -> None:
+def build_world(out: Path, seed: int = 0, train: int = 72, test: int = 20, clips: int = 10, workers: int | None = None) -> None:
     """Draw the world into the folder `out`; videos that stand there already are kept, so an interrupted build continues.
 
     videos/<id>.mp4    the untrimmed videos, 20 to 60 seconds each

@@ -25,7 +25,7 @@ from untrimmed.localization import Localization
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 RANDOM_DRAWS = 20
 EXTRACTOR_SETTINGS = {"fps": FPS, "frames": 8, "stride": 4}  # of `motion`: snippets of 2/3 s, three a second
-SIZES = {False: {"train": 48, "test": 20, "clips": 10}, True: {"train": 18, "test": 9, "clips": 2}}  # by `quick`
+SIZES = {False: {"train": 72, "test": 20, "clips": 10}, True: {"train": 30, "test": 10, "clips": 2}}  # by `quick`
 QUICK_SETTINGS = {"epochs": 40}
 
 
