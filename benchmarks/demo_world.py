@@ -1,8 +1,8 @@
 """How hard the demo's world is: `python benchmarks/demo_world.py --out OUT` prints a section of RESULTS.md.
 
-Draws world seeds 1 to 5, on which the world and the preset `demo` were developed, and runs on each what `untrimmed demo` runs; seed 0,
-which the demo shows, is not looked at. Beside DGAM stand its two baselines, DGAM without the generative part, and a linear classifier
-of snippets that is told the true times. A stopped call is gone on with by the same call.
+Draws world seeds 1 to 5, on which the world and the preset `demo` were developed, and runs on each what `untrimmed demo` runs;
+seed 0, which the demo shows, is not looked at. Beside DGAM stand its two baselines, DGAM without the generative part, and a linear
+classifier of snippets that is told the true times. A stopped call is gone on with by the same call.
 """
 
 import argparse
