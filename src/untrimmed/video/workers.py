@@ -113,7 +113,7 @@ def _end(worker: subprocess.Popen) -> None:
 def serve() -> None:
     """The worker: tasks from standard input, outcomes to standard output, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent decides
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the `finally` clauses, which remove what is half-written
+    signal.signal(signal.SIGTERM, _leave)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not end up among the answers
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -127,3 +127,9 @@ def serve() -> None:
     while True:
         answers.write(json.dumps(asdict(extract_video(Task(**tasks.get())))) + "\n")
         answers.flush()
+
+
+def _leave(*_: Any) -> None:
+    """End by way of the `finally` clauses, which remove what is half-written; a second signal must not cut them short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
