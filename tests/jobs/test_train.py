@@ -1,0 +1,249 @@
+"""`train`: from a store and tags to a run folder, or one clear line and nothing lost."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.methods.planted import Planted, plant
+from untrimmed.data.errors import InputError
+from untrimmed.data.labels import write_labels
+from untrimmed.data.store import FeatureStore, FeatureWriter, VideoEntry
+from untrimmed.jobs.train import train
+from untrimmed.training import Run
+
+BRIEF = {"epochs": 2, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 8}}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> Planted:
+    return plant(tmp_path_factory.mktemp("planted"), train=12, test=3, length=(10, 14))
+
+
+def files_of(folder):
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file() and f.name != ".lock"}
+
+
+def train_on(planted, out, **more):
+    more = {"features": planted.features, "labels": planted.labels, "settings": BRIEF} | more
+    return train("dgam", out=out, **more)
+
+
+def environment(run):
+    return json.loads((run / "environment.json").read_text())
+
+
+def refused(words, planted, out, **more):
+    """The one line that a call ends with, which leaves no run behind."""
+    before = files_of(planted.folder)
+    with pytest.raises(InputError) as fault:
+        train_on(planted, out, **more)
+    assert words in str(fault.value), str(fault.value)
+    assert "\n" not in str(fault.value)
+    assert files_of(planted.folder) == before
+    assert not out.exists()
+
+
+def test_a_run_holds_all_that_its_result_depends_on(planted, tmp_path):
+    done = train_on(planted, tmp_path / "run", seed=3)
+    assert (done.run, done.failures) == (tmp_path / "run", {})
+    config = yaml.safe_load((done.run / "config.yaml").read_text())
+    assert (config["method_name"], config["preset"], config["seed"]) == ("dgam", "default", 3)
+    assert config["method"]["epochs"] == 2
+    assert config["method"]["average"] == 0.95  # of the preset
+    assert config["method"]["learning_rate"] == 0.001  # nowhere given: every resolved value is there
+    assert config["data"]["snippets"] == 8
+    assert config["localization"]["nms"] == 0.5
+    made = environment(done.run)
+    assert made["training_videos"] == sorted(planted.subset("train"))
+    assert made["classes"] == list(planted.classes)
+    assert (made["selection"], made["seed"], made["device"]) == ("last", 3, "cpu")
+    assert made["extractor"] == {"name": "planted", "settings": {}, "window_seconds": 1.0, "stride_seconds": 1.0}
+    assert {"torch", "numpy", "python", "untrimmed"} <= set(made["versions"])
+    logged = [json.loads(line) for line in (done.run / "metrics.jsonl").read_text().splitlines()]
+    assert [("rgb" in line, "flow" in line) for line in logged] == [(True, False)] * 2 + [(False, True)] * 2
+    assert {"fg", "bg", "guide", "re", "total", "cvae_kl", "cvae_mse"} <= set(logged[0])
+    assert {f.name for f in (done.run / "model").iterdir()} == {"weights.safetensors", "model.json"}
+
+
+def test_the_data_are_known_by_what_they_hold(planted, tmp_path):
+    def sha(name, **more):
+        return environment(train_on(planted, tmp_path / name, **more).run)["data"]["sha256"]
+
+    copy = plant(tmp_path / "copy", train=12, test=3, length=(10, 14))
+    other = plant(tmp_path / "other", train=12, test=3, length=(10, 14), seed=1)
+    write_labels(tmp_path / "labels.csv", [(f"train{n:03}", "act00") for n in range(12)])
+    first = sha("a")
+    assert sha("b", features=copy.features, labels=copy.labels) == first
+    assert sha("c", features=other.features, labels=other.labels) != first
+    assert sha("d", labels=tmp_path / "labels.csv") != first
+
+
+def test_videos_without_a_row_are_not_trained_on(planted, tmp_path, capsys):
+    run = train_on(planted, tmp_path / "run").run
+    assert not set(environment(run)["training_videos"]) & set(planted.subset("test"))
+    assert "3 video(s) with features have no row" in capsys.readouterr().err
+
+
+def test_what_makes_learning_hard_is_said(planted, tmp_path, capsys):
+    write_labels(tmp_path / "labels.csv", [(f"train{n:03}", "act00") for n in range(6)] + [("train000", "act01")])
+    train_on(planted, tmp_path / "run", labels=tmp_path / "labels.csv")
+    notes = capsys.readouterr().err
+    assert "warning: the tag 'act01' is on 1 video(s)" in notes
+    assert "warning: the tag 'act00' is on every video" in notes
+
+
+def test_only_restricts_the_videos_and_not_the_classes(planted, tmp_path):
+    (tmp_path / "only.csv").write_text("video;why\ntrain000.mp4;empty\ntrain004;\ntrain005;\ntest000;no row in the labels\n")
+    made = environment(train_on(planted, tmp_path / "run", only=tmp_path / "only.csv").run)
+    assert made["training_videos"] == ["train000", "train004", "train005"]
+    assert made["classes"] == list(planted.classes)
+
+
+def test_only_of_videos_without_labels(planted, tmp_path):
+    (tmp_path / "only.csv").write_text("video\ntest000\n")
+    refused("none of its videos has both features and a row", planted, tmp_path / "run", only=tmp_path / "only.csv")
+    (tmp_path / "only.csv").write_text("video\ntrain0000\n")
+    refused("there is no video 'train0000' among the features", planted, tmp_path / "run", only=tmp_path / "only.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("video,label\ntrain001,act00\nnowhere,act00\n", "labels.csv, line 3: there is no video 'nowhere'"),
+        ("video,label\ntrain001,act00\ntrain001,\n", "has an empty label"),
+        ("video,label\ntrain001,act00\ntrain001,act00\n", "stands already in line 2"),
+        ("video,label\ntrain001,?\n", "still hold '?'"),
+        ("video,label\ntrain001,\ntrain002,\n", "every label is empty"),
+        ("video,label\n", "no row with a video"),
+        ("", "empty; its first line should be: video,label"),
+        ("name,tag\na,b\n", "no column 'video'"),
+    ],
+)
+def test_labels_that_are_wrong(text, words, planted, tmp_path):
+    (tmp_path / "labels.csv").write_text(text)
+    refused(words, planted, tmp_path / "run", labels=tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"labels": None}, "dgam learns from labels; give --labels FILE"),
+        ({"features": None}, "give either --features DIR or --videos DIR"),
+        ({"features": "nowhere"}, "nowhere: no such folder of features"),
+        ({"preset": "thumos"}, "did you mean 'thumos14'?"),
+        ({"settings": {"epoch": 1}}, "did you mean 'epochs'?"),
+        ({"settings": {"method": 3}}, "method: names a group of settings"),
+        ({"settings": {"flwo": {"kl": 1.0}}}, "method: stream: unknown name 'flwo'; did you mean 'flow'?"),
+        ({"settings": {"localization": {"audio": {"smooth": 1.0}}}}, "localization: stream: unknown name 'audio'"),
+        ({"device": "gpu"}, "--device gpu"),
+        ({"device": "meta"}, "--device meta: use cpu or cuda"),
+        ({"resume": True}, "there is no run to resume"),
+    ],
+)
+def test_arguments_that_are_wrong(more, words, planted, tmp_path):
+    refused(words, planted, tmp_path / "run", **more)
+
+
+@pytest.mark.parametrize("damage", ["nan", "width", "no rows", "missing", "cut"])
+def test_features_that_are_damaged(damage, tmp_path):
+    planted = plant(tmp_path / "planted", train=8, test=0, length=(6, 8))
+    file = planted.features / "flow" / "train005.npy"
+    rows = np.load(file)
+    if damage == "nan":
+        rows[2, 3] = np.nan
+        np.save(file, rows)
+    elif damage == "width":
+        np.save(file, rows[:, :5])
+    elif damage == "no rows":
+        np.save(file, rows[:0])
+    elif damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:200])
+    words = {
+        "nan": "row 2 has a value that is not finite",
+        "width": "5 columns, but the store's stream 'flow' has 20",
+        "no rows": "'train005' has no rows",
+        "missing": "no such file",
+        "cut": "not a readable .npy array",
+    }
+    refused(words[damage], planted, tmp_path / "run")
+
+
+def test_a_preset_for_two_streams_serves_a_store_with_one(tmp_path):
+    planted = plant(tmp_path, train=8, test=0, streams={"rgb": 8}, length=(6, 8))
+    run = train_on(planted, tmp_path / "run", preset="thumos14").run
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert set(config["method"]["streams"]) == set(config["localization"]["streams"]) == {"rgb"}
+
+
+def test_an_existing_run_is_kept(planted, tmp_path):
+    run = train_on(planted, tmp_path / "run").run
+    before = files_of(run)
+    with pytest.raises(InputError, match="already exists; --resume goes on with it, --force renames it first"):
+        train_on(planted, run)
+    assert files_of(run) == before
+    train_on(planted, run, seed=1, force=True)
+    assert files_of(tmp_path / "run.1") == before
+    assert files_of(run)["model/weights.safetensors"] != before["model/weights.safetensors"]
+
+
+def test_a_finished_run_is_resumed_by_doing_nothing(planted, tmp_path, capsys):
+    run = train_on(planted, tmp_path / "run").run
+    before = files_of(run)
+    train_on(planted, run, resume=True)
+    assert "already finished" in capsys.readouterr().err
+    assert files_of(run) == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_resumed_with_other_settings_or_data(finished, planted, tmp_path):
+    run = train_on(planted, tmp_path / "run").run
+    if not finished:
+        (run / "model" / "model.json").unlink()
+    before = files_of(run)
+    write_labels(tmp_path / "labels.csv", [(f"train{n:03}", "act00") for n in range(12)])
+    for more, words in (
+        ({"settings": BRIEF | {"epochs": 3}}, "method.epochs was 2, is now 3"),
+        ({"seed": 5}, "seed was 0, is now 5"),
+        ({"preset": "demo"}, "preset was default, is now demo"),
+        ({"labels": tmp_path / "labels.csv"}, "cannot resume with other data"),
+    ):
+        with pytest.raises(InputError) as fault:
+            train_on(planted, run, resume=True, **more)
+        assert words in str(fault.value)
+        assert files_of(run) == before
+
+
+def test_a_run_that_was_stopped_goes_on(planted, tmp_path, monkeypatch):
+    whole = files_of(train_on(planted, tmp_path / "whole").run)
+    log, lines = Run.log, []
+
+    def stop(self, **values):
+        log(self, **values)
+        lines.append(values)
+        if len(lines) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_on(planted, tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+    train_on(planted, tmp_path / "run", resume=True)
+    resumed = files_of(tmp_path / "run")
+    assert resumed["model/weights.safetensors"] == whole["model/weights.safetensors"]
+    assert resumed["metrics.jsonl"] == whole["metrics.jsonl"]
+
+
+def test_a_training_that_cannot_begin_leaves_no_run(tmp_path):
+    """Two streams of one video of other lengths: found when the features are read, before the run is made."""
+    planted = plant(tmp_path / "planted", train=8, test=0, length=(6, 8))
+    store = FeatureStore(planted.features)
+    writer = FeatureWriter(planted.features, store.header)
+    rng = np.random.default_rng(0)
+    uneven = {"rgb": rng.random((7, 24), np.float32), "flow": rng.random((4, 20), np.float32)}
+    writer.write("train001", uneven, VideoEntry(7, 7.0))
+    refused("differ by more than one row", planted, tmp_path / "run")
