@@ -5,10 +5,10 @@ Nothing here looks at the test annotations but `Data.score`, which scores detect
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,7 +88,7 @@ class Training:
 
     @property
     def resolved(self) -> Preset:
-        return resolve("dgam", self.preset, self.settings)
+        return resolve("dgam", self.preset, self.settings, FeatureStore(self.data.features).streams)
 
     @property
     def cpu_seconds(self) -> float:
@@ -97,13 +97,16 @@ class Training:
         return np.nan if seconds is None else seconds
 
     def check_same(self) -> None:
-        """Raise InputError if the folder holds a run of other settings or data."""
+        """Raise InputError if the folder holds a run of other settings or features; what differs is named."""
         if not (self.out / "config.yaml").exists():
             return
-        there = yaml.safe_load((self.out / "config.yaml").read_text(encoding="utf-8"))
-        features = read_json(self.out / "environment.json")["data"]["features"]
-        if config_sections(there) != self.resolved.to_dict() or features != str(self.data.features.resolve()):
-            raise InputError(f"{self.out}: was made with other settings or data; give another --out, or delete it")
+        there = config_sections(yaml.safe_load((self.out / "config.yaml").read_text(encoding="utf-8")))
+        here = self.resolved.to_dict()
+        differing = [f"{part}.{name}" for part in here for name in here[part] if there[part].get(name) != here[part][name]]
+        if read_json(self.out / "environment.json")["data"]["features"] != str(self.data.features.resolve()):
+            differing.append("the folder of the features")
+        if differing:
+            raise InputError(f"{self.out}: was made with other settings ({', '.join(differing)}); give another --out, or delete it")
 
 
 def train_all(trainings: Sequence[Training], workers: int) -> None:
@@ -120,21 +123,16 @@ def train_all(trainings: Sequence[Training], workers: int) -> None:
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     try:
-        with ProcessPoolExecutor(min(workers, len(left)), get_context("spawn")) as pool:
-            under_way = {pool.submit(train_one, training): training for training in left}
-            try:
-                for done, future in enumerate(as_completed(under_way), 1):
-                    note(f"{under_way[future].out.name}: trained in {future.result():.0f} CPU s ({done} of {len(left)})")
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with get_context("spawn").Pool(min(workers, len(left))) as pool:  # whose end, however it comes, ends the processes
+            for done, (name, seconds) in enumerate(pool.imap_unordered(train_one, left), 1):
+                note(f"{name}: trained in {seconds:.0f} CPU s ({done} of {len(left)})")
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def train_one(training: Training) -> float:
-    """Train a run, or go on with it, and note its CPU seconds; its messages go to `<out>.log`."""
+def train_one(training: Training) -> tuple[str, float]:
+    """Train a run, or go on with it; returns its name and its CPU seconds. Its messages go to `<out>.log`."""
     torch.set_num_threads(1)
     out, resumed = training.out, (training.out / "config.yaml").exists()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -153,13 +151,13 @@ def train_one(training: Training) -> float:
         )
     seconds = time.process_time() - began
     write_json(out / "cost.json", {"cpu_seconds": None if resumed else seconds})
-    return seconds
+    return out.name, seconds
 
 
 def found_by(training: Training) -> tuple[Results, list[Activation]]:
     """The detections and activations of a finished run on the test videos."""
     out = training.out / "detections.json"
-    if not out.exists():
+    if not (out.exists() and out.with_suffix(".activations").exists()):
         data = training.data
         localize(training.out, features=data.features, subset_from=data.annotations, subset="test", out=out)
     return read_detections(out).results, read_activations(out.with_suffix(".activations"))[0]
@@ -359,11 +357,12 @@ def whole_costs(trainings: Sequence[Training]) -> np.ndarray:
 def training_cost(trainings: Sequence[Training]) -> str:
     """CPU seconds per run, in words."""
     seconds = whole_costs(trainings)
-    return f"{spread(seconds)} s" if len(seconds) else "a time that is not known (every run was stopped in between)"
+    return f"{spread(seconds)} s" if len(seconds) else "not known (every run was stopped in between)"
 
 
 def called(main: Callable[[], None]) -> None:
-    """Run a program; what is wrong with its input is one line and exit code 2."""
+    """Run a program; what is wrong with its input is one line and exit code 2, and to be terminated is to end in order."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main()
     except InputError as error:

@@ -212,7 +212,7 @@ SECTION = """## Real pixels: cctv
 {table}
 
 Extraction (`motion`, its defaults) of {minutes:.1f} minutes of video took {cpu:.1f} CPU seconds a minute of video,
-and {wall:.1f} s of waiting with {workers} process(es). Training takes {training_cost} of CPU time a run (one thread).
+and {wall:.1f} s of waiting with {workers} process(es). CPU time of training a run (one thread): {training_cost}.
 
 {beside}
 - That sees only the recording: DGAM trained in the same way, of the same tags and with the same preset, on features that see of

@@ -132,8 +132,7 @@ SECTION = """## Real features: splice
 
 Does the generative part help? {verdict}
 
-mAP@0.5 seed by seed: with {on}; without {off}. Training takes {cost_on} of CPU time a run with generative modelling and {cost_off}
-without (one thread).
+mAP@0.5 seed by seed: with {on}; without {off}. CPU time of training a run (one thread): with {cost_on}; without {cost_off}.
 
 | AP@0.5 in per cent | DGAM | `gam=false` | told the true times |
 |---|---:|---:|---:|
