@@ -2,11 +2,14 @@
 
 import csv
 import json
+from collections import Counter
 
 import pytest
 
 from tests.docs.pages import ROOT
 from untrimmed.data.store import FeatureStore
+from untrimmed.demo_world.plan import plan_world
+from untrimmed.jobs.demo import SIZES
 
 README = ROOT / "README.md"
 
@@ -44,3 +47,14 @@ def test_own_features_are_used(done, folder):
 
 def test_the_demo_ends_with_its_page(done, folder):
     assert (folder / "demo-out" / "report.html").stat().st_size > 10_000
+
+
+def test_the_demo_is_as_large_as_described():
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    size = SIZES[False]
+    assert f"draws {size['train'] + size['test']} short films" in text
+    assert f"tags of {size['train']} of them, finds the actions in the other {size['test']}" in text
+    plans = [plan for plan in plan_world(0, size["train"], size["test"]) if plan.subset == "train"]
+    videos = Counter(action for plan in plans for action in plan.actions)
+    least, most, empty = min(videos.values()), max(videos.values()), sum(not plan.actions for plan in plans)
+    assert f"learns from {least} or {most} videos an action and {empty} without any" in text
