@@ -51,7 +51,7 @@ def run_page(folder) -> Callable[[Path], list[str]]:
         done = []
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            patch.setattr(demo_job, "SIZES", {True: {"train": 2, "test": 1, "clips": 1}})
+            patch.setattr(demo_job, "SIZES", {True: {"train": 2, "test": 1, "clips": 0}})
             patch.setattr(demo_job, "QUICK_SETTINGS", {"epochs": 2})
             for block in blocks(page):
                 done += _run(block, page)

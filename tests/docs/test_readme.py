@@ -4,8 +4,6 @@ import csv
 import json
 from collections import Counter
 
-import pytest
-
 from tests.docs.pages import ROOT
 from untrimmed.data.store import FeatureStore
 from untrimmed.demo_world.plan import plan_world
@@ -14,38 +12,25 @@ from untrimmed.jobs.demo import SIZES
 README = ROOT / "README.md"
 
 
-@pytest.fixture(scope="module")
-def done(run_page):
-    return run_page(README)
-
-
-def test_every_command_is_shown(done):
+def test_all_that_is_typed_works(run_page, folder):  # one test, so that one process runs the page once
+    done = run_page(README)
     shown = {line.split()[1] for line in done if line != "python"}
     assert shown >= {"demo", "init", "extract", "validate", "train", "localize", "evaluate", "report", "export"}
     assert done.count("python") == 2
 
-
-def test_tags_come_from_the_folders(done, folder):
     rows = list(csv.reader((folder / "labels.csv").open()))
     assert rows[0] == ["video", "label"]
     assert ["match_01", "goal"] in rows
     assert ["match_07", ""] in rows
 
-
-def test_the_new_videos_are_searched_and_shown(done, folder):
     assert set(json.loads((folder / "new.json").read_text())["results"]) == {"match_08", "match_09"}
-    page = (folder / "new.html").read_text()
-    assert "videos/new/match_09.mp4" in page
+    assert "videos/new/match_09.mp4" in (folder / "new.html").read_text()
     assert (folder / "new.csv").read_text().startswith("video,start,end,label,score\n")
 
-
-def test_own_features_are_used(done, folder):
     assert FeatureStore(folder / "mine").streams == {"i3d": 1024}
     assert json.loads((folder / "runs/mine/model/model.json").read_text())["streams"] == {"i3d": 1024}
     assert len(json.loads((folder / "mine.json").read_text())["results"]) == 7
 
-
-def test_the_demo_ends_with_its_page(done, folder):
     assert (folder / "demo-out" / "report.html").stat().st_size > 10_000
 
 
