@@ -251,23 +251,32 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; what goes wrong becomes an exit code and one line."""
     try:
         code: Any = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except InputError as error:
         _say(str(error))
         sys.exit(USER_FAULT)
     except (KeyboardInterrupt, typer.Abort):
-        note("interrupted")
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as in `untrimmed … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):  # how typer takes it
+            raise
         sys.exit(DONE)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not click's: a bug, shown whole
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":  # no command: the help, as it is
+            note(error.format_message())
+            sys.exit(USER_FAULT)
         hint = ""
         if (context := getattr(error, "ctx", None)) is not None:
             hint = f" (see {context.command_path} --help)"
         _say(f"{error.format_message()}{hint}")
         sys.exit(USER_FAULT)
+    if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this
+        note("interrupted")
     sys.exit(code if isinstance(code, int) else DONE)
 
 

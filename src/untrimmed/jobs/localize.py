@@ -99,6 +99,7 @@ def localize(
     stored = out.with_suffix(".activations")
     fresh = stored.with_name(f".{stored.name}.part")
     fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters") if k in about}
+    shutil.rmtree(fresh, ignore_errors=True)  # of a call that was killed
     try:
         if activations and stored.resolve() != source.resolve():
             write_activations(fresh, found, about | {"localization": asdict(cutting)})

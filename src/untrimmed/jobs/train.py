@@ -1,7 +1,7 @@
 """`untrimmed train`: from a feature store and tags to a run folder."""
 
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 import untrimmed
 from untrimmed.console import note
 from untrimmed.data.errors import InputError
+from untrimmed.data.files import check_writable
 from untrimmed.data.labels import WeakLabels, read_labels, read_only
 from untrimmed.data.store import FeatureStore
 from untrimmed.jobs.extract import extract
@@ -62,6 +63,9 @@ def train(
         raise InputError("give either --features DIR or --videos DIR")
     if labels is None:
         raise InputError(f"{method} learns from labels; give --labels FILE")
+    if not force:
+        claim(out, resume=resume)
+    check_writable(out / "config.yaml")
     failures: dict[str, str] = {}
     if videos is not None:
         files = find_videos([Path(videos)])
@@ -72,7 +76,8 @@ def train(
     assert features is not None
     store = FeatureStore(features)
     chosen = resolve(method, preset, settings, store.streams)
-    data = training_set(store, labels, only, chosen, left_out=failures)
+    notes: list[str] = []
+    data = training_set(store, labels, only, chosen, left_out=failures, say=notes.append)
     config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict()}
     claim(out, resume=resume, force=force and videos is None)
     with Run(out, config, environment_of(store, labels, data, seed, device), seed=seed, device=device, resume=resume) as run:
@@ -80,6 +85,8 @@ def train(
             load_method(out / "model")  # a damaged one is an error, not a success
             note(f"{out}: already finished")
             return TrainReport(out, failures)
+        for text in notes:  # not before everything that may be at fault has been looked at
+            note(text)
         with run.seeded("init"):
             model = cls(chosen.method, data.classes, store.streams)
         model.fit(data, run)
@@ -88,12 +95,18 @@ def train(
 
 
 def training_set(
-    store: FeatureStore, labels: str | Path, only: str | Path | None, chosen: Preset, left_out: Collection[str] = ()
+    store: FeatureStore,
+    labels: str | Path,
+    only: str | Path | None,
+    chosen: Preset,
+    left_out: Collection[str] = (),
+    say: Callable[[str], None] = note,
 ) -> TrainingSet:
     """The videos that have both features and a row in the labels (and stand in `only`), with their labels as [N, C].
 
     Args:
         left_out: videos that may have a row though their features could not be extracted.
+        say: told what is odd about the labels, but no error.
     """
     weak = read_labels(labels, {*store.videos, *left_out})
     weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in store.videos})
@@ -103,9 +116,9 @@ def training_set(
     if not weak.classes:
         raise InputError(f"{labels}: every label is empty; at least one video must hold an action")
     if unlabelled := len(store.videos) - len(weak.tags):
-        note(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
+        say(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
     for warning in WeakLabels(weak.path, {video: weak.tags[video] for video in videos}).warnings():
-        note(f"warning: {warning}")
+        say(f"warning: {warning}")
     for video in videos:
         store.load(video)  # every fault of the features is named before training begins
     matrix = np.array([[label in weak.tags[video] for label in weak.classes] for video in videos], dtype=np.float32)
