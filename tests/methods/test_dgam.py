@@ -258,10 +258,15 @@ def test_settings_of_a_stream_that_is_not_there():
 
 
 def test_official_keeps_batches_for_ten_epochs_and_drops_the_last(planted, tmp_path, recorder):
-    fit("dgam", planted, tmp_path / "own", {"epochs": 11, "gam": False, "batch": 4, "flow": {"epochs": 1}})
+    fit("dgam", planted, tmp_path / "own", {"epochs": 11, "gam": False, "batch": 4, "ramp_fraction": 0.3, "flow": {"epochs": 1}})
     own = [recorder[4 * epoch : 4 * epoch + 4] for epoch in range(11)]
     recorder.clear()
-    fit("dgam", planted, tmp_path / "official", {"epochs": 11, "gam": False, "batch": 4, "flow": {"epochs": 1}, "official": True})
+    fit(
+        "dgam",
+        planted,
+        tmp_path / "official",
+        {"epochs": 11, "gam": False, "batch": 4, "ramp_fraction": 0.3, "flow": {"epochs": 1}, "official": True},
+    )
     official = [recorder[3 * epoch : 3 * epoch + 3] for epoch in range(11)]
 
     assert [len(step[0]) for step in own[0]] == [4, 3, 3, 3]  # 13 videos: none is dropped
@@ -285,6 +290,15 @@ def test_fewer_videos_than_a_batch_are_one_batch_even_for_official():
     sizes = [len(batch) for batch in dgam._batches(100, dgam.Config(batch=32), rng)]
     assert sizes == [25, 25, 25, 25]
     assert sorted(np.concatenate(dgam._batches(100, dgam.Config(batch=32), rng))) == list(range(100))
+
+
+@pytest.mark.parametrize(("share", "moves"), [(1.0, False), (0.5, True)])
+def test_the_attention_waits_for_the_classifier(share, moves, planted, tmp_path):
+    fitted, began, _ = fit("dgam", planted, tmp_path, {"attention_delay": share, "average": 0, "schedule": "constant"})
+    for one, other in zip(fitted.streams.values(), began.streams.values()):
+        assert torch.equal(one.attention_hidden.weight, other.attention_hidden.weight) != moves
+        assert not torch.equal(one.classifier.weight, other.classifier.weight)
+        assert not torch.equal(one.cvae.decoder[2].weight, other.cvae.decoder[2].weight)
 
 
 def test_averaged_weights_are_the_mean_along_the_way(planted, tmp_path):

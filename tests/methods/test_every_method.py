@@ -15,7 +15,7 @@ from untrimmed.jobs.train import train, training_set
 from untrimmed.methods.base import METHODS, Method, activations_of, load_method, method_class, resolve, save_method
 from untrimmed.training import Run
 
-# Settings with which a method learns the planted problem within seconds.
+# Settings with which a method learns the planted problem within seconds: the default ones, but for the size.
 ENOUGH = {
     "dgam": {"epochs": 50, "batch": 8, "hidden": 32, "latent": 16, "learning_rate": 0.005, "average": 0, "data": {"snippets": 32}},
 }
