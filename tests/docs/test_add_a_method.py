@@ -33,7 +33,7 @@ def meanpool(monkeypatch):
 def test_it_learns(meanpool, tmp_path):
     problem = plant(tmp_path / "problem")
     run = tmp_path / "run"
-    train("meanpool", features=problem.features, labels=problem.labels, out=run)
+    train("meanpool", features=problem.features, labels=problem.labels, out=run, settings={"epochs": 20})
     localize(run, features=problem.features, subset_from=problem.annotations, subset="test", out=run / "detections.json")
     truth = problem.subset("test")
     found = read_detections(run / "detections.json")
