@@ -95,7 +95,7 @@ def dgam_steps() -> list[str]:
     encoder = linear(rows, width + 1, latent, True, False) + linear(rows, latent, latent, True, True)
     encoder += linear(rows, latent, 2 * latent, True, True)
     pooling = [(2, snippets, width), (2, width, snippets)] * videos
-    classifier = linear(2 * videos, width, classes + 1, True, True) + [(rows, width, classes + 1)]
+    classifier = [*linear(2 * videos, width, classes + 1, True, True), (rows, width, classes + 1)]
     floors = {"VAE": attention(False) + encoder + decoder(True), "model": attention(True) + pooling + classifier + decoder(False)}
     stages = {
         "VAE": lambda: (cvae_optimizer, dgam.cvae_stage(net, x, noise, config, 1.0)),
@@ -121,9 +121,8 @@ def dgam_steps() -> list[str]:
             optimizer.step()
             step.append(time.process_time() - began)
         pairs = np.array(step[2:]) / np.array(floor[2:])
-        lines.append(
-            f"DGAM {stage} step: {np.median(step[2:]):.3f} CPU s, floor {np.median(floor[2:]):.3f}, ratio {np.median(pairs):.2f} (limit 1.35)"
-        )
+        seconds, least = np.median(step[2:]), np.median(floor[2:])
+        lines.append(f"DGAM {stage} step: {seconds:.3f} CPU s, floor {least:.3f}, ratio {np.median(pairs):.2f} (limit 1.35)")
     return lines
 
 

@@ -95,14 +95,20 @@ def test_activations_cut_again_into_their_own_detections(planted, run, tmp_path)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["d.activations", "d.json"]
 
 
-def test_a_second_call_replaces_detections_and_keeps_the_activations_before(planted, run, tmp_path):
+def test_a_second_call_replaces_detections_and_their_activations(planted, run, tmp_path):
     localize(run, features=planted.features, out=tmp_path / "d.json")
-    before = files_of(tmp_path / "d.activations")
     localize(run, features=planted.features, out=tmp_path / "d.json", settings={"nms": 0.1})
-    assert files_of(tmp_path / "d.activations.1") == before
     assert read_activations(tmp_path / "d.activations")[1]["localization"]["nms"] == 0.1
     localize(run, features=planted.features, out=tmp_path / "d.json", activations=False)
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["d.activations.1", "d.activations.2", "d.json"]
+    assert [f.name for f in tmp_path.iterdir()] == ["d.json"]
+
+
+def test_a_folder_of_other_things_in_the_activations_place_is_kept(planted, run, tmp_path):
+    (tmp_path / "d.activations").mkdir()
+    (tmp_path / "d.activations" / "diary.txt").write_text("mine")
+    localize(run, features=planted.features, out=tmp_path / "d.json")
+    assert (tmp_path / "d.activations.1" / "diary.txt").read_text() == "mine"
+    assert (tmp_path / "d.activations" / "activations.json").exists()
 
 
 def test_a_subset(planted, run, tmp_path, capsys):

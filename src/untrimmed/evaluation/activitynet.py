@@ -297,7 +297,7 @@ def _envelope(precision: np.ndarray) -> np.ndarray:
 def _unknown_label(label: str, classes: Sequence[str], results: Results) -> str:
     video = next(video for video, found in results.items() if any(d.label == label for d in found))
     if label.startswith("cluster_"):
-        return f"the label {label!r} (in video {video}) is a cluster, not a class of the annotations; use --map-clusters"
+        return f"the label {label!r} (in video {video}) is a cluster, no class of the annotations; give it the name of one first"
     close = difflib.get_close_matches(label, classes, n=1)
     some = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     hint = f"did you mean {close[0]!r}?" if close else f"those are: {some}"

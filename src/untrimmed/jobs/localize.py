@@ -105,7 +105,7 @@ def localize(
             write_activations(fresh, found, about | {"localization": asdict(cutting)})
         write_detections(out, results, fields)
         if stored.exists() and stored.resolve() != source.resolve():
-            set_aside(stored)  # they belong to the detections that are replaced
+            _discard(stored)  # they belong to the detections that are replaced
         if fresh.exists():
             fresh.rename(stored)
     finally:
@@ -116,6 +116,15 @@ def localize(
     if failures:
         write_json(out.with_name("failures.json"), failures, indent=1)
     return LocalizeReport(results, failures)
+
+
+def _discard(activations: Path) -> None:
+    """Delete activations that were written before; a folder that holds anything else is renamed instead."""
+    files = {file.name for file in activations.iterdir()} if activations.is_dir() else {""}
+    if "activations.json" in files and all(name == "activations.json" or name.endswith(".safetensors") for name in files):
+        shutil.rmtree(activations)
+    else:
+        set_aside(activations)
 
 
 def _extract_as(run: Path, paths: list[Path]) -> tuple[Path, dict[str, str], set[str]]:

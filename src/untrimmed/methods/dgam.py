@@ -14,7 +14,7 @@ the VAE frozen. Values that the paper's text does not give are the released code
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
@@ -99,9 +99,11 @@ class CVAE(nn.Module):
         return LinearError.apply(_two_layers(self.decoder, z, attention), last.weight, last.bias, x)
 
 
-def _two_layers(layers: nn.ModuleList, x: Tensor, attention: Tensor) -> Tensor:
-    """Twice Linear and ReLU, of x with the attention as one more input: joined in the product, not by copying x."""
-    first, second = layers[0], layers[1]
+def _two_layers(layers: Iterable[nn.Module], x: Tensor, attention: Tensor) -> Tensor:
+    """The first two layers, Linear and ReLU each, of x with the attention as one more input: joined in the product, not by
+    copying x."""
+    first, second, _ = layers
+    assert isinstance(first, nn.Linear)
     weight, beside = first.weight[:, :-1], first.weight[:, -1]
     hidden = torch.addcmul(F.linear(x, weight, first.bias), attention.unsqueeze(-1), beside)
     return F.relu_(second(F.relu_(hidden)))
