@@ -141,6 +141,7 @@ def inference() -> list[str]:
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
     preset = resolve("dgam", "thumos14")
+    torch.manual_seed(0)
     classes = tuple(f"class_{c:02d}" for c in range(20))
     method = method_class("dgam")(preset.method, classes, {"rgb": 1024, "flow": 1024})
     for net in method.streams.values():  # a trained model's attention and scores are sharp, which decides the work

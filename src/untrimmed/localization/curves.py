@@ -29,6 +29,9 @@ def upsample(values: np.ndarray, offsets: np.ndarray, scale: int, left_aligned: 
     before = np.zeros_like(values)
     before[1:] = slope[:-1]
     part = (np.arange(scale) + 0.5) / scale - 0.5
-    fine = values[:, None] + before[:, None] * np.minimum(part, 0.0)
-    fine += slope[:, None] * np.maximum(part, 0.0)
+    half = scale // 2  # the steps on the left of the snippet's middle
+    fine = np.empty((len(values), scale), dtype=values.dtype)
+    np.multiply(before[:, None], part[:half], out=fine[:, :half], casting="same_kind")
+    np.multiply(slope[:, None], part[half:], out=fine[:, half:], casting="same_kind")
+    fine += values[:, None]
     return fine.ravel()
