@@ -37,7 +37,7 @@ from untrimmed.evaluation.activitynet import DetectionScores, evaluate_detection
 from untrimmed.jobs.demo import TIOUS, class_scores, random_segments, whole_video
 from untrimmed.jobs.localize import config_sections, localize
 from untrimmed.jobs.train import train
-from untrimmed.localization import Localization
+from untrimmed.localization import Localization, kept_classes
 from untrimmed.localization import localize as cut_activations
 from untrimmed.methods.base import Preset, resolve
 
@@ -185,7 +185,8 @@ def beside(
 def score_pieces(activation: Activation, cuts: np.ndarray, settings: Localization) -> list[Detection]:
     """Every piece between two cuts as a detection of each class that the localizer keeps.
 
-    Its score is the mean over the piece of attention times class activation, the streams weighted as when localizing.
+    Its score is the mean over the piece of attention times class activation, the streams weighted as when localizing, and the
+    share of the video's class score that the localizer adds.
     """
     duration = activation.timeline.duration
     ends = np.concatenate([[0.0], cuts[(cuts > 0) & (cuts < duration)], [duration]])
@@ -197,14 +198,10 @@ def score_pieces(activation: Activation, cuts: np.ndarray, settings: Localizatio
     weights = weights / weights.sum()
     gated = sum(w * s.attention[:, None] * expit(s.class_logit) for w, s in zip(weights, streams.values()))
     score = shared @ gated / np.maximum(shared.sum(1, keepdims=True), 1e-9)
-    video_score = np.array([s.class_score for s in streams.values()])
-    if settings.class_scores == "mean":
-        video_score = (weights @ video_score)[None]
-    kept = video_score > settings.class_threshold
-    kept[np.arange(len(kept)), video_score.argmax(1)] = True
     return [
-        Detection(float(start), float(end), activation.classes[c], float(score[p, c]))
-        for c in np.flatnonzero(kept.any(0))
+        Detection(float(start), float(end), label, float(score[p, c]) + settings.class_weight * video_score)
+        for label, video_score in kept_classes(activation, settings).items()
+        for c in (activation.classes.index(label),)
         for p, (start, end) in enumerate(zip(ends[:-1], ends[1:]))
     ]
 
@@ -323,8 +320,8 @@ def table(rows: Mapping[str, np.ndarray], signed: Iterable[str] = ()) -> list[st
 
 
 BESIDE = """What stands beside DGAM uses its class activations and class scores, so that only the segments differ:
-- Pieces between cuts: each piece of a video between two cuts is scored by the mean of attention times class activation in it, for
-  the classes that the localizer keeps. {cuts}
+- Pieces between cuts: each piece of a video between two cuts is scored by the mean of attention times class activation in it, and
+  by the video's class score as DGAM's own segments are, for the classes that the localizer keeps. {cuts}
 - Random segments: as many as DGAM found in the video and as long as those it found anywhere, mean of 20 draws. The whole video: one
   segment a class.
 - Told the true times: logistic regression on single snippets of the training videos (classes and background, one per stream), cut

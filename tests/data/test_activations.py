@@ -97,3 +97,12 @@ def test_an_output_below_a_file_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         write_activations(tmp_path / "file" / "x", [activation("a")], {})
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("curve", ["attention", "class_logit"])
+def test_values_that_are_not_finite_are_named(tmp_path, curve):
+    stream = StreamActivation(np.full(4, 0.5), np.zeros((4, 1)), np.array([0.5]))
+    getattr(stream, curve)[2] = np.nan
+    write_activations(tmp_path / "a", [Activation("v", ("x",), Timeline(0.0, 1.0, 4, 4.0), {"rgb": stream})], {})
+    with pytest.raises(InputError, match=r"v\.safetensors.*not finite"):
+        read_activations(tmp_path / "a")

@@ -58,3 +58,9 @@ def test_the_baselines_know_what_but_not_when():
     assert drawn == random_segments(found, named, durations, truth, ("x",), seed=0)
     assert 0.25 < drawn[0] <= 0.5
     assert all(low >= high for low, high in zip(drawn, drawn[1:]))
+
+
+def test_an_unknown_method_is_told_before_anything_is_drawn(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'dgam'"):
+        demo(tmp_path / "out", method="dgan")
+    assert not (tmp_path / "out").exists()

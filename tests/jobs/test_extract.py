@@ -13,7 +13,7 @@ import pytest
 
 from tests.video.films import cut, film, moving_blocks, steady
 from untrimmed.data.errors import InputError
-from untrimmed.data.store import FeatureStore
+from untrimmed.data.store import FeatureStore, FeatureWriter
 from untrimmed.jobs.extract import arguments_of, extract
 
 QUICK = {"size": 32, "fps": 10, "frames": 4, "stride": 4}
@@ -310,3 +310,26 @@ def test_memory_does_not_grow_with_the_videos_length(tmp_path):
         peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
         assert FeatureStore(tmp_path / f"store{seconds}").videos["v"].snippets == seconds * 25 / 4 // 1
     assert peaks[1] < peaks[0] * 1.05
+
+
+def test_one_id_for_two_files_in_two_calls_is_an_error(videos, tmp_path):
+    first = next(file for file in sorted(Path(videos).rglob("*")) if file.suffix == ".mp4")
+    for name in ("a/x.mp4", "b/x.mp4", "c/X.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(first.read_bytes())
+        os.utime(tmp_path / name, ns=(len(name), ord(name[0]) * 10**9))
+    extract([tmp_path / "a"], tmp_path / "store", settings=QUICK)
+    before = (tmp_path / "store" / "rgb" / "x.npy").read_bytes()
+    for other in ("b", "c"):
+        with pytest.raises(InputError, match=r"two videos have the id .*a.x\.mp4.* and .*\.mp4; rename one"):
+            extract([tmp_path / other], tmp_path / "store", settings=QUICK)
+    assert (tmp_path / "store" / "rgb" / "x.npy").read_bytes() == before
+    (tmp_path / "a").rename(tmp_path / "moved")  # the same file at another place is no other video
+    assert extract([tmp_path / "moved"], tmp_path / "store", settings=QUICK).skipped == ["x"]
+
+
+def test_a_failed_call_does_not_take_away_the_store_of_another(videos, tmp_path):
+    extract(videos, tmp_path / "store", settings=QUICK)
+    writer = FeatureWriter(tmp_path / "store", FeatureStore(tmp_path / "store").header)
+    writer.remove_if_empty()
+    assert FeatureStore(tmp_path / "store").videos

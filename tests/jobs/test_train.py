@@ -8,7 +8,7 @@ import yaml
 
 from tests.methods.planted import Planted, plant
 from untrimmed.data.errors import InputError
-from untrimmed.data.labels import write_labels
+from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.store import FeatureStore, FeatureWriter, VideoEntry
 from untrimmed.jobs.train import train
 from untrimmed.training import Run
@@ -247,3 +247,30 @@ def test_a_training_that_cannot_begin_leaves_no_run(tmp_path):
     uneven = {"rgb": rng.random((7, 24), np.float32), "flow": rng.random((4, 20), np.float32)}
     writer.write("train001", uneven, VideoEntry(7, 7.0))
     refused("differ by more than one row", planted, tmp_path / "run")
+
+
+def test_only_videos_without_any_action_are_refused(planted, tmp_path):
+    empty = [video for video in planted.subset("train") if not read_labels(planted.labels).tags[video]]
+    assert empty
+    (tmp_path / "only.csv").write_text("video\n" + "\n".join(empty) + "\n")
+    refused("every label is empty for the videos in", planted, tmp_path / "run", only=tmp_path / "only.csv")
+
+
+def test_any_changed_row_of_features_is_other_data(tmp_path):
+    planted = plant(tmp_path / "planted", train=6, test=0, length=(10, 12))
+    run = train_on(planted, tmp_path / "run").run
+    (run / "model" / "model.json").unlink()
+    file = next((planted.features / "rgb").glob("*.npy"))
+    rows = np.load(file)
+    rows[3] += 1
+    np.save(file, rows)
+    with pytest.raises(InputError, match="other data"):
+        train_on(planted, run, resume=True)
+
+
+def test_force_does_not_pull_a_folder_away_that_is_trained_in(planted, tmp_path):
+    run = train_on(planted, tmp_path / "run").run
+    with Run(run, yaml.safe_load((run / "config.yaml").read_text()), environment(run), seed=0, resume=True):
+        with pytest.raises(InputError, match="another process is training in it"):
+            train_on(planted, run, force=True)
+    assert (run / "config.yaml").exists()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import build
 from untrimmed.data.types import Activation, Detection, StreamActivation, Timeline
-from untrimmed.localization import Localization, localize
+from untrimmed.localization import Localization, kept_classes, localize
 
 MODULE = importlib.import_module("untrimmed.localization.localize")  # the package gives the function under this name
 CLASSES = ("jump", "run", "throw")
@@ -60,7 +60,7 @@ choices = st.fixed_dictionaries(
         "official": st.booleans(),
         "streams": st.sampled_from([{}, {"flow": {"thresholds": (0.08,), "stream_weight": 0.65}, "rgb": {"stream_weight": 0.35}}]),
     }
-)
+).filter(lambda values: values["fusion"] == "union" or "thresholds" not in values["streams"].get("flow", {}))
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -270,3 +270,20 @@ def test_what_holds_for_all_streams_cannot_differ_by_stream(name):
     assert getattr(build(Localization, {name: value}, "localization"), name) == value
     with pytest.raises(InputError, match=f"localization.flow.{name}: holds for all streams alike"):
         build(Localization, {"flow": {name: value}}, "localization")
+
+
+def test_weighted_fusion_takes_no_setting_of_one_stream_but_its_weight():
+    with pytest.raises(InputError, match=r"localization.flow.thresholds: with fusion=weighted only stream_weight"):
+        build(Localization, {"fusion": "weighted", "flow": {"thresholds": [0.2]}}, "localization")
+    build(Localization, {"fusion": "weighted", "flow": {"stream_weight": 2.0}}, "localization")
+
+
+def test_kept_classes_are_those_that_any_stream_is_localized_for():
+    activation = bump([(5, 9)], score=(0.05, 0.3, 0.04), streams=("rgb", "flow"))
+    activation.streams["flow"] = replace(activation.streams["flow"], class_score=np.array([0.6, 0.02, 0.05]))
+    kept = kept_classes(activation, Localization())
+    assert kept == {CLASSES[0]: pytest.approx(0.325), CLASSES[1]: pytest.approx(0.16)}
+    found = localize([activation], Localization(thresholds=(0.0,), nms=1.0))["v"]
+    assert {d.label for d in found} <= set(kept)
+    only_mean = kept_classes(activation, Localization(class_scores="mean", class_threshold=0.2))
+    assert list(only_mean) == [CLASSES[0]]

@@ -106,3 +106,10 @@ def test_nothing_in_nothing_out():
 
 def test_segments_without_length_overlap_nothing():
     assert tiou(np.array([1.0, 1.0]), np.array([1.0, 2.0]), np.array([1.0, 1.0]), np.array([1.0, 2.0])).tolist() == [0.0, 1.0]
+
+
+def test_soft_suppression_never_lifts_a_negative_score():
+    group, start, end = np.zeros(3), np.array([0.0, 0.5, 20.0]), np.array([10.0, 10.0, 30.0])
+    kept, score = suppress(group, start, end, np.array([-0.1, -0.8, -0.3]), 1.0, soft_sigma=0.3)
+    assert kept.tolist() == [0, 2, 1]
+    assert score[2] < -0.8

@@ -88,6 +88,10 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
                         f"{file}: stream {name!r}: class_logit {list(stream.class_logit.shape)} and class_score "
                         f"{list(stream.class_score.shape)} do not fit {expected[0]} snippets and {expected[1]} classes"
                     )
+                if not all(
+                    np.isfinite(v).all() for v in (stream.class_logit, stream.class_score, stream.attention) if v is not None
+                ):
+                    raise InputError(f"{file}: stream {name!r}: a value is not finite (NaN or infinity)")
                 if stream.attention is not None and stream.attention.shape != expected[:1]:
                     raise InputError(
                         f"{file}: stream {name!r}: attention {list(stream.attention.shape)} does not fit {expected[0]} snippets"

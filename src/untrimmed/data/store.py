@@ -274,6 +274,17 @@ class FeatureWriter:
             finished.unlink(missing_ok=True)
         self._before.discard(video)
 
+    def remove_if_empty(self) -> None:
+        """Take the store away again where it holds no video, not even one of another extraction."""
+        with self._locked():
+            if FeatureStore(self.path).videos:
+                return
+            for name in ("features.json", ".lock"):
+                (self.path / name).unlink(missing_ok=True)
+            for folder in (*(self.path / stream for stream in self.header.streams), self.path):
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+
     def _write_header(self, videos: dict[str, VideoEntry]) -> None:
         content = {"format": FORMAT, **asdict(self.header), "videos": {v: e.to_json() for v, e in videos.items()}}
         write_json(self.path / "features.json", content, indent=1)

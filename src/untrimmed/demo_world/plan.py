@@ -107,7 +107,7 @@ class Plan:
 def plan_world(seed: int, train: int, test: int) -> list[Plan]:
     """Plan the untrimmed videos, training ones first. Every tenth is empty, every fifth holds two actions.
 
-    A video's plan depends on the world's seed and its own place only.
+    A plan depends on the world's seed, the video's place, and the numbers of videos, which decide how the tags are dealt.
     """
     plans: list[Plan] = []
     for subset, count in (("train", train), ("test", test)):
@@ -171,17 +171,19 @@ def _plan_video(video: str, subset: str, actions: tuple[str, ...], key: tuple[in
         steps += _gap(max(gap, 2.0), scene, action, rng)
         if action:
             steps.append((action, action, float(busy[place])))
+    lengths = [round(seconds * FPS) for _, _, seconds in steps]
+    # Never over a minute: what is no action gives way, the last stretch first, but for a second each.
+    over = sum(lengths) - 60 * FPS
+    for place in reversed(range(len(steps))):
+        if over > 0 and steps[place][1] not in ACTIONS:
+            less = min(over, max(lengths[place] - FPS, 0))
+            lengths[place] -= less
+            over -= less
     stretches: list[Stretch] = []
     frame = 0
-    for does, kind, seconds in steps:
-        frames = round(seconds * FPS)
+    for (does, kind, _), frames in zip(steps, lengths):
         stretches.append(Stretch(does, kind, frame, frames))
         frame += frames
-    # Never over a minute: the last stretch is never an action and gives way.
-    over = frame - 60 * FPS
-    if over > 0:
-        last = stretches[-1]
-        stretches[-1] = Stretch(last.does, last.kind, last.start, max(last.frames - over, FPS))
     return Plan(video, subset, scene, actions, tuple(stretches), key)
 
 

@@ -10,7 +10,7 @@ from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import VideoTruth, read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import write_json
-from untrimmed.data.settings import build, of_stream
+from untrimmed.data.settings import build
 from untrimmed.data.types import Activation, Detection, Results
 from untrimmed.demo_world.plan import FPS
 from untrimmed.demo_world.world import build_world
@@ -20,7 +20,8 @@ from untrimmed.jobs.extract import extract
 from untrimmed.jobs.localize import localize
 from untrimmed.jobs.report import report
 from untrimmed.jobs.train import train
-from untrimmed.localization import Localization
+from untrimmed.localization import Localization, kept_classes
+from untrimmed.methods.base import resolve
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 RANDOM_DRAWS = 20
@@ -77,6 +78,7 @@ def demo(
     began = time.monotonic()
     world, features, run = out / "world", out / "features", out / method
     detections = run / "detections.json"
+    resolve(method, "demo")  # an unknown method is told before anything is drawn
     build_world(world, seed=seed, workers=workers, **SIZES[quick])
     failed = extract(world / "videos", features, settings=EXTRACTOR_SETTINGS, workers=workers).failures
     if failed:
@@ -92,7 +94,7 @@ def demo(
             seed=seed,
             resume=(run / "config.yaml").exists(),
         )
-    if not detections.exists():
+    if not (detections.exists() and detections.with_suffix(".activations").exists()):
         localize(run, features=features, subset_from=world / "annotations.json", subset="test", out=detections)
 
     truth = read_annotations(world / "annotations.json")
@@ -130,14 +132,8 @@ def demo(
 
 
 def class_scores(activations: list[Activation], settings: Localization) -> dict[str, dict[str, float]]:
-    """Per video the classes that its video-level scores keep, and these scores: the streams' mean, weighted as when localizing."""
-    kept = {}
-    for activation in activations:
-        weights = np.array([of_stream(settings, name).stream_weight for name in activation.streams])
-        score = weights @ np.array([stream.class_score for stream in activation.streams.values()]) / weights.sum()
-        chosen = set(np.flatnonzero(score > settings.class_threshold)) | {int(score.argmax())}
-        kept[activation.video] = {activation.classes[c]: float(score[c]) for c in sorted(chosen)}
-    return kept
+    """Per video the classes that it is localized for, and their video scores."""
+    return {activation.video: kept_classes(activation, settings) for activation in activations}
 
 
 def whole_video(

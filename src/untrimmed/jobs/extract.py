@@ -73,6 +73,7 @@ def extract(
     _sweep(out)
     report = ExtractReport()
     finished = writer.finished()
+    _check_ids(videos, finished, out)
     for video, file in videos.items():
         if video in finished and _is_current(finished[video], file) and _is_whole(out, header, video):
             report.skipped.append(video)
@@ -96,7 +97,7 @@ def extract(
 
     if report.failures and not report.finished and not report.skipped:
         if fresh:
-            _remove_empty(out, header)
+            writer.remove_if_empty()
         reasons = list(report.failures.values())
         more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
         raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
@@ -143,6 +144,21 @@ def _is_current(entry: VideoEntry, file: Path) -> bool:
     return source.get("size") == stat.st_size and source.get("mtime_ns") == stat.st_mtime_ns
 
 
+def _check_ids(videos: dict[str, Path], finished: dict[str, VideoEntry], out: Path) -> None:
+    """Raise InputError where a video would take the place of another file's: one id, two files (also by case)."""
+    by_case = {video.casefold(): video for video in finished}
+    for video, file in videos.items():
+        there = by_case.get(video.casefold())
+        if there is None:
+            continue
+        before = (finished[there].source or {}).get("path")
+        moved = there == video and _is_current(finished[there], file)
+        if before is not None and not moved and Path(before).resolve() != file.resolve():
+            raise InputError(
+                f"two videos have the id {video!r}: {before}, which {out} holds, and {file}; rename one, or use --ids relative"
+            )
+
+
 def _is_whole(out: Path, header: Header, video: str) -> bool:
     return all((out / stream / f"{video}.npy").is_file() for stream in header.streams)
 
@@ -164,15 +180,6 @@ def _sweep(out: Path) -> None:
         with suppress(OSError):
             if time.time() - file.stat().st_mtime > 3600:
                 file.unlink()
-
-
-def _remove_empty(out: Path, header: Header) -> None:
-    """Take away the store that this call has begun and that holds no video."""
-    for name in ("features.json", ".lock"):
-        (out / name).unlink(missing_ok=True)
-    for folder in (*(out / stream for stream in header.streams), out):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def _keep_failures(out: Path, report: ExtractReport) -> None:

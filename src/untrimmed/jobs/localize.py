@@ -115,6 +115,8 @@ def localize(
         write_report(out, out=report, activations=stored if stored.exists() else None, videos=media)
     if failures:
         write_json(out.with_name("failures.json"), failures, indent=1)
+    elif paths:
+        out.with_name("failures.json").unlink(missing_ok=True)  # of a call before
     return LocalizeReport(results, failures)
 
 

@@ -110,19 +110,26 @@ def training_set(
     """
     weak = read_labels(labels, {*store.videos, *left_out})
     weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in store.videos})
-    videos = sorted(set(weak.tags) & (read_only(only, {*store.videos, *left_out}) if only else set(weak.tags)))
+    if unlabelled := len(store.videos) - len(weak.tags):
+        say(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
+    classes = weak.classes  # of the whole file, so that runs on parts of it have the same
+    if only:
+        named = read_only(only, {*store.videos, *left_out})
+        weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in named})
+    videos = sorted(weak.tags)
     if not videos:
         raise InputError(f"{only or labels}: none of its videos has both features and a row in {labels}")
     if not weak.classes:
-        raise InputError(f"{labels}: every label is empty; at least one video must hold an action")
-    if unlabelled := len(store.videos) - len(weak.tags):
-        say(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
-    for warning in WeakLabels(weak.path, {video: weak.tags[video] for video in videos}).warnings():
+        part = f" for the videos in {only}" if only else ""
+        raise InputError(f"{labels}: every label is empty{part}; at least one video must hold an action")
+    if absent := sorted(set(classes) - set(weak.classes)):
+        say(f"warning: no training video has the tag {', '.join(map(repr, absent))}; it will not be learned")
+    for warning in weak.warnings():
         say(f"warning: {warning}")
     for video in videos:
         store.load(video)  # every fault of the features is named before training begins
-    matrix = np.array([[label in weak.tags[video] for label in weak.classes] for video in videos], dtype=np.float32)
-    return TrainingSet(tuple(videos), weak.classes, matrix, store, settings=chosen.data)
+    matrix = np.array([[label in weak.tags[video] for label in classes] for video in videos], dtype=np.float32)
+    return TrainingSet(tuple(videos), classes, matrix, store, settings=chosen.data)
 
 
 def environment_of(store: FeatureStore, labels: str | Path, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
@@ -152,3 +159,5 @@ def check_device(device: str) -> None:
         raise InputError(f"--device {device}: use cpu or cuda")
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(f"--device {device}: torch sees no GPU here; use --device cpu")
+    if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device {device}: there are only {torch.cuda.device_count()} GPU(s), counted from cuda:0")

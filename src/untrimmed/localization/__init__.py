@@ -4,6 +4,6 @@
 what overlaps; `localize.py` is the way through, and holds the settings.
 """
 
-from untrimmed.localization.localize import Localization, localize
+from untrimmed.localization.localize import Localization, kept_classes, localize
 
-__all__ = ["Localization", "localize"]
+__all__ = ["Localization", "kept_classes", "localize"]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import Activation, Detection, Results, StreamActivation
 from untrimmed.localization.curves import upsample
@@ -14,7 +15,7 @@ from untrimmed.localization.nms import suppress
 from untrimmed.localization.proposals import Proposals, cut
 
 MAX_STEPS = 400_000
-"""Fine time steps handled at once: bounds the memory, whatever the number and length of the videos."""
+"""Fine time steps handled at once, so that memory does not grow with the number of videos; a longer video is one batch."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,14 @@ class Localization:
         by_stream=False,
     )
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
+
+    def __post_init__(self) -> None:
+        if self.fusion == "weighted":
+            for stream, own in self.streams.items():
+                if ignored := sorted(set(own) - {"stream_weight"}):
+                    raise InputError(
+                        f"localization.{stream}.{ignored[0]}: with fusion=weighted only stream_weight differs by stream"
+                    )
 
 
 @dataclass(frozen=True)
@@ -185,8 +194,7 @@ def _rows(views: list[list[StreamActivation]], number: int, weights: np.ndarray,
     scores = np.array([view.class_score for view in views[number]])
     if settings.class_scores == "mean":
         scores = np.average([[view.class_score for view in stream] for stream in views], axis=0, weights=weights)
-    kept = scores > settings.class_threshold
-    kept[np.arange(len(scores)), scores.argmax(1)] |= ~kept.any(1)
+    kept = _kept(scores, settings)
     if settings.official:
         # Released code asks `.any()` of the kept classes' indices: a stream that keeps only class 0 finds nothing.
         kept[~kept[:, 1:].any(1)] = False
@@ -243,6 +251,26 @@ def _cut_at_all_levels(rows: _Rows, settings: Localization) -> Proposals:
         once.sort()
         found = Proposals(*(a[once] for a in (found.row, found.first, found.last, found.score)))
     return found
+
+
+def kept_classes(activation: Activation, settings: Localization) -> dict[str, float]:
+    """The classes that any stream is localized for, with their video score: the streams' weighted mean."""
+    names = list(activation.streams)
+    scores = np.array([activation.streams[name].class_score for name in names])
+    weights = np.array([of_stream(settings, name).stream_weight for name in names])
+    mean = np.average(scores, axis=0, weights=weights if weights.sum() > 0 else None)
+    if settings.class_scores == "mean" or settings.fusion == "weighted":
+        kept = _kept(mean[None], settings)[0]
+    else:
+        kept = np.any([_kept(row[None], of_stream(settings, name))[0] for name, row in zip(names, scores)], axis=0)
+    return {activation.classes[c]: float(mean[c]) for c in np.flatnonzero(kept)}
+
+
+def _kept(scores: np.ndarray, settings: Localization) -> np.ndarray:
+    """Which classes of each video, [V, C], score high enough; the best one where none does."""
+    kept = scores > settings.class_threshold
+    kept[np.arange(len(scores)), scores.argmax(1)] |= ~kept.any(1)
+    return kept
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

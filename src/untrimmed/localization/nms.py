@@ -41,7 +41,7 @@ def suppress(
         if soft_sigma is None:
             stays = ~is_head & (overlap <= threshold)
         else:
-            now = now * np.exp(-(overlap**2) / soft_sigma)
+            now = now - np.abs(now) * (1 - np.exp(-(overlap**2) / soft_sigma))  # contrasts may be negative: these must sink too
             stays = ~is_head & (np.abs(now) > 1e-3 * np.abs(first_score))
         index, group, start, end, now, first_score = (a[stays] for a in (index, group, start, end, now, first_score))
     if not kept_index:

@@ -50,7 +50,27 @@ def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
     if not force:
         hint = "--resume goes on with it, --force renames it first" if is_run else "--force renames it first"
         raise InputError(f"{folder}: already exists; {hint}")
+    if is_run:
+        os.close(_lock(folder))  # a folder that is trained in must not be pulled away
     set_aside(folder)
+
+
+def _lock(folder: Path) -> int:
+    """Lock the folder of a run; the file handle to close when done.
+
+    Raises:
+        InputError: another process holds it, or the folder cannot be written.
+    """
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(f"{folder}: another process is training in it") from None
+    return handle
 
 
 class Run:
@@ -91,14 +111,9 @@ class Run:
         self._logged: Counter[tuple] = Counter()
         try:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise InputError(f"{self.folder}: another process is training in it") from None
+        self._lock = _lock(self.folder)
         self._log_file = self.folder / "metrics.jsonl"
         try:
             if resume:
