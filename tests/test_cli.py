@@ -403,3 +403,29 @@ def test_commands_import_only_what_they_need(planted, tmp_path):
     assert not heavy & set(seen["--help"][1])
     for name, (_, modules) in seen.items():
         assert "torch" not in modules, name
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("untrimmed 0.")
+
+
+def test_a_setting_of_another_group_is_pointed_to(capsys, tmp_path):
+    with pytest.raises(SystemExit) as end:
+        cli.main(
+            ["train", "dgam", "--features", str(tmp_path), "--labels", "l.csv", "--set", "nms=0.5", "--out", str(tmp_path / "run")]
+        )
+    assert end.value.code == 2
+    assert "did you mean localization.nms?" in capsys.readouterr().err
+
+
+def test_a_demo_leaves_a_folder_of_other_things_alone(capsys, tmp_path):
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world" / "labels.csv").write_text("mine")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["demo", "--quick", "--out", str(tmp_path)])
+    assert end.value.code == 2
+    assert "holds something else than a demo" in capsys.readouterr().err
+    assert [f.name for f in tmp_path.rglob("*")] == ["world", "labels.csv"]

@@ -14,7 +14,6 @@ from untrimmed.data.errors import InputError
 DONE, BUG, USER_FAULT, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
-    help="Find what happens when in long videos, trained from video-level tags.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -28,7 +27,23 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="K=V", help="A setting, such as epochs=30 or localization.nms=0.5.")
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
 Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from untrimmed import __version__
+
+        print(f"untrimmed {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Find what happens when in long videos, trained from video-level tags."""
 
 
 @app.command()
@@ -52,7 +67,7 @@ def extract(
     flow: Annotated[Literal["dis", "farneback", "tvl1"], typer.Option(help="Optical flow.")] = "dis",
     engine: Annotated[Literal["local"], typer.Option(help="Where it runs.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Processes; by default one per core.", min=1)] = None,
-    ids: Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")] = "stem",
+    ids: Ids = "stem",
     device: Device = "cpu",
     force: Force = False,
 ) -> None:
@@ -82,7 +97,7 @@ def extract(
 def init(
     videos: Annotated[Path, typer.Argument(help="A folder of videos; its sub-folders' names become tags.")],
     out: Annotated[Path, typer.Option(help="The labels file to write.")] = Path("labels.csv"),
-    ids: Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")] = "stem",
+    ids: Ids = "stem",
     force: Force = False,
 ) -> None:
     """Write labels.csv: tags from sub-folders, or an empty form to fill in."""
@@ -117,6 +132,7 @@ def train(
     preset: Annotated[str, typer.Option(help="Named settings; see `untrimmed methods`.")] = "default",
     set_: Set = None,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    ids: Ids = "stem",
     device: Device = "cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     force: Force = False,
@@ -136,6 +152,7 @@ def train(
         preset=preset,
         settings=settings,
         seed=seed,
+        ids=ids,
         device=device,
         resume=resume,
         force=force,
@@ -154,6 +171,7 @@ def localize(
     subset: Annotated[str | None, typer.Option(help="Localize only this subset.")] = None,
     set_: Set = None,
     report: Annotated[Path | None, typer.Option(help="Also write the page.")] = None,
+    ids: Ids = "stem",
     device: Device = "cpu",
     no_activations: Annotated[bool, typer.Option("--no-activations", help="Do not keep the activations.")] = False,
 ) -> None:
@@ -171,6 +189,7 @@ def localize(
         subset=subset,
         settings=settings,
         report=report,
+        ids=ids,
         device=device,
         activations=not no_activations,
     )

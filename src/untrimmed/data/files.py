@@ -30,6 +30,8 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         temporary = None
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{path}: cannot be written: a folder on its way is a file") from error
     except OSError as error:
         # NumPy reports a short write without an error number.
         raise InputError(f"{path}: cannot be written: {error.strerror or f'is the disk full? ({error})'}") from error

@@ -167,7 +167,7 @@ def _rows(path: Path, columns: tuple[str, ...], faults: list[str]) -> Iterator[t
     lines = io.StringIO(text, newline="")
     separator = max(",;\t", key=lines.readline().count)
     lines.seek(0)
-    reader = csv.reader(lines, delimiter=separator)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     line = 1
     try:
         header = [name.strip().lower() for name in next(reader)]
@@ -186,7 +186,9 @@ def _rows(path: Path, columns: tuple[str, ...], faults: list[str]) -> Iterator[t
                 )
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {line}: {error}") from error
+        unclosed = "unexpected end" in str(error)
+        what = 'a quotation mark (") is opened and never closed' if unclosed else str(error)
+        raise InputError(f"{path}, line {line}: {what}") from error
 
 
 def _match_id(cell: str, known: set[str] | None, path: Path, line: int) -> str:

@@ -148,6 +148,7 @@ def _detections_of(target: Path) -> DetectionFile:
     detections = target / "detections.json"
     if not detections.is_file():
         raise InputError(
-            f"{target}: nothing was localized with this run yet; first: untrimmed localize {target} ... --out {detections}"
+            f"{target}: holds no detections.json; give the detections file, or first: "
+            f"untrimmed localize {target} ... --out {detections}"
         )
     return read_detections(detections)

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -25,6 +25,7 @@ from untrimmed.jobs.train import check_device
 from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut_activations
 from untrimmed.methods.base import SECTIONS, Method, Preset, activations_of, load_method, settings_from
+from untrimmed.video.extractors import EXTRACTORS
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def localize(
     report: str | Path | None = None,
     device: str = "cpu",
     activations: bool = True,
+    ids: Literal["stem", "relative"] = "stem",
 ) -> LocalizeReport:
     """Find the actions in videos and write a detections file.
 
@@ -58,6 +60,7 @@ def localize(
         settings: values laid over the run's, under `localization` (a bare key means `localization.<key>`) and `data`.
         report: also write the page there.
         activations: also write `<out without suffix>.activations/`.
+        ids: how videos given as paths are named, see `extract`.
 
     Raises:
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
@@ -87,7 +90,7 @@ def localize(
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
         if paths:
             _settings_of(source, load_method(source / "model"), overrides)  # its faults are told before the long extraction
-            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths])
+            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths], ids)
             features, wanted = extracted, videos if wanted is None else videos & wanted
         assert features is not None
         found, cutting, about = activations_of_run(source, features, wanted, overrides, device)
@@ -129,12 +132,16 @@ def _discard(activations: Path) -> None:
         set_aside(activations)
 
 
-def _extract_as(run: Path, paths: list[Path]) -> tuple[Path, dict[str, str], set[str]]:
+def _extract_as(run: Path, paths: list[Path], ids: Literal["stem", "relative"]) -> tuple[Path, dict[str, str], set[str]]:
     """Extract videos with exactly the extractor and settings that a run was trained with, cached in the run."""
     made = read_json(run / "environment.json")["extractor"]
+    if made["name"] not in EXTRACTORS:
+        raise InputError(
+            f"{run}: was trained on features of {made['name']!r}, which are not made here; give --features, not videos"
+        )
     settings = dict(made["settings"])
     flow = settings.pop("flow", "dis")
-    done = extract(paths, run / "features", extractor=made["name"], settings=settings, flow=flow)
+    done = extract(paths, run / "features", extractor=made["name"], settings=settings, flow=flow, ids=ids)
     return run / "features", done.failures, {*done.finished, *done.skipped}
 
 

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ def train(
     device: str = "cpu",
     resume: bool = False,
     force: bool = False,
+    ids: Literal["stem", "relative"] = "stem",
 ) -> TrainReport:
     """Train a method from video-level labels and write a run folder.
 
@@ -50,7 +51,7 @@ def train(
         features: a feature store; or videos: a folder of them, whose features are extracted into `<out>/features` first.
         labels: `labels.csv`. only: a CSV whose `video` column restricts the training videos.
         settings: values laid over the preset, nested by section and stream, such as `{"epochs": 30, "localization": {"nms": 0.4}}`.
-        device: "cpu" or "cuda".
+        device: "cpu" or "cuda". ids: how `videos` are named, see `extract`.
 
     Raises:
         InputError: anything the user gave is at fault; nothing is left behind but what was there (and extracted features).
@@ -68,10 +69,10 @@ def train(
     check_writable(out / "config.yaml")
     failures: dict[str, str] = {}
     if videos is not None:
-        files = find_videos([Path(videos)])
+        files = find_videos([Path(videos)], ids)
         read_labels(labels, files)  # its faults are told before the long extraction, not after
         claim(out, resume=resume, force=force)
-        failures = extract([videos], out / "features", force=True).failures
+        failures = extract([videos], out / "features", ids=ids, force=True).failures
         features = out / "features"
     assert features is not None
     store = FeatureStore(features)

@@ -4,7 +4,7 @@ import importlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -118,7 +118,11 @@ def resolve(
     if preset not in presets:
         raise unknown(preset, presets, f"{name}: preset")
     tree: dict[str, Any] = {}
+    own = {field.name for field in fields(cls.Config)}
     for key, value in (overrides or {}).items():
+        for part, settings in (("localization", Localization), ("data", DataSettings)):
+            if key not in own and key not in SECTIONS and key in {field.name for field in fields(settings)} - {"streams"}:
+                raise InputError(f"method: unknown name {key!r}; did you mean {part}.{key}?")
         section = {key: value} if key in SECTIONS else {"method": {key: value}}
         tree = merge(tree, section)
     for key, value in tree.items():

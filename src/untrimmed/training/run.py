@@ -205,7 +205,8 @@ class Run:
         for name, value in values.items():
             if not math.isfinite(value):
                 where = ", ".join(f"{loop} {index}" for loop, index in self._position)
-                raise InputError(f"{self.folder}: training diverged ({name} is {value} at {where}); try a lower learning_rate")
+                what = f"{name} is {value} at {where}"
+                raise InputError(f"{self.folder}: training diverged ({what}); try a lower learning_rate, and --force")
         line = {**dict(self._position), **{name: round(float(value), 7) for name, value in values.items()}}
         if self._logged[_place(line)] > 0:  # what a resumed run does again, because it stood before an inner loop that was saved
             self._logged[_place(line)] -= 1
