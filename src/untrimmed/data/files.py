@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,24 +21,22 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         InputError: the folder cannot be made or the file cannot be written (no space, not a folder, no permission).
     """
     path = Path(path)
-    temporary = None
+    # The name is known before the file is: a signal that arrives while it is being created must not leave it behind.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.part")
+    create = mode.replace("w", "x")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "") as stream:
+        with open(temporary, create, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "") as stream:
             yield stream
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-        temporary = None
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{path}: cannot be written: a folder on its way is a file") from error
     except OSError as error:
         # NumPy reports a short write without an error number.
         raise InputError(f"{path}: cannot be written: {error.strerror or f'is the disk full? ({error})'}") from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+        with suppress(OSError):  # nothing is left under this name after a write that succeeded
+            os.unlink(temporary)
 
 
 def check_writable(path: str | Path) -> None:
@@ -105,8 +103,3 @@ def set_aside(path: Path) -> Path:
     path.rename(old)
     return old
 
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
