@@ -128,6 +128,10 @@ def train(
     features: Features = None,
     videos: Annotated[Path | None, typer.Option(help="A folder of videos, in place of features; cached in the run.")] = None,
     labels: Annotated[Path | None, typer.Option(help="labels.csv: video,label")] = None,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: group what recurs.")] = False,
+    clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many groups.", min=1)] = None,
+    trimmed: Annotated[Path | None, typer.Option(help="A feature store of short clips of single actions.")] = None,
+    trimmed_labels: Annotated[Path | None, typer.Option(help="Their labels.csv.")] = None,
     only: Annotated[Path | None, typer.Option(help="A CSV whose video column names the only videos to train on.")] = None,
     preset: Annotated[str, typer.Option(help="Named settings; see `untrimmed methods`.")] = "default",
     set_: Set = None,
@@ -137,7 +141,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     force: Force = False,
 ) -> None:
-    """Train a method from video-level labels."""
+    """Train a method from video-level labels, or without any."""
     from untrimmed.data.settings import parse_assignments
     from untrimmed.jobs.train import train as job
 
@@ -147,6 +151,10 @@ def train(
         features=features,
         videos=videos,
         labels=labels,
+        unlabelled=unlabelled,
+        clusters=clusters,
+        trimmed=trimmed,
+        trimmed_labels=trimmed_labels,
         out=out,
         only=only,
         preset=preset,

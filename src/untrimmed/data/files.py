@@ -102,4 +102,3 @@ def set_aside(path: Path) -> Path:
         number += 1
     path.rename(old)
     return old
-

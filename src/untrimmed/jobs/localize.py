@@ -13,6 +13,7 @@ import yaml
 from untrimmed.console import note, progress
 from untrimmed.data.activations import read_activations, write_activations
 from untrimmed.data.annotations import read_annotations, write_detections
+from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, read_json, set_aside, write_json
 from untrimmed.data.sampling import uniform_sampling
@@ -180,6 +181,8 @@ def activations_of_run(
             )
             advance()
     about = {"run": run.name, "method": method.name, "selection": environment["selection"]}
+    if rounds := rounds_of(run):
+        about["clusters"] = read_clusters(rounds[-1])
     return found, preset.localization, about
 
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import torch
 
 import untrimmed
 from untrimmed.console import note
+from untrimmed.data.clusters import cluster_names
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
 from untrimmed.data.labels import WeakLabels, read_labels, read_only
@@ -35,6 +36,10 @@ def train(
     features: str | Path | None = None,
     videos: str | Path | None = None,
     labels: str | Path | None = None,
+    unlabelled: bool = False,
+    clusters: int | None = None,
+    trimmed: str | Path | None = None,
+    trimmed_labels: str | Path | None = None,
     out: str | Path,
     only: str | Path | None = None,
     preset: str = "default",
@@ -45,11 +50,14 @@ def train(
     force: bool = False,
     ids: Literal["stem", "relative"] = "stem",
 ) -> TrainReport:
-    """Train a method from video-level labels and write a run folder.
+    """Train a method from video-level labels, or from none, and write a run folder.
 
     Args:
         features: a feature store; or videos: a folder of them, whose features are extracted into `<out>/features` first.
-        labels: `labels.csv`. only: a CSV whose `video` column restricts the training videos.
+        labels: `labels.csv`; or unlabelled: no labels are used, and what recurs is grouped into `clusters` of videos (None: the
+            method estimates their number).
+        trimmed, trimmed_labels: a feature store of short clips that show their action throughout, and their labels.
+        only: a CSV whose `video` column restricts the training videos.
         settings: values laid over the preset, nested by section and stream, such as `{"epochs": 30, "localization": {"nms": 0.4}}`.
         device: "cpu" or "cuda". ids: how `videos` are named, see `extract`.
 
@@ -62,15 +70,15 @@ def train(
     check_device(device)
     if (features is None) == (videos is None):
         raise InputError("give either --features DIR or --videos DIR")
-    if labels is None:
-        raise InputError(f"{method} learns from labels; give --labels FILE")
+    _check_kind(method, cls.learns_from, labels, unlabelled, clusters, trimmed, trimmed_labels)
     if not force:
         claim(out, resume=resume)
     check_writable(out / "config.yaml")
     failures: dict[str, str] = {}
     if videos is not None:
         files = find_videos([Path(videos)], ids)
-        read_labels(labels, files)  # its faults are told before the long extraction, not after
+        if labels is not None:
+            read_labels(labels, files)  # its faults are told before the long extraction, not after
         claim(out, resume=resume, force=force)
         failures = extract([videos], out / "features", ids=ids, force=True).failures
         features = out / "features"
@@ -78,7 +86,12 @@ def train(
     store = FeatureStore(features)
     chosen = resolve(method, preset, settings, store.streams)
     notes: list[str] = []
-    data = training_set(store, labels, only, chosen, left_out=failures, say=notes.append)
+    if labels is not None:
+        data = training_set(store, labels, only, chosen, left_out=failures, say=notes.append)
+    else:
+        data = unlabelled_set(store, only, clusters, chosen, left_out=failures)
+    if trimmed is not None and trimmed_labels is not None:
+        data = replace(data, trimmed=trimmed_set(FeatureStore(trimmed), trimmed_labels, data, chosen, say=notes.append))
     config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict()}
     claim(out, resume=resume, force=force and videos is None)
     with Run(out, config, environment_of(store, labels, data, seed, device), seed=seed, device=device, resume=resume) as run:
@@ -133,7 +146,77 @@ def training_set(
     return TrainingSet(tuple(videos), classes, matrix, store, settings=chosen.data)
 
 
-def environment_of(store: FeatureStore, labels: str | Path, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
+def unlabelled_set(
+    store: FeatureStore, only: str | Path | None, clusters: int | None, chosen: Preset, left_out: Collection[str] = ()
+) -> TrainingSet:
+    """All videos with features (that stand in `only`), without labels; the classes are the names of the clusters to be found.
+
+    Without a number of clusters there are no classes yet: the method has to say how many it makes.
+    """
+    named = read_only(only, {*store.videos, *left_out}) if only else set(store.videos)
+    videos = sorted(named & set(store.videos))
+    if not videos:
+        raise InputError(f"{only or store.path}: none of its videos has features")
+    if clusters is not None and clusters > len(videos):
+        raise InputError(f"--clusters {clusters}: there are only {len(videos)} videos to group")
+    for video in videos:
+        store.load(video)  # every fault of the features is named before training begins
+    return TrainingSet(tuple(videos), cluster_names(clusters or 0), None, store, settings=chosen.data)
+
+
+def trimmed_set(
+    store: FeatureStore, labels: str | Path, data: TrainingSet, chosen: Preset, say: Callable[[str], None] = note
+) -> TrainingSet:
+    """Short clips with their labels; their classes may be others than those of the untrimmed videos.
+
+    Raises:
+        InputError: their features differ in streams or width from the untrimmed videos', or no clip has a label.
+    """
+    if store.streams != data.store.streams:
+        raise InputError(
+            f"{store.path}: the trimmed clips' streams are {store.streams}, the untrimmed videos' {data.store.streams}; "
+            "extract both with the same extractor"
+        )
+    weak = read_labels(labels, store.videos)
+    if not weak.classes:
+        raise InputError(f"{labels}: every label is empty; a trimmed clip shows an action")
+    if unlabelled := len(store.videos) - len(weak.tags):
+        say(f"{unlabelled} trimmed clip(s) have no row in {labels}; they are not used")
+    if not set(weak.classes) & set(data.classes):
+        say(f"warning: no class of the trimmed clips is one of the untrimmed videos' ({', '.join(data.classes[:5])})")
+    clips = sorted(weak.tags)
+    for clip in clips:
+        store.load(clip)
+    matrix = np.array([[label in weak.tags[clip] for label in weak.classes] for clip in clips], dtype=np.float32)
+    return TrainingSet(tuple(clips), weak.classes, matrix, store, settings=chosen.data)
+
+
+def _check_kind(
+    method: str,
+    learns_from: frozenset[str],
+    labels: str | Path | None,
+    unlabelled: bool,
+    clusters: int | None,
+    trimmed: str | Path | None,
+    trimmed_labels: str | Path | None,
+) -> None:
+    """See that the method can learn from what it is given."""
+    if unlabelled and labels is not None:
+        raise InputError("--labels and --unlabelled: give one of the two")
+    if unlabelled and "clusters" not in learns_from:
+        raise InputError(f"{method} cannot learn without labels; give --labels FILE, or train tcam")
+    if not unlabelled and labels is None:
+        other = ", or --unlabelled" if "clusters" in learns_from else ""
+        raise InputError(f"{method} learns from labels; give --labels FILE{other}")
+    if clusters is not None and not unlabelled:
+        raise InputError("--clusters: goes with --unlabelled; labels say themselves how many actions there are")
+    if (trimmed is None) != (trimmed_labels is None):
+        raise InputError("--trimmed DIR and --trimmed-labels FILE go together")
+    if trimmed is not None and "trimmed" not in learns_from:
+        raise InputError(f"{method} does not learn from trimmed clips; leave out --trimmed, or train tsrnet")
+
+
+def environment_of(store: FeatureStore, labels: str | Path | None, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
     """What a result depends on besides the settings."""
     return {
         "versions": {"untrimmed": untrimmed.__version__, "python": platform.python_version(), "torch": torch.__version__}
@@ -141,7 +224,12 @@ def environment_of(store: FeatureStore, labels: str | Path, data: TrainingSet, s
         "threads": torch.get_num_threads(),
         "device": device,
         "seed": seed,
-        "data": {"features": str(store.path.resolve()), "labels": str(labels), "sha256": data.fingerprint()},
+        "data": {
+            "features": str(store.path.resolve()),
+            "labels": None if labels is None else str(labels),
+            "trimmed": None if data.trimmed is None else str(data.trimmed.store.path.resolve()),
+            "sha256": data.fingerprint(),
+        },
         "extractor": {"name": store.header.extractor, "settings": store.header.settings}
         | {"window_seconds": store.header.window_seconds, "stride_seconds": store.header.stride_seconds},
         "selection": "last",

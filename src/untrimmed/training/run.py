@@ -3,6 +3,7 @@
 config.yaml          every resolved value
 environment.json     versions, threads, seed, data hashes, selection rule, training videos
 metrics.jsonl        what was logged, a line each, with the loop position
+rounds/NN/           clusters.csv, of an unlabelled run
 checkpoints/         one file per loop, and what `once` computed
 model/               weights.safetensors and model.json, when finished
 .lock                held while a process trains
@@ -16,7 +17,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from untrimmed.console import progress
+from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, set_aside, write_json
 
@@ -216,6 +218,10 @@ class Run:
                 stream.write(json.dumps(line) + "\n")
         except OSError as error:
             raise InputError(f"{self._log_file}: cannot be written: {error.strerror or error}") from error
+
+    def keep_clusters(self, number: int, assigned: Mapping[str, str]) -> None:
+        """Write `rounds/NN/clusters.csv` of round `number`, counted from 0: the cluster of each training video."""
+        write_clusters(clusters_file(self.folder, number), assigned)
 
     # How it is kept ----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,30 @@
+import pytest
+
+from untrimmed.data.clusters import cluster_names, clusters_file, read_clusters, rounds_of, write_clusters
+from untrimmed.data.errors import InputError
+
+
+def test_names_sort_as_they_count():
+    assert cluster_names(3) == ("cluster_00", "cluster_01", "cluster_02")
+    many = cluster_names(101)
+    assert many[-1] == "cluster_100"
+    assert list(many) == sorted(many)
+    assert cluster_names(0) == ()
+
+
+def test_rounds_are_kept_and_read_again(tmp_path):
+    assert rounds_of(tmp_path) == []
+    for number, cluster in enumerate(("cluster_01", "cluster_00")):
+        write_clusters(clusters_file(tmp_path, number), {"a": cluster, "=b,ü": "cluster_01"})
+    files = rounds_of(tmp_path)
+    assert [file.parent.name for file in files] == ["00", "01"]
+    assert read_clusters(files[1]) == {"a": "cluster_00", "=b,ü": "cluster_01"}
+
+
+@pytest.mark.parametrize("text", ["", "video,label\na,b\n", "video,cluster\na\n"])
+def test_another_file_is_refused(tmp_path, text):
+    (tmp_path / "clusters.csv").write_text(text)
+    with pytest.raises(InputError, match="video,cluster"):
+        read_clusters(tmp_path / "clusters.csv")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_clusters(tmp_path / "nothing.csv")
