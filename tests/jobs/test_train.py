@@ -1,6 +1,7 @@
 """`train`: from a store and tags to a run folder, or one clear line and nothing lost."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import yaml
 from tests.methods.planted import Planted, plant
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import read_labels, write_labels
-from untrimmed.data.store import FeatureStore, FeatureWriter, VideoEntry
-from untrimmed.jobs.train import train
+from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
+from untrimmed.jobs.train import train, trimmed_set, unlabelled_set
+from untrimmed.methods.base import resolve
 from untrimmed.training import Run
 
 BRIEF = {"epochs": 2, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 8}}
@@ -130,6 +132,11 @@ def test_labels_that_are_wrong(text, words, planted, tmp_path):
     ("more", "words"),
     [
         ({"labels": None}, "dgam learns from labels; give --labels FILE"),
+        ({"unlabelled": True}, "--labels and --unlabelled: give one of the two"),
+        ({"unlabelled": True, "labels": None}, "dgam cannot learn without labels"),
+        ({"clusters": 3}, "--clusters: goes with --unlabelled"),
+        ({"trimmed": "clips"}, "--trimmed DIR and --trimmed-labels FILE go together"),
+        ({"trimmed": "clips", "trimmed_labels": "clips.csv"}, "dgam does not learn from trimmed clips"),
         ({"features": None}, "give either --features DIR or --videos DIR"),
         ({"features": "nowhere"}, "nowhere: no such folder of features"),
         ({"preset": "thumos"}, "did you mean 'thumos14'?"),
@@ -274,3 +281,50 @@ def test_force_does_not_pull_a_folder_away_that_is_trained_in(planted, tmp_path)
         with pytest.raises(InputError, match="another process is training in it"):
             train_on(planted, run, force=True)
     assert (run / "config.yaml").exists()
+
+
+# Without labels, and with trimmed clips --------------------------------------------------------------------------------------
+
+
+def test_an_unlabelled_set_has_the_names_of_clusters_for_classes(planted, tmp_path):
+    store, chosen = FeatureStore(planted.features), resolve("dgam")
+    data = unlabelled_set(store, None, 3, chosen)
+    assert (data.videos, data.labels) == (tuple(sorted(store.videos)), None)
+    assert data.classes == ("cluster_00", "cluster_01", "cluster_02")
+    assert unlabelled_set(store, None, None, chosen).classes == ()
+    (tmp_path / "only.csv").write_text("video\ntrain001\ntrain004\n")
+    some = unlabelled_set(store, tmp_path / "only.csv", 2, chosen)
+    assert some.videos == ("train001", "train004")
+    assert some.fingerprint() != data.fingerprint()
+    with pytest.raises(InputError, match="--clusters 3: there are only 2 videos"):
+        unlabelled_set(store, tmp_path / "only.csv", 3, chosen)
+
+
+def test_a_trimmed_set_has_classes_of_its_own(planted, tmp_path):
+    store, chosen = FeatureStore(planted.features), resolve("dgam")
+    data = unlabelled_set(store, None, 2, chosen)
+    clips = tmp_path / "clips.csv"
+    write_labels(clips, [("train001", "act01"), ("train002", "elsewhere"), ("train003", "act01")])
+    said: list[str] = []
+    some = trimmed_set(store, clips, replace(data, classes=("act00", "act01")), chosen, say=said.append)
+    assert (some.videos, some.classes) == (("train001", "train002", "train003"), ("act01", "elsewhere"))
+    assert some.labels.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert len(said) == 1
+    assert "have no row" in said[0]
+    trimmed_set(store, clips, data, chosen, say=said.append)
+    assert "no class of the trimmed clips is one of" in said[-1]
+    assert replace(data, trimmed=some).fingerprint() != data.fingerprint()
+
+
+def test_trimmed_clips_of_another_width_are_refused(planted, tmp_path):
+    writer = FeatureWriter(tmp_path / "clips", Header("planted", {}, 1.0, 1.0, {"rgb": 3}))
+    writer.write("clip", {"rgb": np.ones((4, 3), np.float32)}, VideoEntry(4, 4.0))
+    clips = tmp_path / "clips.csv"
+    write_labels(clips, [("clip", "act00")])
+    store, chosen = FeatureStore(planted.features), resolve("dgam")
+    data = unlabelled_set(store, None, 2, chosen)
+    with pytest.raises(InputError, match="the trimmed clips' streams are .* extract both with the same extractor"):
+        trimmed_set(FeatureStore(tmp_path / "clips"), clips, data, chosen)
+    write_labels(clips, [("train001", "")])
+    with pytest.raises(InputError, match="a trimmed clip shows an action"):
+        trimmed_set(store, clips, data, chosen)
