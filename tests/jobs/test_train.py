@@ -323,7 +323,7 @@ def test_trimmed_clips_of_another_width_are_refused(planted, tmp_path):
     write_labels(clips, [("clip", "act00")])
     store, chosen = FeatureStore(planted.features), resolve("dgam")
     data = unlabelled_set(store, None, 2, chosen)
-    with pytest.raises(InputError, match="the trimmed clips' streams are .* extract both with the same extractor"):
+    with pytest.raises(InputError, match=r"the trimmed clips' streams are .* extract both with the same extractor"):
         trimmed_set(FeatureStore(tmp_path / "clips"), clips, data, chosen)
     write_labels(clips, [("train001", "")])
     with pytest.raises(InputError, match="a trimmed clip shows an action"):
