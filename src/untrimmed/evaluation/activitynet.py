@@ -44,6 +44,8 @@ class DetectionScores:
     without_truth: classes left out of the mean because nothing in the subset shows them.
     hits:          [N, K] whether each detection is correct; sorted by class, then from the surest to the least sure.
     bounds:        [C + 1] `hits[bounds[c]:bounds[c + 1]]` are the detections of class c.
+    hit_videos, video_instances: what drawing the videos anew needs (see `bootstrap`): [N] which video each detection is in, and
+        [C, V] the true segments by class and video; both count the videos in the order of their names.
     """
 
     classes: tuple[str, ...]
@@ -57,6 +59,8 @@ class DetectionScores:
     without_truth: tuple[str, ...]
     hits: np.ndarray
     bounds: np.ndarray
+    hit_videos: np.ndarray | None = None
+    video_instances: np.ndarray | None = None
 
     @property
     def mean_ap(self) -> np.ndarray:
@@ -137,9 +141,11 @@ def evaluate_detections(
     )
 
     instances = np.bincount(true_class, minlength=len(classes))
+    by_video = np.zeros((len(classes), len(video_index)), dtype=np.int64)
+    np.add.at(by_video, (true_class, true_video), 1)
     scored = np.flatnonzero(instances)
     kept = np.isin(predicted, scored)
-    hits, predicted = hits[kept], predicted[kept]
+    hits, predicted, video = hits[kept], predicted[kept], video[kept]
     bounds = np.append(np.searchsorted(predicted, scored), len(predicted))
     ap = np.stack(
         [_average_precision(hits[a:b], instances[c]) for c, a, b in zip(scored, bounds[:-1], bounds[1:], strict=True)],
@@ -156,6 +162,8 @@ def evaluate_detections(
         without_truth=tuple(name for c, name in enumerate(classes) if not instances[c]),
         hits=hits,
         bounds=bounds,
+        hit_videos=video,
+        video_instances=by_video[scored],
     )
 
 
