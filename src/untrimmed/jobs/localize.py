@@ -154,15 +154,23 @@ def _folder_of_media(store: FeatureStore, found: Sequence[Activation]) -> Path |
 
 
 def activations_of_run(
-    run: str | Path, features: str | Path, wanted: set[str] | None, overrides: Mapping[str, Any], device: str
+    run: str | Path,
+    features: str | Path,
+    wanted: set[str] | None,
+    overrides: Mapping[str, Any],
+    device: str,
+    instead: Method | None = None,
 ) -> tuple[list[Activation], Localization, dict[str, Any]]:
-    """Run the model of a run folder over a feature store; also the run's localization settings, and what is known of it."""
+    """Run the model of a run folder (or another, in its place) over a feature store; also the run's localization settings, and
+    what is known of it."""
     run, store = Path(run), FeatureStore(features)
     check_device(device)
     method = load_method(run / "model").to(device)
     environment = read_json(run / "environment.json")
     _check_features(store, method.widths, environment, run)
     preset = _settings_of(run, method, overrides)
+    if instead is not None:
+        method = instead.to(device)
     videos = _videos(store, wanted)
 
     found: list[Activation] = []
