@@ -18,9 +18,13 @@ from untrimmed.training import Run
 # Settings with which a method learns the planted problem within seconds: the default ones, but for the size.
 ENOUGH = {
     "dgam": {"epochs": 50, "batch": 8, "hidden": 32, "latent": 16, "learning_rate": 0.005, "average": 0, "data": {"snippets": 32}},
+    "wtalc": {"epochs": 80, "batch": 8, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
 }
 # Settings with which it merely runs.
-BRIEF = {"dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 12}}}
+BRIEF = {
+    "dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 12}},
+    "wtalc": {"epochs": 8, "batch": 8, "hidden": 8, "data": {"snippets": 12}},
+}
 
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -150,7 +154,7 @@ def test_activations_are_as_promised(name, planted, fitted):
     features = features_of(planted, video)
     count = len(features["rgb"])
     for stream, curve in method.curves(features).items():
-        assert stream in planted.store.streams
+        assert stream in {*planted.store.streams, "joint"}  # joint: of all streams side by side
         assert curve.class_logit.shape[0] == count
         assert curve.class_logit.shape[1] in (3, 4)
     for stream in activations_of(method, features).values():
@@ -272,8 +276,8 @@ def test_a_hundred_classes(name, tmp_path):
     run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=settings).run
     found = localize(run, features=planted.features, out=tmp_path / "d.json").results
     check_detections(planted, found)
-    activation = activations_of(load_method(run / "model"), features_of(planted, "test000"))["rgb"]
-    assert activation.class_score.shape == (100,)
+    for activation in activations_of(load_method(run / "model"), features_of(planted, "test000")).values():
+        assert activation.class_score.shape == (100,)
 
 
 @every_method

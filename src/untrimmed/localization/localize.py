@@ -25,13 +25,24 @@ class Localization:
     class_threshold: float = setting(
         0.1, "a class is kept where its video score is above this; the best one always is", low=0, high=1, source="DGAM config"
     )
+    always_best: bool = setting(
+        True, "the best class is kept even where no score is above class_threshold; false: such videos stay empty"
+    )
+    class_value: Literal["score", "top"] = setting(
+        "score",
+        "what class_threshold and class_weight look at: the video's class score, or the mean of its highest eighth of logits",
+        choices=("score", "top"),
+        source="top: W-TALC detectionMAP",
+    )
     class_scores: Literal["stream", "mean"] = setting(
         "stream", "keep classes by each stream's own video scores, or by their weighted mean", choices=("stream", "mean")
     )
-    curve: Literal["gated", "attention", "class"] = setting(
+    curve: Literal["gated", "attention", "class", "logit"] = setting(
         "gated",
-        "what is thresholded: attention times class activation, attention alone, or class activation alone",
-        choices=("gated", "attention", "class"),
+        "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
+        "proposals are then scored as well",
+        choices=("gated", "attention", "class", "logit"),
+        source="logit: W-TALC",
     )
     attention_share: float = setting(
         0.2, "share of the squared attention in the gated curve", low=0, high=1, source="DGAM utils: 0.8 signal + 0.2 attention^2"
@@ -43,10 +54,16 @@ class Localization:
     thresholds: tuple[float, ...] = setting(
         (0.03,), "levels that the curve is cut at; the runs of all levels are proposals", source="DGAM: 0.03 RGB, 0.08 flow"
     )
-    relative_to: Literal["none", "max", "mean"] = setting(
+    relative_to: Literal["none", "max", "mean", "range"] = setting(
         "none",
-        "thresholds are absolute, or multiples of the curve's maximum or mean in that video",
-        choices=("none", "max", "mean"),
+        "thresholds are absolute, multiples of the curve's maximum or mean in that video, or places between its minimum (0) and "
+        "maximum (1)",
+        choices=("none", "max", "mean", "range"),
+        source="range: W-TALC",
+    )
+    least: float = setting(0.0, "a proposal of fewer snippets is dropped", low=0, source="2 in W-TALC")
+    inside: Literal["mean", "max"] = setting(
+        "mean", "a proposal's value: the mean or the maximum inside", choices=("mean", "max"), source="max: W-TALC"
     )
     contrast: float = setting(
         0.3, "weight of the surroundings in a proposal's score: inside - weight x (left + right)", low=0, source="DGAM utils"
@@ -136,7 +153,7 @@ def _localize_batch(activations: Sequence[Activation], settings: Localization) -
             proposals = Proposals(*(a[stay] for a in (proposals.row, proposals.first, proposals.last, proposals.score)))
         score = proposals.score
         if settings.class_weight:
-            video_score = np.array([view.class_score for view in views[number]])
+            video_score = np.array([_class_value(view, stream_settings) for view in views[number]])
             score = score + settings.class_weight * video_score[rows.video[proposals.row], rows.label[proposals.row]]
         parts.append(Proposals(proposals.row, proposals.first, proposals.last, score))
         videos.append(rows.video[proposals.row])
@@ -191,25 +208,27 @@ def _weighted_mean(streams: list[StreamActivation], weights: np.ndarray) -> Stre
 
 def _rows(views: list[list[StreamActivation]], number: int, weights: np.ndarray, settings: Localization) -> _Rows:
     """The (video, class) pairs that stream `number` keeps, with their curves in fine time steps."""
-    scores = np.array([view.class_score for view in views[number]])
+    scores = np.array([_class_value(view, settings) for view in views[number]])
     if settings.class_scores == "mean":
-        scores = np.average([[view.class_score for view in stream] for stream in views], axis=0, weights=weights)
+        scores = np.average([[_class_value(view, settings) for view in stream] for stream in views], axis=0, weights=weights)
     kept = _kept(scores, settings)
     if settings.official:
         # Released code asks `.any()` of the kept classes' indices: a stream that keeps only class 0 finds nothing.
         kept[~kept[:, 1:].any(1)] = False
     video, label = np.nonzero(kept)
 
+    gating = settings.curve != "logit"
+    activate = _sigmoid if gating else _plain
     gates, gated, raw, scoring, lengths = [], [], [], [], []
     for v, c in zip(video, label):
         view = views[number][v]
-        activation = _sigmoid(view.class_logit[:, c])
-        gate = np.ones_like(activation) if view.attention is None else view.attention.astype(np.float64)
+        activation = activate(view.class_logit[:, c])
+        gate = np.ones_like(activation) if view.attention is None or not gating else view.attention.astype(np.float64)
         gates.append(gate)
         gated.append(gate * activation)
         raw.append(activation)
         # DGAM weights every stream's class activation by this stream's attention, twice.
-        scoring.append(gate**2 * sum(w * _sigmoid(stream[v].class_logit[:, c]) for w, stream in zip(weights, views)))
+        scoring.append(gate**2 * sum(w * activate(stream[v].class_logit[:, c]) for w, stream in zip(weights, views)))
         lengths.append(len(gate))
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.intp)])
     if not lengths:
@@ -235,17 +254,25 @@ def _cut_at_all_levels(rows: _Rows, settings: Localization) -> Proposals:
     offsets = rows.offsets * settings.upsample
     scale = np.ones(len(rows.video))
     if settings.relative_to != "none" and len(scale):
-        reduce = np.maximum if settings.relative_to == "max" else np.add
+        reduce = np.add if settings.relative_to == "mean" else np.maximum
         scale = reduce.reduceat(rows.curve, offsets[:-1])
         if settings.relative_to == "mean":
             scale = scale / np.diff(offsets)
+    floor = np.minimum.reduceat(rows.curve, offsets[:-1]) if settings.relative_to == "range" and len(scale) else 0.0
     levels = [
-        cut(rows.curve, rows.score, offsets, level * scale, settings.contrast, settings.side) for level in settings.thresholds
+        cut(
+            *(rows.curve, rows.score, offsets, floor + level * (scale - floor), settings.contrast, settings.side),
+            peak=settings.inside == "max",
+        )
+        for level in settings.thresholds
     ]
     found = Proposals.concatenate(levels)
     if settings.official:  # Released code asks `.any()` of a run's indices: the single first step is no run.
         first_only = (found.first == 0) & (found.last == 0)
         found = Proposals(*(a[~first_only] for a in (found.row, found.first, found.last, found.score)))
+    if settings.least:
+        long_enough = found.last - found.first + 1 >= settings.least * settings.upsample
+        found = Proposals(*(a[long_enough] for a in (found.row, found.first, found.last, found.score)))
     if len(levels) > 1:
         _, once = np.unique(np.stack([found.row, found.first, found.last]), axis=1, return_index=True)
         once.sort()
@@ -256,7 +283,7 @@ def _cut_at_all_levels(rows: _Rows, settings: Localization) -> Proposals:
 def kept_classes(activation: Activation, settings: Localization) -> dict[str, float]:
     """The classes that any stream is localized for, with their video score: the streams' weighted mean."""
     names = list(activation.streams)
-    scores = np.array([activation.streams[name].class_score for name in names])
+    scores = np.array([_class_value(activation.streams[name], of_stream(settings, name)) for name in names])
     weights = np.array([of_stream(settings, name).stream_weight for name in names])
     mean = np.average(scores, axis=0, weights=weights if weights.sum() > 0 else None)
     if settings.class_scores == "mean" or settings.fusion == "weighted":
@@ -267,10 +294,23 @@ def kept_classes(activation: Activation, settings: Localization) -> dict[str, fl
 
 
 def _kept(scores: np.ndarray, settings: Localization) -> np.ndarray:
-    """Which classes of each video, [V, C], score high enough; the best one where none does."""
+    """Which classes of each video, [V, C], score high enough; with `always_best` the best one where none does."""
     kept = scores > settings.class_threshold
-    kept[np.arange(len(scores)), scores.argmax(1)] |= ~kept.any(1)
+    if settings.always_best:
+        kept[np.arange(len(scores)), scores.argmax(1)] |= ~kept.any(1)
     return kept
+
+
+def _class_value(stream: StreamActivation, settings: Localization) -> np.ndarray:
+    """How surely each class is in the video, [C]; `top` as in W-TALC's detection: the mean of the T // 8 highest logits."""
+    if settings.class_value == "score":
+        return stream.class_score
+    count = max(len(stream.class_logit) // 8, 1)
+    return np.sort(np.asarray(stream.class_logit, dtype=np.float64), axis=0)[-count:].mean(0)
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x, dtype=np.float64)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -21,7 +21,13 @@ class Proposals:
 
 
 def cut(
-    curve: np.ndarray, score: np.ndarray, offsets: np.ndarray, threshold: np.ndarray, contrast: float, side: float
+    curve: np.ndarray,
+    score: np.ndarray,
+    offsets: np.ndarray,
+    threshold: np.ndarray,
+    contrast: float,
+    side: float,
+    peak: bool = False,
 ) -> Proposals:
     """Runs of consecutive steps whose curve lies above the threshold, for all rows at once.
 
@@ -33,6 +39,7 @@ def cut(
         curve, score: [sum of the rows' lengths], the rows one after the other.
         offsets: [R + 1], where each row begins, and the end.
         threshold: [R], each row's own.
+        peak: the largest value inside counts, not the mean (W-TALC).
     """
     lengths = np.diff(offsets)
     above = curve > np.repeat(threshold, lengths)
@@ -52,6 +59,8 @@ def cut(
     left = np.maximum(first - width, offsets[row])
     right = np.minimum(last + 1 + width, offsets[row + 1])
     inside = (total[last + 1] - total[first]) / size
+    if peak and len(first):
+        inside = np.maximum.reduceat(np.append(score, -np.inf), np.stack([first, last + 1], axis=1).ravel())[::2]
     before = (total[first] - total[left]) / np.maximum(first - left, 1)
     after = (total[right] - total[last + 1]) / np.maximum(right - last - 1, 1)
     return Proposals(row, first - offsets[row], last - offsets[row], inside - contrast * (before + after))

@@ -20,7 +20,12 @@ from untrimmed.data.types import StreamActivation
 from untrimmed.localization import Localization
 from untrimmed.training import DataSettings, Run, TrainingSet
 
-METHODS = {"dgam": "untrimmed.methods.dgam:DGAM"}
+METHODS = {
+    "dgam": "untrimmed.methods.dgam:DGAM",
+    "tcam": "untrimmed.methods.tcam:TCAM",
+    "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
+    "wtalc": "untrimmed.methods.wtalc:WTALC",
+}
 """Method by name. Saved runs hold the name, never an import path."""
 
 
@@ -55,6 +60,11 @@ class Method(nn.Module, ABC):
     def __init__(self, config: Any, classes: tuple[str, ...], streams: Mapping[str, int]) -> None:
         super().__init__()
         self.config, self.classes, self.widths = config, tuple(classes), dict(streams)
+
+    @classmethod
+    def estimate_clusters(cls, data: TrainingSet, config: Any, seed: int) -> int:
+        """How many clusters to look for in videos without labels, where the user does not say."""
+        raise InputError(f"{cls.name} cannot tell how many actions to look for; give --clusters N")
 
     @abstractmethod
     def fit(self, data: TrainingSet, run: Run) -> None:

@@ -55,6 +55,21 @@ class TrainingSet:
                 row[:] = features[index]
         return torch.from_numpy(batch)
 
+    def stretch(self, chosen: np.ndarray, stream: str, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """One stretch of at most `settings.snippets` neighbouring snippets of each chosen video, begun at random (W-TALC).
+
+        Returns:
+            float32 [len(chosen), T, D], T the longest stretch, shorter videos padded with zeros; int64 [len(chosen)], how many
+            rows are snippets.
+        """
+        features = [self.store.load(self.videos[number], [stream], check=False)[stream] for number in chosen]
+        lengths = [min(len(rows), self.settings.snippets) for rows in features]
+        batch = np.zeros((len(chosen), max(lengths), self.store.streams[stream]), dtype=np.float32)
+        for stretch, rows, length in zip(batch, features, lengths):
+            first = int(rng.integers(len(rows) - length + 1))
+            stretch[:length] = rows[first : first + length]
+        return torch.from_numpy(batch), torch.tensor(lengths)
+
     def fingerprint(self) -> str:
         """SHA-256 over what training depends on: the store's header, ids, labels and every array."""
         digest = hashlib.sha256(json.dumps(asdict(self.store.header), sort_keys=True).encode())

@@ -1,0 +1,222 @@
+"""W-TALC: Weakly-supervised Temporal Activity Localization and Classification (Paul, Roy, Roy-Chowdhury; ECCV 2018).
+
+A video of T snippets carries labels and no times. One linear classifier scores every snippet for every class, on features of all
+streams side by side; two losses say what those scores must be:
+
+    multiple-instance learning: the mean of a class's highest eighth of scores is the video's score, which the labels judge
+    co-activity: in two videos of a class, what the class's scores attend to must look alike, and unlike what they do not
+
+There is no attention beside the class scores and nothing generative: a neutral baseline. Values that the paper's text does not
+give are the released code's; see `wtalc.yaml` and docs/paper_index.md.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.settings import setting
+from untrimmed.data.types import StreamActivation
+from untrimmed.methods.base import Curves, Method
+from untrimmed.training import Run, TrainingSet
+
+JOINT = "joint"
+"""The name under which all streams together are scored."""
+
+TOP = 8
+"""A video's score is the mean over its highest T / 8 snippets."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """W-TALC's settings. Defaults are the released code's for THUMOS14, but for `background`."""
+
+    hidden: int | None = setting(None, "width of the embedded features; none = that of the features", low=1, source="code")
+    dropout: float = setting(
+        0.7, "share of the embedded features that a training step does not see", low=0, high=0.99, source="code"
+    )
+    background: bool = setting(
+        True, "the softmax over classes has a background class, which videos without action are taught; the released code: false"
+    )
+    multiple_instance: float = setting(
+        0.5, "weight of the multiple-instance loss; the co-activity loss has the rest of 1", low=0, high=1, source="code"
+    )
+    margin: float = setting(0.5, "by how much what is attended to must be nearer than what is not", low=0, source="code")
+    pairs: int = setting(
+        3, "pairs of videos in a batch that share a class; fewer where the batch is too small", low=0, source="code"
+    )
+    whole: bool = setting(
+        False,
+        "train on one stretch of neighbouring snippets of each video, all of a short one; false: on snippets drawn from all of it",
+        source="code: true",
+    )
+    epochs: int = setting(5000, "as often as there are videos, so many are drawn; the released code has 100,000 batches", low=1)
+    batch: int = setting(10, "videos per step", low=1, source="code")
+    learning_rate: float = setting(1e-4, "Adam's", low=0, source="code")
+    weight_decay: float = setting(5e-4, "Adam's", low=0, source="code")
+
+
+class Net(nn.Module):
+    """Embedding and classifier of single snippets: D -> hidden, ReLU, dropout -> classes (and background, last)."""
+
+    def __init__(self, width: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.embedding, self.classifier = nn.Linear(width, hidden), nn.Linear(hidden, outputs)
+        for layer in (self.embedding, self.classifier):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, keep: Tensor | None = None, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Embedded features [..., hidden] and logits [..., outputs] of x [..., D]; `keep` says what the dropout leaves."""
+        embedded = F.relu(self.embedding(x))
+        if keep is not None:
+            embedded = embedded * keep / (1 - dropout)
+        return embedded, self.classifier(embedded)
+
+
+# The losses, named as in the paper -------------------------------------------------------------------------------------------
+
+
+def top_mean(logit: Tensor, length: Tensor) -> Tensor:
+    """Each video's logits: the mean of the ceil(length / 8) highest of each class, [B, T, C] -> [B, C]."""
+    count = (length + TOP - 1) // TOP
+    beyond = torch.arange(logit.shape[1], device=logit.device) >= length.unsqueeze(1)
+    highest = logit.masked_fill(beyond.unsqueeze(-1), -math.inf).topk(int(count.max()), dim=1).values
+    unused = torch.arange(highest.shape[1], device=logit.device) >= count.unsqueeze(1)
+    return highest.masked_fill(unused.unsqueeze(-1), 0).sum(1) / count.unsqueeze(1)
+
+
+def loss_mil(video_logit: Tensor, labels: Tensor) -> Tensor:
+    """Multiple-instance loss: softmax cross-entropy of [B, C] or [B, C + 1] against the labels, [B, C], spread to sum one per
+    video; a video without labels is background, the last of C + 1."""
+    target = labels
+    if video_logit.shape[1] > labels.shape[1]:
+        target = torch.cat([labels, (labels.sum(1, keepdim=True) == 0).to(labels)], 1)
+    target = target / target.sum(1, keepdim=True)
+    return -(target * F.log_softmax(video_logit, -1)).sum(1).mean()
+
+
+def loss_cas(embedded: Tensor, class_logit: Tensor, length: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Co-activity similarity loss of pairs of videos, rows 0 and 1, 2 and 3, ...; the mean over the classes that a pair shares.
+
+    A class's scores, softmax over time, weigh the embedded features: what is attended to (high), and what is not (low, the
+    weights (1 - a) / (T - 1)). By cosine distance, high must be nearer to the other's high than to the other's low, by `margin`.
+
+    Args:
+        embedded: [2 P, T, D]. class_logit: [2 P, T, C]. length: [2 P]. labels: [2 P, C].
+    """
+    shared = labels[0::2] * labels[1::2]
+    if not shared.any():
+        return class_logit.new_zeros(())
+    inside = (torch.arange(class_logit.shape[1], device=length.device) < length.unsqueeze(1)).unsqueeze(-1)
+    attention = class_logit.masked_fill(~inside, -math.inf).softmax(1)
+    rest = (1 - attention) * inside / (length - 1).clamp_min(1).view(-1, 1, 1)
+    features = embedded.transpose(1, 2)
+    high, low = features @ attention, features @ rest  # [2 P, D, C]
+    high_high = 1 - F.cosine_similarity(high[0::2], high[1::2], dim=1)
+    high_low = 1 - F.cosine_similarity(high[0::2], low[1::2], dim=1)
+    low_high = 1 - F.cosine_similarity(low[0::2], high[1::2], dim=1)
+    hinges = F.relu(high_high - high_low + margin) + F.relu(high_high - low_high + margin)
+    return 0.5 * (hinges * shared).sum() / shared.sum()
+
+
+def losses_of(
+    net: Net, x: Tensor, length: Tensor, labels: Tensor, keep: Tensor | None, pairs: int, config: Config
+) -> dict[str, Tensor]:
+    """Both losses and their weighted sum for a batch whose first 2 x `pairs` videos are pairs: x [B, T, D], zero beyond length."""
+    embedded, logit = net(x, keep, config.dropout)
+    mil = loss_mil(top_mean(logit, length), labels)
+    paired = slice(0, 2 * pairs)
+    cas = loss_cas(embedded[paired], logit[paired, :, : labels.shape[1]], length[paired], labels[paired], config.margin)
+    return {"total": config.multiple_instance * mil + (1 - config.multiple_instance) * cas, "mil": mil, "cas": cas}
+
+
+def draw_videos(labels: np.ndarray, batch: int, pairs: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """A batch of videos, numbers into labels [N, C]: first pairs of two different videos of a class, then any; and how many pairs.
+
+    Each pair's class is drawn among those that have two videos, so that rare classes come as often as common ones.
+    """
+    common = np.flatnonzero(labels.sum(0) >= 2)
+    pairs = min(pairs, batch // 2) if len(common) else 0
+    drawn = [rng.choice(np.flatnonzero(labels[:, c]), 2, replace=False) for c in rng.choice(common, pairs)] if pairs else []
+    others = batch - 2 * pairs
+    return np.concatenate([*drawn, rng.choice(len(labels), others, replace=others > len(labels))]).astype(np.intp), pairs
+
+
+class WTALC(Method):
+    """The method: one `Net` on all streams side by side."""
+
+    name: ClassVar = "wtalc"
+    title: ClassVar = "W-TALC: multiple-instance and co-activity losses (ECCV 2018), from video-level labels"
+    Config: ClassVar = Config
+    learns_from: ClassVar = frozenset({"labels"})
+    reach: ClassVar = 1
+
+    def __init__(self, config: Any, classes: tuple[str, ...], streams: Mapping[str, int]) -> None:
+        super().__init__(config, classes, streams)
+        width = sum(streams.values())
+        self.net = Net(width, config.hidden or width, len(classes) + config.background)
+
+    def fit(self, data: TrainingSet, run: Run) -> None:
+        """Train on batches of pairs and others; an epoch draws about as many videos as there are.
+
+        Raises:
+            InputError: the training set has no labels, or some that need a background class which is switched off, or the
+                training diverges.
+        """
+        if data.labels is None:
+            raise InputError("wtalc learns from labels; give --labels FILE")
+        config, matrix = self.config, np.asarray(data.labels, dtype=np.float32)
+        if not config.background and (len(data.classes) == 1 or not matrix.any(1).all()):
+            what = "there is only one class" if len(data.classes) == 1 else "some training videos hold no action"
+            raise InputError(f"method.background=false: {what}, which a softmax without background cannot tell; set it to true")
+        self.to(run.device).train()
+        optimizer = torch.optim.Adam(self.net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        steps = math.ceil(len(data) / config.batch)
+        for _ in run.loop(JOINT, config.epochs, net=self.net, optimizer=optimizer):
+            sums: Counter[str] = Counter()
+            rng = run.rng("videos")
+            for step in range(steps):
+                chosen, pairs = draw_videos(matrix, min(config.batch, len(data)), config.pairs, rng)
+                x, length = self._features(data, chosen, run, step)
+                keep = torch.rand((*x.shape[:2], self.net.classifier.in_features), generator=run.torch_rng(f"dropout {step}"))
+                labels = torch.from_numpy(matrix[chosen]).to(run.device)
+                losses = losses_of(self.net, x, length, labels, (keep >= config.dropout).to(run.device), pairs, config)
+                optimizer.zero_grad(set_to_none=True)
+                losses["total"].backward()
+                optimizer.step()
+                sums.update({name: loss.item() for name, loss in losses.items()})
+            run.log(**{name: value / steps for name, value in sums.items()})
+        self.eval()
+
+    def _features(self, data: TrainingSet, chosen: np.ndarray, run: Run, step: int) -> tuple[Tensor, Tensor]:
+        """The streams of the chosen videos side by side, [B, T, D]; every stream draws the same snippets."""
+        parts = []
+        for stream in self.widths:
+            rng = run.rng(f"snippets {step}")
+            if self.config.whole:
+                x, length = data.stretch(chosen, stream, rng)
+            else:
+                x = data.sample(chosen, stream, rng)
+                length = torch.full((len(chosen),), x.shape[1])
+            parts.append(x)
+        return torch.cat(parts, -1).to(run.device), length.to(run.device)
+
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+        """The class logits of each snippet by itself, under one name for all streams; background last."""
+        _, logit = self.net(torch.cat([features[stream] for stream in self.widths], -1))
+        return {JOINT: Curves(None, logit)}
+
+    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+        """Video scores: the softmax of the mean of each class's highest eighth of logits, without background."""
+        logit = curves[JOINT].class_logit
+        score = top_mean(logit.unsqueeze(0), torch.tensor([len(logit)], device=logit.device))[0].softmax(-1)
+        count = len(self.classes)
+        return {JOINT: StreamActivation(None, logit[:, :count].cpu().numpy(), score[:count].double().cpu().numpy())}
