@@ -12,14 +12,21 @@ from untrimmed.data.files import read_json, write_json
 from untrimmed.data.ids import check_id
 from untrimmed.data.types import Detection, Results, Segment
 
+AMBIGUOUS = "Ambiguous"
+"""The label of segments of which no one can say whether an action is in them, as THUMOS'14 has it. It is never a class."""
+
 
 @dataclass(frozen=True)
 class VideoTruth:
-    """What is true of one video: its subset, its duration in seconds (None where the file does not say) and its segments."""
+    """What is true of one video: its subset, its duration in seconds (None where the file does not say) and its segments.
+
+    ambiguous: the segments labelled `Ambiguous`, apart; only the protocols `thumos14` and `wtalc` look at them.
+    """
 
     subset: str | None
     duration: float | None
     segments: tuple[Segment, ...]
+    ambiguous: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Annotations:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """All labels of the whole file, sorted, whatever the subset."""
+        """All labels of the whole file but `Ambiguous`, sorted, whatever the subset."""
         return tuple(sorted({segment.label for truth in self.videos.values() for segment in truth.segments}))
 
     @property
@@ -68,7 +75,7 @@ def read_annotations(path: str | Path) -> Annotations:
     """Read an ActivityNet-style annotation file.
 
     Times may be numbers or numeric strings; `duration`, `version` and `taxonomy` may be missing. Truth of no length, or
-    beyond the video's duration, is kept as it is and counted in a note.
+    beyond the video's duration, is kept as it is and counted in a note. Segments labelled `Ambiguous` are kept apart.
 
     Raises:
         InputError: the file cannot be read, has no "database", or a segment ends before it starts or has a time that is
@@ -115,7 +122,12 @@ def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
             instants += end == start
             beyond += duration is not None and end > duration + 1e-6
         subset = entry.get("subset")
-        videos[video] = VideoTruth(None if subset is None else str(subset), duration, tuple(segments))
+        videos[video] = VideoTruth(
+            None if subset is None else str(subset),
+            duration,
+            tuple(segment for segment in segments if segment.label != AMBIGUOUS),
+            tuple(segment for segment in segments if segment.label == AMBIGUOUS),
+        )
     notes = []
     if instants:
         notes.append(f"{path}: {instants} true segment(s) have no length; only a detection of the very same instant can match them")
@@ -130,7 +142,7 @@ def write_annotations(path: str | Path, videos: dict[str, VideoTruth], version: 
         video: {
             "subset": truth.subset,
             "duration": truth.duration,
-            "annotations": [{"segment": [s.start, s.end], "label": s.label} for s in truth.segments],
+            "annotations": [{"segment": [s.start, s.end], "label": s.label} for s in truth.segments + truth.ambiguous],
         }
         for video, truth in videos.items()
     }
