@@ -90,6 +90,9 @@ def train(
         data = training_set(store, labels, only, chosen, left_out=failures, say=notes.append)
     else:
         data = unlabelled_set(store, only, clusters, chosen, left_out=failures)
+        if not data.classes:
+            data = replace(data, classes=cluster_names(cls.estimate_clusters(data, chosen.method, seed)))
+            notes.append(f"{len(data.classes)} clusters, by how well they stand apart; --clusters N sets another number")
     if trimmed is not None and trimmed_labels is not None:
         data = replace(data, trimmed=trimmed_set(FeatureStore(trimmed), trimmed_labels, data, chosen, say=notes.append))
     config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict()}
