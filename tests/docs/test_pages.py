@@ -73,13 +73,14 @@ def test_settings_that_are_set_exist(page):
 
 def is_setting(line: str, assignment: str) -> bool:
     settings = parse_assignments([assignment])
+    named = re.search(r"(?:untrimmed train|--method) (\w+)", line)
     try:
         if "untrimmed extract" in line:
             make_extractor("motion", settings)
         elif "untrimmed localize" in line:
             resolve("dgam", overrides={"localization": settings})
         else:
-            resolve("dgam", overrides=settings)
+            resolve(named[1] if named else "dgam", overrides=settings)
     except InputError:
         return False
     return True
@@ -88,26 +89,40 @@ def is_setting(line: str, assignment: str) -> bool:
 @each_page
 def test_presets_and_qualified_settings_exist(page):
     text = page.read_text(encoding="utf-8")
-    for preset in re.findall(r"--preset (\w+)", text):
-        assert preset in presets_of("dgam"), preset
-    sections = {"method": method_class("dgam").Config, "localization": Localization, "data": DataSettings}
+    presets = {preset for method in METHODS for preset in presets_of(method)}
+    for preset in re.findall(r"--preset ([\w.-]*\w)", text):
+        assert preset in presets, preset
+    own = {name for method in METHODS for name in method_class(method).Config.__dataclass_fields__}
+    sections = {"method": own, "localization": Localization.__dataclass_fields__, "data": DataSettings.__dataclass_fields__}
     for section, name in re.findall(r"`(method|localization|data)\.(?:rgb\.|flow\.)?(\w+)`", text):
-        assert name in sections[section].__dataclass_fields__, f"{section}.{name}"
+        assert name in sections[section], f"{section}.{name}"
 
 
 def test_tables_of_settings_are_those_of_the_code():
     text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    assert text.count("<!-- settings: ") == 3
+    for cls in (Localization, DataSettings, *(method_class(method).Config for method in METHODS)):
+        assert text.count(f"<!-- settings: {cls.__module__}.{cls.__name__} -->") == 1
     assert text == with_settings_tables(text), "bring them up to date with: python -m tests.docs.pages"
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_value_of_a_preset_has_a_source(method):
-    page = (ROOT / "docs" / "paper_index.md").read_text(encoding="utf-8")
     for name, preset in presets_of(method).items():
-        (section,) = re.findall(rf"^### `{name}`\n(.*?)(?=^##|\Z)", page, re.M | re.S)
-        rows = {key: value for key, value, source in re.findall(r"^\| `(\S+)` \| (.*?) \| (.+?) \|$", section, re.M) if source}
-        assert rows == {key: value_text(value) for key, value in leaves(preset)}, f"docs/paper_index.md, preset {name}"
+        assert sourced(method, name) == {key: value_text(value) for key, value in leaves(preset)}, f"docs/paper_index.md, {name}"
+
+
+def sourced(method: str, preset: str) -> dict[str, str]:
+    """The values that the paper index explains for a preset, with those of the preset that it says to build on."""
+    page = (ROOT / "docs" / "paper_index.md").read_text(encoding="utf-8")
+    (own,) = (
+        text
+        for heading, text in re.findall(r"^## (.*)\n((?:(?!## ).*\n)*)", page, re.M)
+        if heading.replace("-", "").lower() == method
+    )
+    (section,) = re.findall(rf"^### `{re.escape(preset)}`\n((?:(?!###).*\n)*)", own, re.M)
+    base = re.search(r"^As `(\S+)`, but for", section, re.M)
+    rows = {key: value for key, value, source in re.findall(r"^\| `(\S+)` \| (.*?) \| (.+?) \|$", section, re.M) if source}
+    return (sourced(method, base[1]) if base else {}) | rows
 
 
 def leaves(tree: dict[str, Any], above: str = ""):
