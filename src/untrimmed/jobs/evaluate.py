@@ -9,10 +9,16 @@ from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import DetectionFile, read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import build
-from untrimmed.evaluation.activitynet import DetectionScores, evaluate_detections, parse_tious
+from untrimmed.evaluation import activitynet, thumos14, wtalc
+from untrimmed.evaluation.activitynet import parse_tious
+from untrimmed.evaluation.detections import DetectionScores
 from untrimmed.localization import Localization, localize
 
-PROTOCOLS = ("activitynet",)
+PROTOCOLS = {
+    "activitynet": activitynet.evaluate_detections,
+    "thumos14": thumos14.evaluate_detections,
+    "wtalc": wtalc.evaluate_detections,
+}
 AVERAGED_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
 """The ranges of tIoU, in steps of 0.1, whose averages papers quote."""
 
@@ -116,7 +122,7 @@ def evaluate(
     chosen = truth.subset(subset)
     found = _detections_of(Path(target))
     try:
-        scores = evaluate_detections(chosen, found.results, truth.classes, tious)
+        scores = PROTOCOLS[protocol](chosen, found.results, truth.classes, tious)
     except InputError as error:
         raise InputError(f"{found.path} against {truth.path}: {error}") from None
 
@@ -129,6 +135,8 @@ def evaluate(
         note(f"{scores.ignored} detection(s) ignored: their videos are not in {where}")
     if scores.unlisted:
         note(f"{len(scores.unlisted)} of {scores.videos} videos are not in {found.path}: their truth counts as missed")
+    if scores.counted is not None and (left_out := int((~scores.counted).any(axis=1).sum())):
+        note(f"{left_out} detection(s) on ambiguous segments are not counted")
     if scores.without_truth:
         note(f"left out of the mean, since {where} has no truth for them: {', '.join(scores.without_truth)}")
     selection = found.untrimmed.get("selection")
