@@ -19,12 +19,17 @@ from untrimmed.training import Run
 ENOUGH = {
     "dgam": {"epochs": 50, "batch": 8, "hidden": 32, "latent": 16, "learning_rate": 0.005, "average": 0, "data": {"snippets": 32}},
     "wtalc": {"epochs": 80, "batch": 8, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
+    "tcam": {"epochs": 30, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
 }
 # Settings with which it merely runs.
 BRIEF = {
     "dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 12}},
     "wtalc": {"epochs": 8, "batch": 8, "hidden": 8, "data": {"snippets": 12}},
+    "tcam": {"epochs": 4, "hidden": 8, "data": {"snippets": 12}},
 }
+# Videos in a step: as many as there are classes and more, and a single one.
+MANY = {"dgam": {"batch": 64}, "wtalc": {"batch": 64}, "tcam": {"batch_clusters": 64, "batch_videos": 1}}
+SINGLE = {"dgam": {"batch": 1}, "wtalc": {"batch": 1}, "tcam": {"batch_clusters": 1, "batch_videos": 1}}
 
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -272,7 +277,7 @@ def test_one_class(name, tmp_path):
 @every_method
 def test_a_hundred_classes(name, tmp_path):
     planted = plant(tmp_path, classes=100, train=104, test=3, streams={"rgb": 16}, length=(8, 9))
-    settings = {**BRIEF[name], "epochs": 1, "batch": 64}
+    settings = {**BRIEF[name], **MANY[name], "epochs": 1}
     run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=settings).run
     found = localize(run, features=planted.features, out=tmp_path / "d.json").results
     check_detections(planted, found)
@@ -317,7 +322,7 @@ def test_features_that_say_nothing(name, tmp_path):
 @every_method
 def test_a_batch_of_nothing_but_empty_videos(name, tmp_path):
     planted = plant(tmp_path, train=9, test=2, empty=6)
-    method, _, _ = fit(name, planted, tmp_path / "run", {"batch": 1})
+    method, _, _ = fit(name, planted, tmp_path / "run", SINGLE[name])
     for stream in activations_of(method, features_of(planted, "test001")).values():
         assert np.isfinite(stream.class_logit).all()
 
@@ -329,4 +334,4 @@ def test_a_diverging_training_is_told(name, planted, tmp_path):
 
 
 def test_every_method_is_tested_with_settings_of_its_own():
-    assert set(METHODS) == set(ENOUGH) == set(BRIEF)
+    assert set(METHODS) == set(ENOUGH) == set(BRIEF) == set(MANY) == set(SINGLE)

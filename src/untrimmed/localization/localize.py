@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import savgol_filter
+from scipy.special import softmax
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
@@ -34,15 +36,18 @@ class Localization:
         choices=("score", "top"),
         source="top: W-TALC detectionMAP",
     )
-    class_scores: Literal["stream", "mean"] = setting(
-        "stream", "keep classes by each stream's own video scores, or by their weighted mean", choices=("stream", "mean")
+    class_scores: Literal["stream", "mean", "softmax"] = setting(
+        "stream",
+        "keep classes by each stream's own video scores, by their weighted mean, or by the softmax of the mean of their logits",
+        choices=("stream", "mean", "softmax"),
+        source="softmax: TCAM",
     )
-    curve: Literal["gated", "attention", "class", "logit"] = setting(
+    curve: Literal["gated", "attention", "class", "logit", "normalized"] = setting(
         "gated",
         "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
-        "proposals are then scored as well",
-        choices=("gated", "attention", "class", "logit"),
-        source="logit: W-TALC",
+        "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video",
+        choices=("gated", "attention", "class", "logit", "normalized"),
+        source="logit: W-TALC; normalized: TCAM",
     )
     attention_share: float = setting(
         0.2, "share of the squared attention in the gated curve", low=0, high=1, source="DGAM utils: 0.8 signal + 0.2 attention^2"
@@ -50,6 +55,13 @@ class Localization:
     upsample: int = setting(20, "time steps per snippet", low=1, high=1000, source="DGAM config", by_stream=False)
     smooth: float = setting(
         0.0, "sigma in time steps of a Gaussian over the thresholded curve; 0 = none", low=0, source="25 for ActivityNet in DGAM"
+    )
+    smooth_share: float = setting(
+        0.0,
+        "a Savitzky-Golay filter of order one over the curve, its window this share of the video, 3 to 255 time steps; 0 = none",
+        low=0,
+        high=1,
+        source="1/16 in TCAM",
     )
     thresholds: tuple[float, ...] = setting(
         (0.03,), "levels that the curve is cut at; the runs of all levels are proposals", source="DGAM: 0.03 RGB, 0.08 flow"
@@ -61,12 +73,24 @@ class Localization:
         choices=("none", "max", "mean", "range"),
         source="range: W-TALC",
     )
+    dilate: int = setting(
+        0,
+        "runs above a threshold grow by half so many time steps at each end, and those that meet are one",
+        low=0,
+        source="TCAM: 20",
+    )
     least: float = setting(0.0, "a proposal of fewer snippets is dropped", low=0, source="2 in W-TALC")
     inside: Literal["mean", "max"] = setting(
         "mean", "a proposal's value: the mean or the maximum inside", choices=("mean", "max"), source="max: W-TALC"
     )
     contrast: float = setting(
         0.3, "weight of the surroundings in a proposal's score: inside - weight x (left + right)", low=0, source="DGAM utils"
+    )
+    sides: Literal["apart", "joined"] = setting(
+        "apart",
+        "the surroundings: the sum of the means at the two sides, or the mean over both together",
+        choices=("apart", "joined"),
+        source="joined: TCAM",
     )
     side: float = setting(0.25, "width of each side, as a share of the proposal's length", low=0, high=10, source="DGAM utils")
     class_weight: float = setting(0.0, "added to a proposal's score: this times the video's class score", low=0)
@@ -139,7 +163,7 @@ def _localize_batch(activations: Sequence[Activation], settings: Localization) -
     weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(names), 1 / len(names))
     views = [[_prepare(activation, name) for activation in activations] for name in names]
     if settings.fusion == "weighted":
-        views = [[_weighted_mean([view[v] for view in views], weights) for v in range(len(activations))]]
+        views = [[_weighted_mean([view[v] for view in views], weights, settings) for v in range(len(activations))]]
         names, weights = ["fused"], np.ones(1)
 
     classes, own = activations[0].classes, [v for v, activation in enumerate(activations) if activation.segments is not None]
@@ -196,28 +220,41 @@ def _prepare(activation: Activation, name: str) -> StreamActivation:
     return StreamActivation(stream.attention * len(stream.attention), stream.class_logit, stream.class_score, stream.extra)
 
 
-def _weighted_mean(streams: list[StreamActivation], weights: np.ndarray) -> StreamActivation:
+def _weighted_mean(streams: list[StreamActivation], weights: np.ndarray, settings: Localization) -> StreamActivation:
     """Several streams of one video as one."""
     gates = [stream.attention for stream in streams if stream.attention is not None]
     return StreamActivation(
         np.average(gates, axis=0, weights=weights) if len(gates) == len(streams) else None,
         np.average([stream.class_logit for stream in streams], axis=0, weights=weights),
-        np.average([stream.class_score for stream in streams], axis=0, weights=weights),
+        _mean_scores(np.array([stream.class_score for stream in streams]), weights, settings),
     )
+
+
+def _mean_scores(scores: np.ndarray, weights: np.ndarray | None, settings: Localization) -> np.ndarray:
+    """The streams' scores [S, ..., C] as one, [..., C].
+
+    The softmax of the mean of logits is the geometric mean of the softmaxes, scaled to sum one; what a stream's scores lack to
+    one is its background, which is dropped again.
+    """
+    if settings.class_scores != "softmax":
+        return np.average(scores, axis=0, weights=weights)
+    background = 1 - scores.sum(-1, keepdims=True)
+    logs = np.log(np.maximum(np.concatenate([scores, background], -1), 1e-12))
+    return softmax(np.average(logs, axis=0, weights=weights), axis=-1)[..., :-1]
 
 
 def _rows(views: list[list[StreamActivation]], number: int, weights: np.ndarray, settings: Localization) -> _Rows:
     """The (video, class) pairs that stream `number` keeps, with their curves in fine time steps."""
     scores = np.array([_class_value(view, settings) for view in views[number]])
-    if settings.class_scores == "mean":
-        scores = np.average([[_class_value(view, settings) for view in stream] for stream in views], axis=0, weights=weights)
+    if settings.class_scores != "stream":
+        scores = _mean_scores(np.array([[_class_value(view, settings) for view in stream] for stream in views]), weights, settings)
     kept = _kept(scores, settings)
     if settings.official:
         # Released code asks `.any()` of the kept classes' indices: a stream that keeps only class 0 finds nothing.
         kept[~kept[:, 1:].any(1)] = False
     video, label = np.nonzero(kept)
 
-    gating = settings.curve != "logit"
+    gating = settings.curve not in ("logit", "normalized")
     activate = _sigmoid if gating else _plain
     gates, gated, raw, scoring, lengths = [], [], [], [], []
     for v, c in zip(video, label):
@@ -226,6 +263,8 @@ def _rows(views: list[list[StreamActivation]], number: int, weights: np.ndarray,
         gate = np.ones_like(activation) if view.attention is None or not gating else view.attention.astype(np.float64)
         gates.append(gate)
         gated.append(gate * activation)
+        if settings.curve == "normalized":
+            activation = (activation - activation.min()) / max(np.ptp(activation), 1e-12)
         raw.append(activation)
         # DGAM weights every stream's class activation by this stream's attention, twice.
         scoring.append(gate**2 * sum(w * activate(stream[v].class_logit[:, c]) for w, stream in zip(weights, views)))
@@ -246,7 +285,18 @@ def _rows(views: list[list[StreamActivation]], number: int, weights: np.ndarray,
         ends = offsets * settings.upsample
         for begin, end in zip(ends[:-1], ends[1:]):
             curve[begin:end] = gaussian_filter1d(curve[begin:end], settings.smooth)
-    return _Rows(video, label, offsets, curve, fine(scoring))
+    if settings.smooth_share:
+        ends = offsets * settings.upsample
+        for begin, end in zip(ends[:-1], ends[1:]):
+            curve[begin:end] = _savitzky_golay(curve[begin:end], settings.smooth_share)
+    return _Rows(video, label, offsets, curve, curve if settings.curve == "normalized" else fine(scoring))
+
+
+def _savitzky_golay(curve: np.ndarray, share: float) -> np.ndarray:
+    """A line fitted to the steps around each: a window of `share` of the curve, odd, of 3 to 255 steps and no longer than it."""
+    window = min(int(np.clip(len(curve) * share, 3, 255)), len(curve))
+    window -= 1 - window % 2
+    return savgol_filter(curve, window, 1) if window > 1 else curve
 
 
 def _cut_at_all_levels(rows: _Rows, settings: Localization) -> Proposals:
@@ -263,6 +313,8 @@ def _cut_at_all_levels(rows: _Rows, settings: Localization) -> Proposals:
         cut(
             *(rows.curve, rows.score, offsets, floor + level * (scale - floor), settings.contrast, settings.side),
             peak=settings.inside == "max",
+            joined=settings.sides == "joined",
+            dilate=settings.dilate,
         )
         for level in settings.thresholds
     ]
@@ -285,8 +337,8 @@ def kept_classes(activation: Activation, settings: Localization) -> dict[str, fl
     names = list(activation.streams)
     scores = np.array([_class_value(activation.streams[name], of_stream(settings, name)) for name in names])
     weights = np.array([of_stream(settings, name).stream_weight for name in names])
-    mean = np.average(scores, axis=0, weights=weights if weights.sum() > 0 else None)
-    if settings.class_scores == "mean" or settings.fusion == "weighted":
+    mean = _mean_scores(scores, weights if weights.sum() > 0 else None, settings)
+    if settings.class_scores != "stream" or settings.fusion == "weighted":
         kept = _kept(mean[None], settings)[0]
     else:
         kept = np.any([_kept(row[None], of_stream(settings, name))[0] for name, row in zip(names, scores)], axis=0)

@@ -28,6 +28,8 @@ def cut(
     contrast: float,
     side: float,
     peak: bool = False,
+    joined: bool = False,
+    dilate: int = 0,
 ) -> Proposals:
     """Runs of consecutive steps whose curve lies above the threshold, for all rows at once.
 
@@ -40,9 +42,16 @@ def cut(
         offsets: [R + 1], where each row begins, and the end.
         threshold: [R], each row's own.
         peak: the largest value inside counts, not the mean (W-TALC).
+        joined: the surroundings are the mean over both sides together (TCAM), not the sum of the two means.
+        dilate: a step also counts as above when one within half so many steps is (binary dilation; TCAM).
     """
     lengths = np.diff(offsets)
     above = curve > np.repeat(threshold, lengths)
+    if dilate:
+        place, own = np.arange(len(above)), np.repeat(np.arange(len(lengths)), lengths)
+        count = np.concatenate([[0], np.cumsum(above)])
+        begin, end = np.maximum(place - dilate // 2, offsets[own]), np.minimum(place + (dilate - 1) // 2 + 1, offsets[own + 1])
+        above = count[end] > count[begin]
     begins, ends = above.copy(), above.copy()
     begins[1:] &= ~above[:-1]
     ends[:-1] &= ~above[1:]
@@ -61,6 +70,10 @@ def cut(
     inside = (total[last + 1] - total[first]) / size
     if peak and len(first):
         inside = np.maximum.reduceat(np.append(score, -np.inf), np.stack([first, last + 1], axis=1).ravel())[::2]
+    if joined:
+        around = total[first] - total[left] + total[right] - total[last + 1]
+        outside = around / np.maximum(first - left + right - last - 1, 1)
+        return Proposals(row, first - offsets[row], last - offsets[row], inside - contrast * outside)
     before = (total[first] - total[left]) / np.maximum(first - left, 1)
     after = (total[right] - total[last + 1]) / np.maximum(right - last - 1, 1)
     return Proposals(row, first - offsets[row], last - offsets[row], inside - contrast * (before + after))
