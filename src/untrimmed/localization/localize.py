@@ -42,12 +42,18 @@ class Localization:
         choices=("stream", "mean", "softmax"),
         source="softmax: TCAM",
     )
-    curve: Literal["gated", "attention", "class", "logit", "normalized"] = setting(
+    curve: Literal["gated", "attention", "class", "logit", "normalized", "video", "snippet"] = setting(
         "gated",
         "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
-        "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video",
-        choices=("gated", "attention", "class", "logit", "normalized"),
-        source="logit: W-TALC; normalized: TCAM",
+        "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video; "
+        "video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as well",
+        choices=("gated", "attention", "class", "logit", "normalized", "video", "snippet"),
+        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes",
+    )
+    literal: bool = setting(
+        False,
+        "leave an attention that sums to one over the video as it is, so that what is found in a long video scores lower",
+        source="TSRNet's slides",
     )
     attention_share: float = setting(
         0.2, "share of the squared attention in the gated curve", low=0, high=1, source="DGAM utils: 0.8 signal + 0.2 attention^2"
@@ -161,7 +167,7 @@ def _localize_batch(activations: Sequence[Activation], settings: Localization) -
     names = list(activations[0].streams)
     weights = np.array([of_stream(settings, name).stream_weight for name in names])
     weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(names), 1 / len(names))
-    views = [[_prepare(activation, name) for activation in activations] for name in names]
+    views = [[_prepare(activation, name, of_stream(settings, name)) for activation in activations] for name in names]
     if settings.fusion == "weighted":
         views = [[_weighted_mean([view[v] for view in views], weights, settings) for v in range(len(activations))]]
         names, weights = ["fused"], np.ones(1)
@@ -212,22 +218,38 @@ def _localize_batch(activations: Sequence[Activation], settings: Localization) -
     return results
 
 
-def _prepare(activation: Activation, name: str) -> StreamActivation:
-    """A stream's activation with the attention as a gate of about 1 at most: a distribution is multiplied by its length."""
+def _prepare(activation: Activation, name: str, settings: Localization) -> StreamActivation:
+    """A stream's activation with an attention of about 1: a distribution is multiplied by its length, unless `literal`."""
     stream = activation.streams[name]
-    if stream.attention is None or activation.attention_kind == "gate":
+    if stream.attention is None or activation.attention_kind == "gate" or settings.literal:
         return stream
     return StreamActivation(stream.attention * len(stream.attention), stream.class_logit, stream.class_score, stream.extra)
 
 
 def _weighted_mean(streams: list[StreamActivation], weights: np.ndarray, settings: Localization) -> StreamActivation:
     """Several streams of one video as one."""
+    extra = {}
+    if settings.curve in ("video", "snippet"):  # the mean of the products is not the product of the means
+        extra["w"] = np.average([_w(stream, settings) for stream in streams], axis=0, weights=weights)
     gates = [stream.attention for stream in streams if stream.attention is not None]
     return StreamActivation(
         np.average(gates, axis=0, weights=weights) if len(gates) == len(streams) else None,
         np.average([stream.class_logit for stream in streams], axis=0, weights=weights),
         _mean_scores(np.array([stream.class_score for stream in streams]), weights, settings),
+        extra,
     )
+
+
+def _w(stream: StreamActivation, settings: Localization) -> np.ndarray:
+    """TSRNet's w_i^c = a_i s_c, [T, C]: attention times the video's class score, or (ours) times each snippet's, the softmax over
+    its class logits and a background of zero."""
+    if "w" in stream.extra:  # of the streams' mean
+        return stream.extra["w"]
+    if settings.curve == "video":
+        score = np.broadcast_to(stream.class_score, stream.class_logit.shape)
+    else:
+        score = softmax(np.pad(_plain(stream.class_logit), ((0, 0), (0, 1))), axis=1)[:, :-1]
+    return score if stream.attention is None else stream.attention[:, None] * score
 
 
 def _mean_scores(scores: np.ndarray, weights: np.ndarray | None, settings: Localization) -> np.ndarray:
@@ -256,9 +278,15 @@ def _rows(views: list[list[StreamActivation]], number: int, weights: np.ndarray,
 
     gating = settings.curve not in ("logit", "normalized")
     activate = _sigmoid if gating else _plain
+    products = [[_w(view, settings) for view in stream] for stream in views] if settings.curve in ("video", "snippet") else []
     gates, gated, raw, scoring, lengths = [], [], [], [], []
     for v, c in zip(video, label):
         view = views[number][v]
+        if products:
+            raw.append(products[number][v][:, c])
+            scoring.append(sum(w * stream[v][:, c] for w, stream in zip(weights, products)))
+            lengths.append(len(raw[-1]))
+            continue
         activation = activate(view.class_logit[:, c])
         gate = np.ones_like(activation) if view.attention is None or not gating else view.attention.astype(np.float64)
         gates.append(gate)
