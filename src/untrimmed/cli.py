@@ -28,6 +28,7 @@ Set = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
+Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster,name: what you call the clusters.")]
 Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
 
 
@@ -212,12 +213,33 @@ def evaluate(
     subset: Annotated[str | None, typer.Option(help="Score only this subset.")] = None,
     tiou: Annotated[str, typer.Option(help="Thresholds: first:last:step, or a list.")] = "0.1:0.9:0.1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    protocol: Annotated[str, typer.Option(help="The evaluation's rules.")] = "activitynet",
+    protocol: Annotated[
+        str, typer.Option(help="The rules: activitynet, thumos14, wtalc, classification or clustering.")
+    ] = "activitynet",
+    map_clusters: Annotated[
+        str | None, typer.Option(help="Take clusters for classes: majority, soft or hungarian, by the training videos' labels.")
+    ] = None,
+    map_clusters_oracle: Annotated[
+        bool, typer.Option("--map-clusters-oracle", help="By the scored videos' own labels instead: an upper bound.")
+    ] = False,
+    names: Names = None,
+    min_score: Annotated[float | None, typer.Option(help="Also say what detections that score at least this are worth.")] = None,
 ) -> None:
-    """Score detections against the truth."""
+    """Score a result against the truth."""
     from untrimmed.jobs.evaluate import evaluate as job
 
-    scores = job(target, annotations=annotations, labels=labels, subset=subset, tiou=tiou, protocol=protocol)
+    scores = job(
+        target,
+        annotations=annotations,
+        labels=labels,
+        subset=subset,
+        tiou=tiou,
+        protocol=protocol,
+        map_clusters=map_clusters,
+        map_clusters_oracle=map_clusters_oracle,
+        names=names,
+        min_score=min_score,
+    )
     print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=False) if as_json else scores.table())
 
 

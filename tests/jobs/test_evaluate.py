@@ -159,7 +159,7 @@ def test_faults_in_what_is_asked_for(tmp_path, truth, given, words):
     ("content", "words"),
     [
         ('{"results": {"a": [{"label": "rum", "score": 1, "segment": [0, 1]}]}}', r"found\.json against .*'rum'.*mean 'run'"),
-        ('{"results": {"a": [{"label": "cluster_03", "score": 1, "segment": [0, 1]}]}}', r"cluster_03.*the name of one"),
+        ('{"results": {"a": [{"label": "cluster_03", "score": 1, "segment": [0, 1]}]}}', r"cluster_03.*--map-clusters.*--names"),
         ('{"results": {"a": [{"label": "run", "score": 1, "segment": [2, 1]}]}}', r"video a, detection 1.*before it starts"),
         ('{"results": {"a": [{"label": "run", "score": NaN, "segment": [0, 1]}]}}', r"video a, detection 1.*not finite"),
         ('{"results": {"a": [{"label": "run", "sco', r"cut off"),

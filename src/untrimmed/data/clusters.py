@@ -1,12 +1,14 @@
-"""What an unlabelled run groups videos into: the names of clusters, and `rounds/NN/clusters.csv`."""
+"""What an unlabelled run groups videos into: the names of clusters, `rounds/NN/clusters.csv`, and a user's own names for them."""
 
 import csv
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
 from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write
+from untrimmed.data.labels import named_columns
 
 
 def cluster_names(count: int) -> tuple[str, ...]:
@@ -51,3 +53,34 @@ def read_clusters(path: Path) -> dict[str, str]:
     if not rows or rows[0] != ["video", "cluster"] or any(len(row) != 2 for row in rows):
         raise InputError(f"{path}: not a file of clusters; its columns should be: video,cluster")
     return {unquote_cell(video): cluster for video, cluster in rows[1:]}
+
+
+def read_names(path: str | Path) -> dict[str, str]:
+    """What a user calls the clusters, from the columns `cluster,name` of a CSV; several may have one name.
+
+    A cluster with an empty name, or without a row, has none.
+
+    Raises:
+        InputError: no such columns, a cluster named twice, or no name at all.
+    """
+    path = Path(path)
+    names: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    faults: list[str] = []
+    short: list[str] = []
+    for line, row in named_columns(path, ("cluster", "name"), short):
+        cluster, name = (unicodedata.normalize("NFC", unquote_cell(row[key].strip())) for key in ("cluster", "name"))
+        if cluster in seen:
+            faults.append(f"{path}, line {line}: {cluster!r} is named already in line {seen[cluster]}; delete one of the rows")
+        elif not cluster:
+            faults.append(f"{path}, line {line}: no cluster in this row; write it before the name, such as: cluster_03,running")
+        seen.setdefault(cluster, line)
+        if name:
+            names.setdefault(cluster, name)
+    if short:
+        raise InputError(f"{path}: {len(short)} row(s) lack a column; write cluster,name, also where the name stays empty")
+    if faults:
+        raise InputError(faults[0] + (f" ({len(faults) - 1} more fault(s))" if len(faults) > 1 else ""))
+    if not names:
+        raise InputError(f"{path}: names no cluster; write one row per cluster, such as: cluster_03,running")
+    return names

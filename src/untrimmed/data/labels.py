@@ -85,7 +85,7 @@ def scan_labels(path: str | Path, known: Iterable[str] | None = None) -> tuple[W
     seen: dict[tuple[str, str], int] = {}
     faults: list[str] = []
     unfilled = []
-    for line, row in _rows(path, ("video", "label"), faults):
+    for line, row in named_columns(path, ("video", "label"), faults):
         try:
             video = _match_id(row["video"], ids, path, line)
             label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
@@ -140,7 +140,7 @@ def read_only(path: str | Path, known: Iterable[str]) -> set[str]:
     """
     path, ids = Path(path), set(known)
     faults: list[str] = []
-    videos = {_match_id(row["video"], ids, path, line) for line, row in _rows(path, ("video",), faults)}
+    videos = {_match_id(row["video"], ids, path, line) for line, row in named_columns(path, ("video",), faults)}
     if faults:
         raise InputError(_first(faults))
     if not videos:
@@ -153,7 +153,7 @@ def _first(faults: list[str]) -> str:
     return faults[0] + more
 
 
-def _rows(path: Path, columns: tuple[str, ...], faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def named_columns(path: Path, columns: tuple[str, ...], faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and the named columns of every row that is not blank; rows that are too short go to `faults`."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:

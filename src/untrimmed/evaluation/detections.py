@@ -11,6 +11,9 @@ from untrimmed.data.annotations import AMBIGUOUS, VideoTruth
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Detection, Results
 
+CLUSTER_HINT = (
+    "say what the clusters stand for: --map-clusters majority (or soft, hungarian), or --names FILE with the columns cluster,name"
+)
 PAIRS_AT_ONCE = 2_000_000
 """How many pairs of a detection and a true segment are compared in one go; bounds the memory, not the result."""
 
@@ -263,7 +266,7 @@ def _envelope(precision: np.ndarray) -> np.ndarray:
 def _unknown_label(label: str, classes: Sequence[str], results: Results) -> str:
     video = next(video for video, found in results.items() if any(d.label == label for d in found))
     if label.startswith("cluster_"):
-        return f"the label {label!r} (in video {video}) is a cluster, no class of the annotations; give it the name of one first"
+        return f"the label {label!r} (in video {video}) is a cluster, no class of the annotations; {CLUSTER_HINT}"
     if label == AMBIGUOUS:
         return f"the label {label!r} (in video {video}) is no class: in annotations it marks what no one can decide"
     close = difflib.get_close_matches(label, classes, n=1)

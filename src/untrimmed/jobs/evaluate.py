@@ -1,26 +1,81 @@
-"""`untrimmed evaluate`: how good detections are, by a named protocol."""
+"""`untrimmed evaluate`: how good a result is, by a named protocol.
 
+activitynet, thumos14, wtalc   detections against true segments
+classification                 video-level class scores against labels
+clustering                     the groups of a run without labels against labels, round by round
+
+Each gives an object with `protocol`, `to_json()`, `table()` and `scalars()`.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from untrimmed.console import note
 from untrimmed.data.activations import read_activations
-from untrimmed.data.annotations import DetectionFile, read_annotations, read_detections
+from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
+from untrimmed.data.clusters import read_clusters, read_names, rounds_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.settings import build
+from untrimmed.data.files import read_json
+from untrimmed.data.labels import read_labels
+from untrimmed.data.settings import build, of_stream, unknown
+from untrimmed.data.types import Activation
 from untrimmed.evaluation import activitynet, thumos14, wtalc
 from untrimmed.evaluation.activitynet import parse_tious
-from untrimmed.evaluation.detections import DetectionScores
+from untrimmed.evaluation.classification import ClassificationScores, evaluate_classification
+from untrimmed.evaluation.clustering import (
+    MAPPINGS,
+    ClusterScores,
+    Mapped,
+    evaluate_clusters,
+    first_label,
+    map_clusters,
+    map_detections,
+    map_scores,
+    shared_labels,
+)
+from untrimmed.evaluation.detections import CLUSTER_HINT, DetectionScores
+from untrimmed.evaluation.operating_point import OperatingPoint, operating_point
 from untrimmed.localization import Localization, localize
 
-PROTOCOLS = {
+DETECTION_PROTOCOLS = {
     "activitynet": activitynet.evaluate_detections,
     "thumos14": thumos14.evaluate_detections,
     "wtalc": wtalc.evaluate_detections,
 }
+PROTOCOLS = (*DETECTION_PROTOCOLS, "classification", "clustering")
 AVERAGED_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
 """The ranges of tIoU, in steps of 0.1, whose averages papers quote."""
+
+Tags = Mapping[str, Sequence[str]]
+"""The labels of each video: of an annotation file in its order, of a labels file by name."""
+
+
+# --- what each protocol gives --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClusterMapping:
+    """Which classes the clusters of an unlabelled run were taken for.
+
+    how:       `majority`, `soft`, `hungarian` (see `map_clusters`), or `names` for a user's own.
+    fitted_on: what the mapping was made from, in words.
+    clusters:  for each cluster its classes and weights; `{}` where nothing says what it stands for.
+    """
+
+    how: str
+    fitted_on: str
+    clusters: Mapped
+
+    def to_json(self) -> dict[str, Any]:
+        """The field `mapping` of `evaluate --json`."""
+        return {"how": self.how, "fitted_on": self.fitted_on, "clusters": self.clusters}
+
+    def __str__(self) -> str:
+        return f"{self.how}, by {self.fitted_on}"
 
 
 @dataclass(frozen=True)
@@ -32,6 +87,8 @@ class Evaluation:
     subset:      the subset that was scored, or None for the whole file.
     selection:   how the evaluated model was chosen (`oracle`: with the test truth), or None where the detections do not say.
     scores:      see DetectionScores.
+    mapping:     what clusters were taken for, if they were.
+    operating:   what the detections above a score are worth, if that was asked for.
     """
 
     protocol: str
@@ -39,6 +96,8 @@ class Evaluation:
     subset: str | None
     selection: str | None
     scores: DetectionScores
+    mapping: ClusterMapping | None = None
+    operating: OperatingPoint | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields that `evaluate --json` prints; fractions in 0..1, never NaN."""
@@ -54,8 +113,24 @@ class Evaluation:
             "per_class": {label: row.tolist() for label, row in zip(scores.classes, scores.ap, strict=True)},
             "ignored": scores.ignored,
             "selection": self.selection,
-            "mapping": None,
+            "mapping": None if self.mapping is None else self.mapping.to_json(),
+            **({} if self.operating is None else {"operating_point": self.operating.to_json()}),
         }
+
+    def scalars(self) -> dict[str, float]:
+        """`mAP@0.5` for each threshold, `mAP@avg` over all, `mAP@0.1:0.7` and the like, and those of the operating point."""
+        scores = self.scores
+        found = {f"mAP@{tiou:g}": float(value) for tiou, value in zip(scores.tious, scores.mean_ap, strict=True)}
+        found["mAP@avg"] = scores.average
+        found |= {f"mAP@{first:g}:{last:g}": mean for (first, last), mean in self._quoted_averages().items()}
+        if (point := self.operating) is not None:
+            for suffix, reading in (("", point.at_tiou), (".any_overlap", point.at_any_overlap)):
+                for name in ("precision", "recall", "f1", "false_alarms_per_hour"):
+                    if (value := getattr(reading, name)) is not None:
+                        found[f"{name}{suffix}"] = value
+            if point.silent_share is not None:
+                found["silent_share"] = point.silent_share
+        return found
 
     def table(self) -> str:
         """Plain text for the terminal: AP in per cent by class and threshold, and the averages that papers quote."""
@@ -69,25 +144,221 @@ class Evaluation:
             return row(name, [f"{100 * value:.1f}" for value in values], f"{100 * values.mean():.1f}")
 
         header = row("tIoU", [f"{tiou:g}" for tiou in scores.tious], "mean")
+        count = f"{scores.videos} videos, {scores.instances} instances, {len(scores.classes)} classes"
         lines = [
             f"protocol   {self.protocol}, AP in per cent",
-            f"set        {self.annotations.name}, {'whole file' if self.subset is None else f'subset {self.subset}'}: "
-            f"{scores.videos} videos, {scores.instances} instances, {len(scores.classes)} classes",
-            f"tIoU       {', '.join(f'{tiou:g}' for tiou in scores.tious)}",
-            f"selection  {self.selection or 'not stated'}",
+            *_rules(self.annotations, self.subset, count, self.selection, self.mapping, ", ".join(f"{t:g}" for t in scores.tious)),
             "",
             header,
             *(per_cent(label, ap) for label, ap in zip(scores.classes, scores.ap, strict=True)),
             "-" * len(header),
             per_cent("mAP", scores.mean_ap),
         ]
-        on_grid = {round(float(tiou), 6): value for tiou, value in zip(scores.tious, scores.mean_ap, strict=True)}
+        for (first, last), mean in self._quoted_averages().items():
+            lines.append(f"mean mAP over tIoU {first:g}:{last:g}  {100 * mean:.1f}")
+        if self.operating is not None:
+            lines += ["", *_operating_lines(self.operating)]
+        return "\n".join(lines)
+
+    def _quoted_averages(self) -> dict[tuple[float, float], float]:
+        on_grid = {round(float(t), 6): float(value) for t, value in zip(self.scores.tious, self.scores.mean_ap, strict=True)}
+        found = {}
         for first, last in AVERAGED_RANGES:
             wanted = [round(tenth / 10, 6) for tenth in range(round(first * 10), round(last * 10) + 1)]
             if all(tiou in on_grid for tiou in wanted):
-                mean = sum(on_grid[tiou] for tiou in wanted) / len(wanted)
-                lines.append(f"mean mAP over tIoU {first:g}:{last:g}  {100 * mean:.1f}")
+                found[first, last] = sum(on_grid[tiou] for tiou in wanted) / len(wanted)
+        return found
+
+
+@dataclass(frozen=True)
+class ClassificationEvaluation:
+    """How well class scores name what videos show.
+
+    truth:   the file of the labels.
+    subset, selection, mapping: see Evaluation.
+    scores:  of the weighted mean of all streams.
+    streams: of each stream by itself.
+    weights: the streams' shares in the mean, those of the run's localization.
+    ignored: how many videos have scores but are not scored against.
+    """
+
+    truth: Path
+    subset: str | None
+    selection: str | None
+    scores: ClassificationScores
+    streams: dict[str, ClassificationScores]
+    weights: dict[str, float]
+    ignored: int
+    mapping: ClusterMapping | None = None
+    protocol: str = "classification"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that `evaluate --json` prints; fractions in 0..1."""
+        scores = self.scores
+        return {
+            "protocol": self.protocol,
+            "subset": self.subset,
+            "videos": scores.videos,
+            "empty_videos": scores.empty,
+            "accuracy": scores.accuracy,
+            "video_mAP": scores.mean_ap,
+            "per_class": dict(zip(scores.classes, scores.ap.tolist(), strict=True)),
+            "streams": {
+                name: {"accuracy": own.accuracy, "video_mAP": own.mean_ap, "weight": self.weights[name]}
+                for name, own in self.streams.items()
+            },
+            "ignored": self.ignored,
+            "selection": self.selection,
+            "mapping": None if self.mapping is None else self.mapping.to_json(),
+        }
+
+    def scalars(self) -> dict[str, float]:
+        """`accuracy` and `video_mAP`, and the same by stream, as `accuracy.rgb`."""
+        found = {"accuracy": self.scores.accuracy, "video_mAP": self.scores.mean_ap}
+        for name, own in self.streams.items():
+            found |= {f"accuracy.{name}": own.accuracy, f"video_mAP.{name}": own.mean_ap}
+        return found
+
+    def table(self) -> str:
+        """Plain text for the terminal, in per cent: average precision by class; accuracy and mAP of the streams and all."""
+        scores = self.scores
+        names = [*self.streams, "fused"]
+        columns = [*self.streams.values(), scores]
+        width = max(len(name) for name in (*scores.classes, "average precision"))
+
+        def row(name: str, values: Sequence[float]) -> str:
+            return "  ".join([name.ljust(width), *(f"{100 * value:.1f}".rjust(7) for value in values)])
+
+        header = "  ".join(["average precision".ljust(width), *(name.rjust(7) for name in names)])
+        shares = ", ".join(f"{name} {weight:.2g}" for name, weight in self.weights.items())
+        count = f"{scores.videos} videos, {scores.empty} of them empty, {len(scores.classes)} classes"
+        return "\n".join(
+            [
+                "protocol   classification, in per cent",
+                *_rules(self.truth, self.subset, count, self.selection, self.mapping),
+                f"fused      class scores of the streams, weighted {shares}",
+                "",
+                header,
+                *(row(label, [own.ap[c] for own in columns]) for c, label in enumerate(scores.classes)),
+                "-" * len(header),
+                row("mAP", [own.mean_ap for own in columns]),
+                row("accuracy", [own.accuracy for own in columns]),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class ClusterRound:
+    """One round's clusters: their sizes, the share of videos that changed cluster since the round before, the agreement.
+
+    scores: each video counted by its first label; shared: by all its labels, 1/k each.
+    """
+
+    sizes: dict[str, int]
+    changed: float | None
+    scores: ClusterScores
+    shared: ClusterScores
+
+
+@dataclass(frozen=True)
+class ClusteringEvaluation:
+    """How well the clusters of a run without labels agree with labels, round by round.
+
+    truth:    the file of the labels; `first` says in words which label of several counts as the first.
+    videos:   how many clustered videos have labels; `several` how many of them have more than one.
+    left_out: how many clustered videos have no label.
+    """
+
+    truth: Path
+    subset: str | None
+    selection: str | None
+    first: str
+    videos: int
+    several: int
+    left_out: int
+    rounds: tuple[ClusterRound, ...]
+    protocol: str = "clustering"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that `evaluate --json` prints; `purity`, `ari` and `nmi` are those of the last round."""
+        return {
+            "protocol": self.protocol,
+            "subset": self.subset,
+            "videos": self.videos,
+            "videos_with_several_labels": self.several,
+            "left_out": self.left_out,
+            "first_label": self.first,
+            **vars(self.rounds[-1].scores),
+            "shared": vars(self.rounds[-1].shared),
+            "rounds": [
+                {"changed": one.changed, "sizes": one.sizes, **vars(one.scores), "shared": vars(one.shared)} for one in self.rounds
+            ],
+            "selection": self.selection,
+            "mapping": None,
+        }
+
+    def scalars(self) -> dict[str, float]:
+        """`purity`, `ari`, `nmi` of the last round, with `.shared` for all labels, and of every round as `purity.round0`."""
+        found: dict[str, float] = dict(vars(self.rounds[-1].scores))
+        found |= {f"{name}.shared": value for name, value in vars(self.rounds[-1].shared).items()}
+        for number, one in enumerate(self.rounds):
+            found |= {f"{name}.round{number}": value for name, value in vars(one.scores).items()}
+        return found
+
+    def table(self) -> str:
+        """Plain text for the terminal: a row for each round."""
+        count = f"{self.videos} videos with labels, {self.several} of them with several, {self.left_out} left out without"
+        both = self.several > 0
+        header = "round  clusters  smallest  largest  changed  purity    ARI    NMI" + (
+            "  purity    ARI    NMI, 1/k" if both else ""
+        )
+        lines = [
+            "protocol   clustering (NMI over the arithmetic mean of the entropies)",
+            *_rules(self.truth, self.subset, count, self.selection, None),
+            f"labels     of a video with several, {self.first} counts" + ("; behind, all with 1/k each" if both else ""),
+            "",
+            header,
+        ]
+        for number, one in enumerate(self.rounds):
+            changed = "-" if one.changed is None else f"{100 * one.changed:.1f} %"
+            cells = f"{number:5}  {len(one.sizes):8}  {min(one.sizes.values()):8}  {max(one.sizes.values()):7}  {changed:>7}"
+            for scores in (one.scores, one.shared) if both else (one.scores,):
+                cells += f"  {scores.purity:6.3f}  {scores.ari:5.3f}  {scores.nmi:5.3f}"
+            lines.append(cells)
         return "\n".join(lines)
+
+
+AnyEvaluation = Evaluation | ClassificationEvaluation | ClusteringEvaluation
+
+
+def _rules(
+    truth: Path, subset: str | None, count: str, selection: str | None, mapping: ClusterMapping | None, tious: str | None = None
+) -> list[str]:
+    """The head of every table: without these lines a score says nothing."""
+    lines = [
+        f"set        {truth.name}, {'whole file' if subset is None else f'subset {subset}'}: {count}",
+        f"tIoU       {tious or 'none, no times are compared'}",
+        f"selection  {selection or 'not stated'}",
+    ]
+    return lines if mapping is None else [*lines, f"mapping    {mapping}"]
+
+
+def _operating_lines(point: OperatingPoint) -> list[str]:
+    def cell(value: float | None, scale: float = 100) -> str:
+        return "-".rjust(9) if value is None else f"{scale * value:9.1f}"
+
+    lines = [
+        f"detections that score at least {point.min_score:g}",
+        "                  precision     recall         F1  false alarms/h",
+    ]
+    for name, reading in ((f"tIoU {point.tiou:g}", point.at_tiou), ("any overlap", point.at_any_overlap)):
+        per_hour = cell(reading.false_alarms_per_hour, 1)
+        lines.append(f"{name:16}  {cell(reading.precision)}  {cell(reading.recall)}  {cell(reading.f1)}  {per_hour:>14}")
+    silent = f"{point.silent} of {point.empty}" if point.empty else "there is none"
+    return [*lines, f"empty videos left silent: {silent}"]
+
+
+# --- the job -------------------------------------------------------------------------------------------------------------------
 
 
 def evaluate(
@@ -98,39 +369,92 @@ def evaluate(
     subset: str | None = None,
     tiou: str = "0.1:0.9:0.1",
     protocol: str = "activitynet",
-) -> Evaluation:
-    """Score detections against the truth, with notes on stderr about what was left out.
+    map_clusters: str | None = None,
+    map_clusters_oracle: bool = False,
+    names: str | Path | None = None,
+    min_score: float | None = None,
+) -> AnyEvaluation:
+    """Score a result against the truth, with notes on stderr about what was left out.
 
     Args:
         target: a detections file, a folder of stored activations, or a run folder that holds `detections.json`.
         annotations: the truth, in the ActivityNet schema.
-        labels: weak labels; they say nothing of times, so no protocol that scores times takes them.
+        labels: weak labels; the truth of classification and clustering where no annotations are given. With `map_clusters` and
+            annotations: the labels of the training videos.
         subset: which videos of the annotations; None: all.
         tiou: thresholds, see `parse_tious`.
+        protocol: one of `PROTOCOLS`.
+        map_clusters: how clusters are taken for classes (see `evaluation.clustering.map_clusters`), by the labels of the
+            videos that the run was trained on.
+        map_clusters_oracle: by the labels of the scored videos instead; the selection rule is then `oracle`.
+        names: a CSV `cluster,name`, which says instead what each cluster is.
+        min_score: also say what the detections that score at least this are worth.
 
     Raises:
-        InputError: a file cannot be read, an unknown protocol, subset or label, or nothing to score.
+        InputError: a file cannot be read, an unknown protocol, subset or label, nothing to score, or an option that the
+            protocol does not know.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"--protocol {protocol}: there is no such protocol; there is {', '.join(PROTOCOLS)}")
-    if labels is not None:
+    if map_clusters is not None and map_clusters not in MAPPINGS:
+        raise unknown(map_clusters, MAPPINGS, "--map-clusters")
+    if map_clusters_oracle and map_clusters is None:
+        raise InputError(f"--map-clusters-oracle says what a mapping is fitted on; say which: --map-clusters {'|'.join(MAPPINGS)}")
+    if names is not None and map_clusters is not None:
+        raise InputError("--names says what each cluster is, --map-clusters works it out; give one of the two")
+    if min_score is not None:
+        if protocol not in DETECTION_PROTOCOLS:
+            raise InputError(f"--min-score: {protocol} scores no detections")
+        if np.isnan(min_score):
+            raise InputError("--min-score: expected a number, found NaN")
+    ask = _Mapping(map_clusters, map_clusters_oracle, names, labels)
+    if protocol == "clustering":
+        if ask.wanted:
+            raise InputError("clustering compares clusters with labels as they are; leave --map-clusters and --names away")
+        return _evaluate_clustering(Path(target), annotations, labels, subset)
+    if protocol == "classification":
+        return _evaluate_classification(Path(target), annotations, labels, subset, ask)
+    return _evaluate_detections(Path(target), annotations, labels, subset, tiou, protocol, ask, min_score)
+
+
+def _evaluate_detections(
+    target: Path,
+    annotations: str | Path | None,
+    labels: str | Path | None,
+    subset: str | None,
+    tiou: str,
+    protocol: str,
+    ask: "_Mapping",
+    min_score: float | None,
+) -> Evaluation:
+    if labels is not None and (annotations is None or ask.how is None):
         raise InputError(f"--labels {labels}: says which actions occur, but not when; {protocol} needs --annotations FILE instead")
     if annotations is None:
         raise InputError(f"{protocol} needs the true segments: --annotations FILE")
     tious = parse_tious(tiou)
-    truth = read_annotations(annotations)
-    chosen = truth.subset(subset)
-    found = _detections_of(Path(target))
+    truth, chosen = _truth(annotations, subset)
+    found = _detections_of(target)
+    results = found.results
+    mapping = None
+    if ask.wanted:
+        best = {video: max(own, key=lambda d: d.score).label for video, own in results.items() if own}
+        labels_found = {d.label for own in results.values() for d in own}
+        mapping = ask.fit(found.path, _clusters_in(found.untrimmed), labels_found, best, truth, _tags(chosen))
+        results = map_detections(results, mapping.clusters)
+        gone = sum(not mapping.clusters.get(d.label, True) for own in found.results.values() for d in own)
+        if gone:
+            note(f"{gone} detection(s) dropped: nothing says what their clusters stand for")
     try:
-        scores = PROTOCOLS[protocol](chosen, found.results, truth.classes, tious)
+        scores = DETECTION_PROTOCOLS[protocol](chosen, results, truth.classes, tious)
+        point = None if min_score is None else operating_point(chosen, results, truth.classes, min_score)
     except InputError as error:
         raise InputError(f"{found.path} against {truth.path}: {error}") from None
 
-    where = truth.path if subset is None else f"the subset {subset!r} of {truth.path}"
+    where = _where(truth.path, subset)
     for text in truth.notes:
         note(text)
-    if found.results and not found.results.keys() & chosen.keys():
-        note(f"none of the videos in {found.path} (such as {min(found.results)!r}) is in {where} (such as {min(chosen)!r})")
+    if results and not results.keys() & chosen.keys():
+        note(f"none of the videos in {found.path} (such as {min(results)!r}) is in {where} (such as {min(chosen)!r})")
     if scores.ignored:
         note(f"{scores.ignored} detection(s) ignored: their videos are not in {where}")
     if scores.unlisted:
@@ -139,8 +463,224 @@ def evaluate(
         note(f"{left_out} detection(s) on ambiguous segments are not counted")
     if scores.without_truth:
         note(f"left out of the mean, since {where} has no truth for them: {', '.join(scores.without_truth)}")
-    selection = found.untrimmed.get("selection")
-    return Evaluation(protocol, truth.path, subset, None if selection is None else str(selection), scores)
+    return Evaluation(protocol, truth.path, subset, ask.selection(found.untrimmed), scores, mapping, point)
+
+
+def _evaluate_classification(
+    target: Path, annotations: str | Path | None, labels: str | Path | None, subset: str | None, ask: "_Mapping"
+) -> ClassificationEvaluation:
+    path, activations, about = _activations_of(target)
+    if annotations is not None and labels is not None and ask.how is None:
+        raise InputError(f"--labels {labels} and --annotations {annotations}: both say what is true; give one of the two")
+    truth_path, tags, source = _labels(annotations, labels, subset, "classification")
+    weights = _stream_weights(activations, about, path)
+    classes = activations[0].classes
+    by_stream = {name: {activation.video: activation.streams[name].class_score for activation in activations} for name in weights}
+    fused = {
+        activation.video: np.average(
+            [activation.streams[name].class_score for name in weights], axis=0, weights=list(weights.values())
+        )
+        for activation in activations
+    }
+    mapping = None
+    if ask.wanted:
+        best = {video: classes[int(np.argmax(own))] for video, own in fused.items()}
+        mapping = ask.fit(path, _clusters_in(about), set(classes), best, source, tags)
+        by_stream = {name: _mapped(scores, classes, mapping)[0] for name, scores in by_stream.items()}
+        fused, classes = _mapped(fused, classes, mapping)
+    if clusters := [label for label in classes if label.startswith("cluster_")]:
+        raise InputError(f"{path}: {clusters[0]!r} is a cluster, no class; {CLUSTER_HINT}")
+    try:
+        scores = evaluate_classification(tags, fused, classes)
+        streams = {name: evaluate_classification(tags, own, classes) for name, own in by_stream.items()}
+    except InputError as error:
+        raise InputError(f"{path} against {truth_path}: {error}") from None
+
+    where = _where(truth_path, subset)
+    if scores.unlisted:
+        note(f"{len(scores.unlisted)} of {scores.videos} videos have no scores in {path}: they count as wrong")
+    if scores.unknown:
+        note(f"no video of {where} is {', '.join(scores.unknown)}: a video whose top class is one of them counts as wrong")
+    if scores.empty:
+        note(f"{scores.empty} video(s) without a label are left out of the accuracy, not of the mAP")
+    ignored = len(fused.keys() - tags.keys())
+    if ignored:
+        note(f"{ignored} video(s) of {path} ignored: they are not in {where}")
+    return ClassificationEvaluation(truth_path, subset, ask.selection(about), scores, streams, weights, ignored, mapping)
+
+
+def _evaluate_clustering(
+    run: Path, annotations: str | Path | None, labels: str | Path | None, subset: str | None
+) -> ClusteringEvaluation:
+    files = rounds_of(run) if run.is_dir() else []
+    if not files:
+        raise InputError(f"{run}: holds no rounds/NN/clusters.csv; clustering is scored for the folder of a run without labels")
+    if annotations is not None and labels is not None:
+        raise InputError(f"--labels {labels} and --annotations {annotations}: both say what is true; give one of the two")
+    truth_path, tags, _ = _labels(annotations, labels, subset, "clustering")
+    rounds: list[ClusterRound] = []
+    before: dict[str, str] | None = None
+    known: list[str] = []
+    for file in files:
+        clusters = read_clusters(file)
+        known = [video for video in sorted(clusters) if tags.get(video)]
+        if not known:
+            raise InputError(f"{file}: none of its videos (such as {min(clusters)!r}) has a label in {_where(truth_path, subset)}")
+        own = [clusters[video] for video in known]
+        sizes = {name: sum(c == name for c in clusters.values()) for name in sorted(set(clusters.values()))}
+        changed = None if before is None else float(np.mean([before.get(video) != c for video, c in clusters.items()]))
+        weights = [tags[video] for video in known]
+        rounds.append(
+            ClusterRound(
+                sizes, changed, evaluate_clusters(own, first_label(weights)), evaluate_clusters(own, shared_labels(weights))
+            )
+        )
+        before = clusters
+    assert before is not None
+    left_out = len(before) - len(known)
+    if left_out:
+        note(f"{left_out} clustered video(s) have no label in {_where(truth_path, subset)}, and are left out")
+    environment = read_json(run / "environment.json") if (run / "environment.json").is_file() else {}
+    return ClusteringEvaluation(
+        truth=truth_path,
+        subset=subset,
+        selection=_Mapping().selection(environment),
+        first="the first annotated" if labels is None else "the first by name",
+        videos=len(known),
+        several=sum(len(tags[video]) > 1 for video in known),
+        left_out=left_out,
+        rounds=tuple(rounds),
+    )
+
+
+# --- from clusters to classes --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    """What was asked for: a mapping of clusters to classes, or none."""
+
+    how: str | None = None
+    oracle: bool = False
+    names: str | Path | None = None
+    labels: str | Path | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.how is not None or self.names is not None
+
+    def selection(self, about: Mapping[str, Any]) -> str | None:
+        """How the model was chosen; a mapping that has seen the test truth makes it `oracle`."""
+        if self.oracle:
+            return "oracle"
+        return None if about.get("selection") is None else str(about["selection"])
+
+    def fit(
+        self,
+        path: Path,
+        clusters: Mapping[str, str],
+        labels_found: set[str],
+        best: Mapping[str, str],
+        truth: Annotations | None,
+        scored: Tags,
+    ) -> ClusterMapping:
+        """The classes of every cluster that is named anywhere.
+
+        Args:
+            path: of the detections or activations, for messages.
+            clusters: the cluster of each training video, as the run kept it.
+            labels_found: the labels that detections or scores have.
+            best: the surest cluster of each evaluated video.
+            truth: the annotation file, or None where the truth is a labels file.
+            scored: the labels of the videos that are scored.
+        """
+        there = set(clusters.values()) | {label for label in labels_found if label.startswith("cluster_")}
+        if self.names is not None:
+            own = read_names(self.names)
+            if strange := sorted(own.keys() - there):
+                raise InputError(f"{self.names}: {path} has no cluster {strange[0]!r}; it has {', '.join(sorted(there)) or 'none'}")
+            mapped: Mapped = {name: {own[name]: 1.0} if name in own else {} for name in there}
+            return ClusterMapping("names", f"hand, {Path(self.names).name}", mapped)
+        assert self.how is not None
+        if self.oracle:
+            seen = {video: best[video] for video in scored if video in best}
+            fitted = map_clusters(seen, scored, self.how)  # type: ignore[arg-type]
+            return ClusterMapping(self.how, "the scored videos' own labels (oracle)", {name: {} for name in there} | fitted)
+        if not clusters:
+            raise InputError(
+                f"{path}: does not say which training video is in which cluster, so --map-clusters cannot count their labels; "
+                f"it needs what `untrimmed localize` writes for a run that was trained with --unlabelled"
+            )
+        if self.labels is not None:
+            source, training = Path(self.labels), {v: tuple(sorted(own)) for v, own in read_labels(self.labels).tags.items()}
+        else:
+            assert truth is not None
+            source, training = truth.path, _tags(truth.videos)
+        known = [video for video in clusters if training.get(video)]
+        if not known:
+            raise InputError(
+                f"{source}: has no label for any of the {len(clusters)} videos that were clustered (such as {min(clusters)!r}); "
+                f"give their labels: --labels FILE"
+            )
+        if both := len([video for video in known if video in scored]):
+            note(f"{both} of the scored videos were clustered too: the mapping has counted their labels")
+        fitted = map_clusters(clusters, training, self.how)  # type: ignore[arg-type]
+        return ClusterMapping(
+            self.how, f"the labels of {len(known)} training videos in {source.name}", {name: {} for name in there} | fitted
+        )
+
+
+def _clusters_in(about: Mapping[str, Any]) -> dict[str, str]:
+    clusters = about.get("clusters")
+    return {str(video): str(cluster) for video, cluster in clusters.items()} if isinstance(clusters, dict) else {}
+
+
+def _mapped(
+    scores: Mapping[str, np.ndarray], classes: Sequence[str], mapping: ClusterMapping
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Class scores by video as scores of the classes that the clusters stand for."""
+    videos = list(scores)
+    matrix, labels = map_scores(np.array([scores[video] for video in videos]), classes, mapping.clusters)
+    return dict(zip(videos, matrix, strict=True)), labels
+
+
+# --- reading what is scored, and the truth -------------------------------------------------------------------------------------
+
+
+def _where(path: Path, subset: str | None) -> str:
+    return str(path) if subset is None else f"the subset {subset!r} of {path}"
+
+
+def _truth(annotations: str | Path, subset: str | None) -> tuple[Annotations, dict[str, VideoTruth]]:
+    truth = read_annotations(annotations)
+    return truth, truth.subset(subset)
+
+
+def _tags(truth: Mapping[str, VideoTruth]) -> dict[str, tuple[str, ...]]:
+    """The labels of each video, each once, in the order of the file."""
+    return {video: tuple(dict.fromkeys(s.label for s in one.segments)) for video, one in truth.items()}
+
+
+def _labels(
+    annotations: str | Path | None, labels: str | Path | None, subset: str | None, protocol: str
+) -> tuple[Path, Tags, Annotations | None]:
+    """The labels to score against: of the annotation file where there is one, or else of the labels file."""
+    if annotations is not None:
+        truth, chosen = _truth(annotations, subset)
+        return truth.path, _tags(chosen), truth
+    if labels is None:
+        raise InputError(f"{protocol} needs the true labels: --labels FILE or --annotations FILE")
+    if subset is not None:
+        raise InputError(f"--subset {subset}: a labels file has no subsets; give --annotations FILE, or leave --subset away")
+    return Path(labels), {video: tuple(sorted(own)) for video, own in read_labels(labels).tags.items()}, None
+
+
+def _stream_weights(activations: Sequence[Activation], about: Mapping[str, Any], path: Path) -> dict[str, float]:
+    """The share of each stream in fused scores, as the run's localization weighs them."""
+    settings = build(Localization, about.get("localization", {}), f"{path / 'activations.json'}: localization")
+    weights = {name: of_stream(settings, name).stream_weight for name in activations[0].streams}
+    total = sum(weights.values())
+    return {name: weight / total if total > 0 else 1 / len(weights) for name, weight in weights.items()}
 
 
 def _detections_of(target: Path) -> DetectionFile:
@@ -151,12 +691,35 @@ def _detections_of(target: Path) -> DetectionFile:
         activations, about = read_activations(target)
         settings = build(Localization, about.get("localization", {}), f"{target / 'activations.json'}: localization")
         return DetectionFile(target, localize(activations, settings), about)
-    if not (target / "config.yaml").is_file():
-        raise InputError(f"{target}: a folder, but neither of a run nor of activations; give a detections file")
-    detections = target / "detections.json"
+    return read_detections(_detections_in(target))
+
+
+def _detections_in(run: Path) -> Path:
+    """The detections file of a run folder."""
+    if not (run / "config.yaml").is_file():
+        raise InputError(f"{run}: a folder, but neither of a run nor of activations; give a detections file")
+    detections = run / "detections.json"
     if not detections.is_file():
         raise InputError(
-            f"{target}: holds no detections.json; give the detections file, or first: "
-            f"untrimmed localize {target} ... --out {detections}"
+            f"{run}: holds no detections.json; give the detections file, or first: untrimmed localize {run} ... --out {detections}"
         )
-    return read_detections(detections)
+    return detections
+
+
+def _activations_of(target: Path) -> tuple[Path, list[Activation], dict[str, Any]]:
+    """A folder of stored activations: the one named, or the one beside the detections file that is named or in the run."""
+    folder = target
+    if not (target / "activations.json").is_file():
+        detections = _detections_in(target) if target.is_dir() else target
+        if not detections.is_file():
+            raise InputError(f"{detections}: no such file")
+        folder = detections.with_suffix(".activations")
+        if not folder.is_dir():
+            raise InputError(
+                f"{detections}: has no activations beside it ({folder.name}), which this protocol needs; localize again without "
+                f"--no-activations"
+            )
+    found, about = read_activations(folder)
+    if not found:
+        raise InputError(f"{folder}: holds no video")
+    return folder, found, about
