@@ -48,11 +48,15 @@ choices = st.fixed_dictionaries(
     {
         "class_threshold": st.sampled_from([0.0, 0.1, 0.5, 1.0]),
         "class_scores": st.sampled_from(["stream", "mean"]),
-        "curve": st.sampled_from(["gated", "attention", "class"]),
+        "always_best": st.booleans(),
+        "class_value": st.sampled_from(["score", "top"]),
+        "curve": st.sampled_from(["gated", "attention", "class", "logit"]),
         "upsample": st.sampled_from([1, 3, 20]),
         "smooth": st.sampled_from([0.0, 2.0]),
         "thresholds": st.sampled_from([(0.03,), (0.1, 0.3, 0.6), (0.9,)]),
-        "relative_to": st.sampled_from(["none", "max", "mean"]),
+        "relative_to": st.sampled_from(["none", "max", "mean", "range"]),
+        "least": st.sampled_from([0.0, 0.5, 2.0]),
+        "inside": st.sampled_from(["mean", "max"]),
         "class_weight": st.sampled_from([0.0, 0.5]),
         "fusion": st.sampled_from(["union", "weighted"]),
         "nms": st.sampled_from([0.0, 0.5, 1.0]),
@@ -287,3 +291,52 @@ def test_kept_classes_are_those_that_any_stream_is_localized_for():
     assert {d.label for d in found} <= set(kept)
     only_mean = kept_classes(activation, Localization(class_scores="mean", class_threshold=0.2))
     assert list(only_mean) == [CLASSES[0]]
+
+
+def waves(rows):
+    """A video whose class logits are given, [T, 3], without attention."""
+    logit = np.array(rows, dtype=np.float64)
+    part = StreamActivation(None, logit, np.array([0.02, 0.01, 0.03]))
+    return Activation("v", CLASSES, Timeline(0.0, 1.0, len(logit), float(len(logit))), {"joint": part})
+
+
+def cut_of(video, **values):
+    return localize([video], build(Localization, {"upsample": 1, "contrast": 0, "class_threshold": 0, **values}, "l"))["v"]
+
+
+def test_a_threshold_between_the_lowest_and_the_highest_logit():
+    first = [-5, -5, 3, -0.9, -5, -1.1, 1, -5]
+    video = waves([[x, -9, -9] for x in first])
+    found = cut_of(video, curve="logit", relative_to="range", thresholds=[0.5], class_threshold=0.015, inside="max")
+    # Half the way from -5 to 3 is -1; the score is the highest logit.
+    assert [d for d in found if d.label == "jump"] == [Detection(2.0, 4.0, "jump", 3.0), Detection(6.0, 7.0, "jump", 1.0)]
+    means = cut_of(video, curve="logit", relative_to="range", thresholds=[0.5], class_threshold=0.015)
+    assert max(d.score for d in means if d.label == "jump") == pytest.approx((3 - 0.9) / 2)
+    long = cut_of(video, curve="logit", relative_to="range", thresholds=[0.5], class_threshold=0.015, least=2)
+    assert [(d.start, d.end) for d in long if d.label == "jump"] == [(2.0, 4.0)]
+
+
+def test_a_video_of_no_class_stays_empty_if_wanted():
+    video = waves([[0, 0, 2], [0, 0, -2]])
+    assert cut_of(video, class_threshold=0.5, curve="logit", relative_to="max", thresholds=[0.5])
+    assert cut_of(video, class_threshold=0.5, curve="logit", relative_to="max", thresholds=[0.5], always_best=False) == []
+
+
+def test_classes_by_the_mean_of_the_highest_eighth():
+    rows = np.full((16, 3), -1.0)
+    rows[:2, 0], rows[0, 1] = (3.0, 1.0), 1.5  # means of the two highest: 2, 0.25 and -1
+    video, settings = waves(rows), Localization(class_value="top", class_threshold=0, always_best=False)
+    assert kept_classes(video, settings) == {"jump": 2.0, "run": 0.25}
+    found = cut_of(video, class_value="top", always_best=False, curve="logit", relative_to="max", thresholds=[0.9], inside="max")
+    heavier = cut_of(
+        video,
+        class_value="top",
+        always_best=False,
+        curve="logit",
+        relative_to="max",
+        thresholds=[0.9],
+        inside="max",
+        class_weight=0.7,
+    )
+    assert [(d.label, d.score) for d in found] == [("jump", 3.0), ("run", 1.5)]
+    assert [(d.label, d.score) for d in heavier] == [("jump", pytest.approx(3 + 1.4)), ("run", pytest.approx(1.5 + 0.175))]
