@@ -20,16 +20,18 @@ ENOUGH = {
     "dgam": {"epochs": 50, "batch": 8, "hidden": 32, "latent": 16, "learning_rate": 0.005, "average": 0, "data": {"snippets": 32}},
     "wtalc": {"epochs": 80, "batch": 8, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
     "tcam": {"epochs": 30, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
+    "tsrnet": {"epochs": 40, "batch": 8, "hidden": 32, "attention_hidden": 16, "learning_rate": 0.005, "data": {"snippets": 32}},
 }
 # Settings with which it merely runs.
 BRIEF = {
     "dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 12}},
     "wtalc": {"epochs": 8, "batch": 8, "hidden": 8, "data": {"snippets": 12}},
     "tcam": {"epochs": 4, "hidden": 8, "data": {"snippets": 12}},
+    "tsrnet": {"epochs": 4, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}},
 }
 # Videos in a step: as many as there are classes and more, and a single one.
-MANY = {"dgam": {"batch": 64}, "wtalc": {"batch": 64}, "tcam": {"batch_clusters": 64, "batch_videos": 1}}
-SINGLE = {"dgam": {"batch": 1}, "wtalc": {"batch": 1}, "tcam": {"batch_clusters": 1, "batch_videos": 1}}
+MANY = {"dgam": {"batch": 64}, "wtalc": {"batch": 64}, "tcam": {"batch_clusters": 64, "batch_videos": 1}, "tsrnet": {"batch": 64}}
+SINGLE = {"dgam": {"batch": 1}, "wtalc": {"batch": 1}, "tcam": {"batch_clusters": 1, "batch_videos": 1}, "tsrnet": {"batch": 1}}
 
 every_method = pytest.mark.parametrize("name", METHODS)
 
