@@ -117,6 +117,7 @@ def map_clusters(clusters: Mapping[str, str], labels: Mapping[str, Sequence[str]
     for video in known:
         for label in labels[video]:
             counts[names.index(clusters[video]), classes.index(label)] += 1 / len(labels[video])
+    counts = counts.round(9)  # thirds do not add up exactly, and the order of the videos shall not break ties
     mapping: Mapped = {name: {} for name in names}
     if how == "hungarian":
         for k, c in zip(*linear_sum_assignment(-counts), strict=True):
@@ -130,11 +131,10 @@ def map_clusters(clusters: Mapping[str, str], labels: Mapping[str, Sequence[str]
             mapping[name] = {classes[int(row.argmax())]: 1.0}
             continue
         most = row.max()
-        close = 1e-9 * most  # thirds do not add up exactly
         mapping[name] = {
-            label: 1.0 if count >= most - close else SOFT_WEIGHT
+            label: 1.0 if count == most else SOFT_WEIGHT
             for label, count in zip(classes, row, strict=True)
-            if count >= SOFT_SHARE * most - close
+            if count >= SOFT_SHARE * most - 1e-9
         }
     return mapping
 
