@@ -141,7 +141,7 @@ def test_a_store_with_other_settings(videos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"extractor": "i4d"}, "motion"),
+        ({"extractor": "i4d"}, "did you mean 'i3d'"),
         ({"settings": {"fsp": 3}}, "fps"),
         ({"flow": "raft"}, "farneback"),
         ({"engine": "spark"}, "local"),

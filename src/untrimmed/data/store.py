@@ -10,7 +10,7 @@ Written per video, so that two extractions into one store, or a killed one, neve
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -58,9 +58,19 @@ class Header:
     weights_sha256: str | None = None
 
     def differences(self, other: "Header") -> list[str]:
-        """What sets two headers apart, as readable pairs; empty when features of both can be mixed."""
+        """What sets two headers apart, as readable pairs; empty when features of both can be mixed.
+
+        Where both know the hash of their weights, it does not matter in which files those lie.
+        """
         mine, theirs = asdict(self), asdict(other)
+        if self.weights_sha256 and other.weights_sha256:
+            mine["settings"], theirs["settings"] = without_places(self.settings), without_places(other.settings)
         return [f"{name}: {mine[name]} there, {theirs[name]} here" for name in mine if mine[name] != theirs[name]]
+
+
+def without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """An extractor's settings without those that say where its weights lie: `model`, and what ends in `weights`."""
+    return {name: value for name, value in settings.items() if name != "model" and not name.endswith("weights")}
 
 
 class FeatureStore:

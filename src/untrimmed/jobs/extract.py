@@ -13,6 +13,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, set_aside, write_json
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.video.decode import find_videos
+from untrimmed.video.extractors import make_extractor
 from untrimmed.video.features import Outcome, Task, header_of
 from untrimmed.video.workers import in_workers
 
@@ -63,7 +64,7 @@ def extract(
     if workers is not None and workers < 1:
         raise InputError(f"workers: expected at least 1, not {workers}")
     header = header_of(extractor, settings, flow)
-    _check_device(device, extractor)
+    device = _device_for(header, device)
     videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
 
     if force and out.exists() and not _matches(out, header):
@@ -80,7 +81,8 @@ def extract(
     if report.skipped:
         note(f"{len(report.skipped)} of {len(videos)} videos are extracted already and unchanged")
     plain = {name: value for name, value in header.settings.items() if name != "flow"}
-    tasks = [Task(v, str(f), str(out), extractor, plain, flow) for v, f in videos.items() if v not in set(report.skipped)]
+    done = set(report.skipped)
+    tasks = [Task(v, str(f), str(out), header.extractor, plain, flow, device) for v, f in videos.items() if v not in done]
     # Long videos first, so that no core idles while the last one is at work.
     tasks.sort(key=lambda task: -_size(task.path))
 
@@ -124,11 +126,22 @@ def _take(outcome: Outcome, report: ExtractReport) -> None:
         note(f"left out: {outcome.fault}")
 
 
-def _check_device(device: str, extractor: str) -> None:
-    if device.split(":")[0] == "cuda":
-        note(f"the extractor {extractor!r} runs on the CPU only, and does so")
-    elif device != "cpu":
+def _device_for(header: Header, device: str) -> str:
+    """Where the extractor computes: as asked for, if it can. Its weights are read once, so that their faults come first."""
+    kind = device.split(":")[0]
+    if kind not in ("cpu", "cuda"):
         raise InputError(f"device: expected cpu or cuda, not {device!r}")
+    made = make_extractor(header.extractor, {name: value for name, value in header.settings.items() if name != "flow"})
+    if kind == "cuda" and not hasattr(made, "device"):
+        note(f"the extractor {header.extractor!r} runs on the CPU only, and does so")
+        device = "cpu"
+    elif kind == "cuda":
+        from untrimmed.jobs.train import check_device  # brings torch, which the extractor has anyway
+
+        check_device(device)
+    if hasattr(made, "load"):
+        made.load()
+    return device
 
 
 def _matches(out: Path, header: Header) -> bool:

@@ -1,9 +1,10 @@
 """One video to features: the function that every engine calls, once per video."""
 
+import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from untrimmed.data.store import FeatureWriter, Header, VideoEntry
 from untrimmed.video.decode import Pictures, VideoError
 from untrimmed.video.extractors import make_extractor
 from untrimmed.video.flow import flow_method, with_flow
-from untrimmed.video.snippets import batches, windows
+from untrimmed.video.snippets import ahead, batches, windows
 
 BATCH = 4  # windows handled together: enough for NumPy's cost per call to vanish, few enough to stay in the cache
 
@@ -30,6 +31,7 @@ class Task:
     extractor: str
     settings: dict[str, Any]
     flow: str
+    device: str = "cpu"
 
 
 @dataclass
@@ -56,7 +58,8 @@ def header_of(extractor: str, settings: dict[str, Any] | None, flow: str) -> Hea
         flow_method(flow)
     config = made.config
     all_settings = {**asdict(config), "flow": flow} if made.needs_flow else asdict(config)
-    return Header(extractor, all_settings, config.frames / config.fps, config.stride / config.fps, dict(made.streams))
+    window, stride = config.frames / config.fps, config.stride / config.fps
+    return Header(made.name, all_settings, window, stride, dict(made.streams), getattr(made, "weights_sha256", None))
 
 
 def extract_video(task: Task) -> Outcome:
@@ -65,8 +68,9 @@ def extract_video(task: Task) -> Outcome:
     outcome = Outcome(task.video, task.path)
     cv2.setNumThreads(1)
     try:
-        source = VideoFeatures(task.path, make_extractor(task.extractor, task.settings), task.flow)
-        writer = _writer(task.store, task.extractor, tuple(task.settings.items()), task.flow)
+        settings = json.dumps(task.settings)
+        source = VideoFeatures(task.path, _extractor(task.extractor, settings, task.device), task.flow)
+        writer = _writer(task.store, task.extractor, settings, task.flow)
         with writer.adding(task.video, dict.fromkeys(writer.header.streams, np.float16)) as rows:
             for features in source:
                 rows.append(features)
@@ -92,7 +96,8 @@ class VideoFeatures:
 
     def __init__(self, path: str | Path, extractor: Any, flow: str) -> None:
         self.path, self.extractor, self.flow = Path(path), extractor, flow
-        self.pictures = Pictures(path, extractor.config.fps, extractor.frame_size)
+        size = getattr(extractor, "frame_size", None) or partial(_longer_side, getattr(extractor.config, "size", None))
+        self.pictures = Pictures(path, extractor.config.fps, size)
         self.snippets = 0
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
@@ -103,7 +108,10 @@ class VideoFeatures:
             stream = with_flow(self.pictures, self.flow)
         else:
             stream = ((picture, None) for picture in self.pictures)
-        for frames, flow in batches(windows(stream, config.frames, config.stride), BATCH):
+        together = batches(windows(stream, config.frames, config.stride), getattr(self.extractor, "batch", BATCH))
+        if getattr(self.extractor, "device", "cpu") != "cpu":
+            together = ahead(together)  # decoding goes on while the GPU computes
+        for frames, flow in together:
             self.snippets += len(frames)
             yield self.extractor(frames, flow)
 
@@ -131,6 +139,17 @@ class VideoFeatures:
         return []
 
 
+def _longer_side(size: int | None, width: int, height: int) -> tuple[int, int]:
+    scale = 1.0 if size is None else size / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+@lru_cache(maxsize=1)
+def _extractor(name: str, settings: str, device: str) -> Any:
+    """One extractor for all videos of a worker: its weights are read once."""
+    return make_extractor(name, json.loads(settings), device)
+
+
 @lru_cache(maxsize=4)
-def _writer(store: str, extractor: str, settings: tuple, flow: str) -> FeatureWriter:
-    return FeatureWriter(store, header_of(extractor, dict(settings), flow))
+def _writer(store: str, extractor: str, settings: str, flow: str) -> FeatureWriter:
+    return FeatureWriter(store, header_of(extractor, json.loads(settings), flow))

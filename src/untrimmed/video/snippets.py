@@ -1,9 +1,13 @@
 """Cut a stream of pictures into windows of equal length."""
 
+import queue
+import threading
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 Item = tuple[np.ndarray, np.ndarray | None]
 """A picture, uint8 `[H, W, 3]`, and the flow that led to it, float32 `[H, W, 2]`, or None."""
 
@@ -53,3 +57,42 @@ def _stacked(batch: list[list[Item]]) -> tuple[np.ndarray, np.ndarray | None]:
     shape = len(batch), len(batch[0])
     stacked = np.stack(flows).reshape(*shape, *flows[0].shape) if flows else None
     return pictures.reshape(*shape, *pictures.shape[1:]), stacked
+
+
+def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:
+    """The items, made by another thread up to `count` ahead of their use; what it raises is raised here."""
+    ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(count)
+    stopping = threading.Event()
+
+    def make() -> None:
+        last: BaseException | None = None
+        try:
+            for item in items:
+                _put(ready, (True, item), stopping)
+                if stopping.is_set():
+                    return
+        except BaseException as error:
+            last = error
+        _put(ready, (False, last), stopping)
+
+    maker = threading.Thread(target=make, daemon=True)
+    maker.start()
+    try:
+        while True:
+            goes_on, item = ready.get()
+            if not goes_on:
+                if item is not None:
+                    raise item  # type: ignore[misc]
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        stopping.set()
+        maker.join()
+
+
+def _put(ready: queue.Queue, item: object, stopping: threading.Event) -> None:
+    while not stopping.is_set():
+        try:
+            return ready.put(item, timeout=0.1)
+        except queue.Full:
+            continue

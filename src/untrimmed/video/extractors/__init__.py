@@ -5,27 +5,63 @@ class Extractor:
     Config: a frozen dataclass of settings (data/settings.py) with at least fps, frames, stride
     needs_flow: bool
     streams: {name: D}
-    Extractor(config)                               cheap; what is costly is loaded at the first call
-    frame_size(width, height) -> (width, height)    the size at which it wants the pictures
+    Extractor(config)                               cheap; what is costly is loaded by load(), or at the first call
+    frame_size(width, height) -> (width, height)    the size at which it wants the pictures; without it: as they are, the longer
+                                                    side brought to config.size where there is such a setting
     __call__(frames uint8 [B, F, H, W, 3], flow float32 [B, F, H, W, 2] | None) -> {stream: float32 [B, D]}
+
+Besides, where there is something to say:
+    config: as made, which may differ from what was given (a path made absolute)
+    weights_sha256: str         of the files that it reads
+    device: str = "cpu"         where it computes, set before anything is loaded; without this attribute it is the CPU
+    batch: int                  windows that it wants together
+    load()                      raises InputError where its weights are at fault
+A setting that is a place, not a choice, is called `model` or ends in `weights`: two stores are alike where the hashes are.
+
+Only an extractor that holds a network imports torch, so that the workers of all others start at once and stay small.
 """
 
 import importlib
+import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
+from untrimmed.data.errors import InputError
 from untrimmed.data.settings import build, unknown
 
-EXTRACTORS = {"motion": "untrimmed.video.extractors.motion"}
+EXTRACTORS = {"motion": "untrimmed.video.extractors.motion", "i3d": "untrimmed.video.extractors.i3d"}
+ENTRY_POINTS = "untrimmed.extractors"
+"""The group of entry points under which installed packages name extractors of their own."""
 
 
-def make_extractor(name: str, settings: Mapping[str, Any] | None = None) -> Any:
+def extractor_names() -> list[str]:
+    """All extractors: ours, and those of installed packages."""
+    return sorted({*EXTRACTORS, *_entry_points()})
+
+
+def make_extractor(name: str, settings: Mapping[str, Any] | None = None, device: str = "cpu") -> Any:
     """The extractor of that name; a setting that is not given keeps its default.
 
     Raises:
-        InputError: no such extractor or setting (the nearest match is named), or a value of the wrong type or range.
+        InputError: no such extractor or setting (the nearest match is named), a value of the wrong type or range, weights that
+            are not there, or an entry point that cannot be imported.
     """
-    if name not in EXTRACTORS:
-        raise unknown(name, EXTRACTORS, "extractor")
-    extractor = importlib.import_module(EXTRACTORS[name]).Extractor
-    return extractor(build(extractor.Config, settings or {}, name))
+    if name in EXTRACTORS:
+        extractor = importlib.import_module(EXTRACTORS[name]).Extractor
+    elif (entry := _entry_points().get(name)) is not None:
+        try:
+            extractor = entry.load()
+        except Exception as error:
+            raise InputError(f"extractor {name}: {entry.value} cannot be imported ({type(error).__name__}: {error})") from error
+    else:
+        raise unknown(name, extractor_names(), "extractor")
+    if name not in EXTRACTORS and extractor.name != name:
+        raise InputError(f"extractor {name}: its class calls itself {extractor.name!r}; give the entry point the same name")
+    made = extractor(build(extractor.Config, settings or {}, name))
+    if hasattr(made, "device"):
+        made.device = device
+    return made
+
+
+def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
