@@ -79,23 +79,37 @@ class Config:
 # The network -----------------------------------------------------------------------------------------------------------------
 
 
-def _convolution(width: int, out: int, size: int = 1, dilation: int = 1) -> nn.Conv1d:
-    """In time; the first and last snippet are repeated beyond the ends, so that the ends look like any other place."""
-    reach = dilation * (size - 1) // 2
-    return nn.Conv1d(width, out, size, padding=reach, dilation=dilation, padding_mode="replicate" if reach else "zeros")
+class Convolution(nn.Module):
+    """In time, [B, T, D] -> [B, T, out], over one snippet or three `dilation` apart.
+
+    The first and last snippet are repeated beyond the ends, so that the ends look like any other place.
+    """
+
+    def __init__(self, width: int, out: int, dilation: int = 0) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.taps = nn.Linear(width, 3 * out if dilation else out)
+        if dilation:
+            nn.init.uniform_(self.taps.weight, -((3 * width) ** -0.5), (3 * width) ** -0.5)  # as three snippets come together
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.dilation:
+            return self.taps(x)
+        before, here, after = self.taps(x).chunk(3, -1)
+        place = torch.arange(x.shape[1], device=x.device)
+        before = before.index_select(1, (place - self.dilation).clamp_min(0))
+        return before + here + after.index_select(1, (place + self.dilation).clamp_max(x.shape[1] - 1))
 
 
 class Pyramid(nn.Module):
-    """Four convolutions in parallel, of three snippets one, two and three apart and of one snippet: [B, D, T] -> [B, out, T]."""
+    """Four convolutions in parallel, of three snippets one, two and three apart and of one snippet: [B, T, D] -> [B, T, out]."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            [*(_convolution(width, out // 4, 3, dilation) for dilation in (1, 2, 3)), _convolution(width, out // 4)]
-        )
+        self.branches = nn.ModuleList([Convolution(width, out // 4, dilation) for dilation in (1, 2, 3, 0)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([branch(x) for branch in self.branches], 1).relu()
+        return torch.cat([branch(x) for branch in self.branches], -1).relu()
 
 
 class GlobalContext(nn.Module):
@@ -106,17 +120,16 @@ class GlobalContext(nn.Module):
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__()
-        self.reduce = _convolution(width, out)
-        self.query, self.key, self.value = (_convolution(out, max(out // 2, 1)) for _ in range(3))
-        self.project = _convolution(max(out // 2, 1), out)
+        self.reduce = Convolution(width, out)
+        self.query, self.key, self.value = (Convolution(out, max(out // 2, 1)) for _ in range(3))
+        self.project = nn.Linear(max(out // 2, 1), out)
         nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.project.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.reduce(x).relu()
-        query, key, value = (part(x).transpose(1, 2) for part in (self.query, self.key, self.value))
-        found = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return x + self.project(found.transpose(1, 2))
+        found = F.scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), scale=1.0)
+        return x + self.project(found)
 
 
 @dataclass
@@ -145,12 +158,12 @@ class StreamNet(nn.Module):
         hidden, self.variant, self.uniform = config.hidden, config.variant, not config.attention
         source = width if self.variant == "slides" else hidden
         half = max(hidden // 8, 1) * 4
-        self.local = _convolution(width, hidden, 3)
+        self.local = Convolution(width, hidden, dilation=1)
         self.pyramid = Pyramid(source, half)
         self.context = GlobalContext(source, half)
         if self.variant == "slides":
-            self.fuse = _convolution(hidden + 2 * half, hidden)
-            self.specific, self.agnostic = _convolution(hidden, hidden), _convolution(hidden, hidden)
+            self.fuse = Convolution(hidden + 2 * half, hidden)
+            self.specific, self.agnostic = Convolution(hidden, hidden), Convolution(hidden, hidden)
             self.classifier, self.attention = nn.Linear(hidden, classes + 1), nn.Linear(hidden, 1)
         else:
             self.own_pyramid = Pyramid(hidden, half)
@@ -159,16 +172,14 @@ class StreamNet(nn.Module):
 
     def forward(self, x: Tensor) -> Output:
         """[B, T, D] -> its output."""
-        x = x.transpose(1, 2)
         local = self.local(x).relu()
         if self.variant == "slides":
-            extended = self.fuse(torch.cat([local, self.pyramid(x), self.context(x)], 1))
+            extended = self.fuse(torch.cat([local, self.pyramid(x), self.context(x)], -1))
             x_cs, x_ca = self.specific(extended).relu(), self.agnostic(extended).relu()
             attended = x_ca
         else:
-            x_cs, x_ca = torch.cat([self.pyramid(local), self.context(local)], 1), local
+            x_cs, x_ca = torch.cat([self.pyramid(local), self.context(local)], -1), local
             attended = self.own_pyramid(local)
-        x_cs, x_ca, attended = (part.transpose(1, 2) for part in (x_cs, x_ca, attended))
         class_logit = self.classifier(x_cs)
         if not self.background:
             class_logit = class_logit[..., :-1]
