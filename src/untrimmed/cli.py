@@ -1,5 +1,6 @@
 """The command line. It only reads options and calls the functions in `jobs/`, which it imports when a command runs."""
 
+import csv
 import json
 import os
 import sys
@@ -134,6 +135,8 @@ def train(
     trimmed: Annotated[Path | None, typer.Option(help="A feature store of short clips of single actions.")] = None,
     trimmed_labels: Annotated[Path | None, typer.Option(help="Their labels.csv.")] = None,
     only: Annotated[Path | None, typer.Option(help="A CSV whose video column names the only videos to train on.")] = None,
+    classes: Annotated[str | None, typer.Option(metavar="A,B", help="Learn only these labels.")] = None,
+    init: Annotated[Path | None, typer.Option(metavar="RUN", help="Start from the weights of an earlier run.")] = None,
     preset: Annotated[str, typer.Option(help="Named settings; see `untrimmed methods`.")] = "default",
     set_: Set = None,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
@@ -158,6 +161,8 @@ def train(
         trimmed_labels=trimmed_labels,
         out=out,
         only=only,
+        classes=None if classes is None else [label.strip() for label in next(csv.reader([classes]))],
+        init=init,
         preset=preset,
         settings=settings,
         seed=seed,
@@ -183,6 +188,8 @@ def localize(
     ids: Ids = "stem",
     device: Device = "cpu",
     no_activations: Annotated[bool, typer.Option("--no-activations", help="Do not keep the activations.")] = False,
+    min_score: Annotated[float | None, typer.Option(help="Leave out detections that score less.")] = None,
+    names: Names = None,
 ) -> None:
     """Find the actions in videos."""
     from untrimmed.data.settings import parse_assignments
@@ -201,6 +208,8 @@ def localize(
         ids=ids,
         device=device,
         activations=not no_activations,
+        min_score=min_score,
+        names=names,
     )
     _left_out(done.failures, out.with_name("failures.json"))
 
@@ -224,6 +233,9 @@ def evaluate(
     ] = False,
     names: Names = None,
     min_score: Annotated[float | None, typer.Option(help="Also say what detections that score at least this are worth.")] = None,
+    diagnose: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Also write what is wrong, and pictures, to this folder.")
+    ] = None,
 ) -> None:
     """Score a result against the truth."""
     from untrimmed.jobs.evaluate import evaluate as job
@@ -239,6 +251,7 @@ def evaluate(
         map_clusters_oracle=map_clusters_oracle,
         names=names,
         min_score=min_score,
+        diagnose=diagnose,
     )
     print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=False) if as_json else scores.table())
 
@@ -271,6 +284,40 @@ def export(
 
     for path in job(detections, format=format, out=out, min_score=min_score):
         print(path)
+
+
+@app.command()
+def compare(
+    experiment: Annotated[Path | None, typer.Argument(metavar="[EXPERIMENT]", help="A YAML file; see docs/compare.md.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for tables, plot and cache; a second call goes on.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, in place of the file's.", min=1)] = None,
+    workers: Annotated[int, typer.Option(help="Processes of one thread each.", min=1)] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep every run's detections and activations.")] = False,
+    published: Annotated[bool, typer.Option("--published", help="Also show published numbers; alone: all of them.")] = False,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="COLUMN=VALUE", help="With --published alone: only these rows.")
+    ] = None,
+) -> None:
+    """Train and score several runs over several seeds, and say what their differences are worth."""
+    from untrimmed.reporting.published import fitting, markdown, read_published, select
+
+    if experiment is None:
+        if not published:
+            raise InputError("give an experiment file, or --published for the published numbers alone")
+        print(markdown(select(read_published(), where or [])))
+        return
+    if out is None:
+        raise InputError("compare needs --out DIR: tables, plot and what is kept go there")
+    if where:
+        raise InputError("--where: goes with --published alone; with an experiment the rows that fit it are shown")
+    from untrimmed.jobs.compare import compare as job
+
+    done = job(experiment, out=out, seeds=seeds, workers=workers, keep=keep)
+    print(done.markdown())
+    if published:
+        print("\n" + markdown(fitting(read_published(), done.methods, done.metrics)))
+    if done.failures:
+        _left_out(done.failures, out / "failures.json")
 
 
 @app.command()

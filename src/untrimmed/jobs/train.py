@@ -1,7 +1,8 @@
 """`untrimmed train`: from a feature store and tags to a run folder."""
 
+import hashlib
 import platform
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +16,10 @@ from untrimmed.data.clusters import cluster_names
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
 from untrimmed.data.labels import WeakLabels, read_labels, read_only
+from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
 from untrimmed.jobs.extract import extract
-from untrimmed.methods.base import Preset, load_method, method_class, resolve, save_method
+from untrimmed.methods.base import Method, Preset, carry_over, load_method, method_class, resolve, save_method
 from untrimmed.training import Run, TrainingSet, claim
 from untrimmed.video.decode import find_videos
 
@@ -42,6 +44,8 @@ def train(
     trimmed_labels: str | Path | None = None,
     out: str | Path,
     only: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    init: str | Path | None = None,
     preset: str = "default",
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -58,6 +62,8 @@ def train(
             method estimates their number).
         trimmed, trimmed_labels: a feature store of short clips that show their action throughout, and their labels.
         only: a CSV whose `video` column restricts the training videos.
+        classes: those of the labels to learn; videos that hold only others are left out. None: all.
+        init: an earlier run of the same method on features of the same kind, to start from its weights.
         settings: values laid over the preset, nested by section and stream, such as `{"epochs": 30, "localization": {"nms": 0.4}}`.
         device: "cpu" or "cuda". ids: how `videos` are named, see `extract`.
 
@@ -70,6 +76,8 @@ def train(
     check_device(device)
     if (features is None) == (videos is None):
         raise InputError("give either --features DIR or --videos DIR")
+    if unlabelled and (classes is not None or init is not None):
+        raise InputError("--classes and --init: go with --labels; clusters have no names that an earlier run could know")
     _check_kind(method, cls.learns_from, labels, unlabelled, clusters, trimmed, trimmed_labels)
     if not force:
         claim(out, resume=resume)
@@ -87,7 +95,7 @@ def train(
     chosen = resolve(method, preset, settings, store.streams)
     notes: list[str] = []
     if labels is not None:
-        data = training_set(store, labels, only, chosen, left_out=failures, say=notes.append)
+        data = training_set(store, labels, only, chosen, classes=classes, left_out=failures, say=notes.append)
     else:
         data = unlabelled_set(store, only, clusters, chosen, left_out=failures)
         if not data.classes:
@@ -96,6 +104,11 @@ def train(
     if trimmed is not None and trimmed_labels is not None:
         data = replace(data, trimmed=trimmed_set(FeatureStore(trimmed), trimmed_labels, data, chosen, say=notes.append))
     config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict()}
+    earlier = None
+    if init is not None:
+        earlier = load_method(Path(init) / "model")
+        config["init"] = {"run": Path(init).name, "sha256": _sha256(Path(init) / "model" / "weights.safetensors")}
+        carry_over(cls(chosen.method, data.classes, store.streams), earlier)  # its faults are told before there is a run
     claim(out, resume=resume, force=force and videos is None)
     with Run(out, config, environment_of(store, labels, data, seed, device), seed=seed, device=device, resume=resume) as run:
         if resume and (out / "model" / "model.json").exists():
@@ -106,9 +119,23 @@ def train(
             note(text)
         with run.seeded("init"):
             model = cls(chosen.method, data.classes, store.streams)
+        if earlier is not None:
+            _start_from(earlier, model, Path(str(init)))
         model.fit(data, run)
         save_method(model, out / "model")
     return TrainReport(out, failures)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _start_from(earlier: Method, model: Method, init: Path) -> None:
+    left = carry_over(model, earlier)
+    shared = [label for label in model.classes if label in earlier.classes]
+    note(f"starts from {init}, which knows {len(shared)} of the {len(model.classes)} classes")
+    if left:
+        note(f"warning: {', '.join(left)} have another shape there and start anew; train both runs with the same settings")
 
 
 def training_set(
@@ -116,12 +143,14 @@ def training_set(
     labels: str | Path,
     only: str | Path | None,
     chosen: Preset,
+    classes: Sequence[str] | None = None,
     left_out: Collection[str] = (),
     say: Callable[[str], None] = note,
 ) -> TrainingSet:
     """The videos that have both features and a row in the labels (and stand in `only`), with their labels as [N, C].
 
     Args:
+        classes: those to learn; None: all. A video that holds only others is left out, for nothing says that it is background.
         left_out: videos that may have a row though their features could not be extracted.
         say: told what is odd about the labels, but no error.
     """
@@ -129,7 +158,9 @@ def training_set(
     weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in store.videos})
     if unlabelled := len(store.videos) - len(weak.tags):
         say(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
-    classes = weak.classes  # of the whole file, so that runs on parts of it have the same
+    if classes is not None:
+        weak = _of_classes(weak, classes, say)
+    known = weak.classes  # of the whole file, so that runs on parts of it have the same
     if only:
         named = read_only(only, {*store.videos, *left_out})
         weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in named})
@@ -139,14 +170,25 @@ def training_set(
     if not weak.classes:
         part = f" for the videos in {only}" if only else ""
         raise InputError(f"{labels}: every label is empty{part}; at least one video must hold an action")
-    if absent := sorted(set(classes) - set(weak.classes)):
+    if absent := sorted(set(known) - set(weak.classes)):
         say(f"warning: no training video has the tag {', '.join(map(repr, absent))}; it will not be learned")
     for warning in weak.warnings():
         say(f"warning: {warning}")
     for video in videos:
         store.load(video)  # every fault of the features is named before training begins
-    matrix = np.array([[label in weak.tags[video] for label in classes] for video in videos], dtype=np.float32)
-    return TrainingSet(tuple(videos), classes, matrix, store, settings=chosen.data)
+    matrix = np.array([[label in weak.tags[video] for label in known] for video in videos], dtype=np.float32)
+    return TrainingSet(tuple(videos), known, matrix, store, settings=chosen.data)
+
+
+def _of_classes(weak: WeakLabels, classes: Sequence[str], say: Callable[[str], None]) -> WeakLabels:
+    """Only these classes' tags, and the videos that hold one of them or surely nothing."""
+    for label in classes:
+        if label not in weak.classes:
+            raise unknown(label, weak.classes, f"--classes: {weak.path}")
+    tags = {video: own & set(classes) for video, own in weak.tags.items() if not own or own & set(classes)}
+    if others := len(weak.tags) - len(tags):
+        say(f"{others} video(s) hold none of the chosen classes; they are not trained on")
+    return WeakLabels(weak.path, tags)
 
 
 def unlabelled_set(

@@ -44,6 +44,8 @@ class Curves:
 class Method(nn.Module, ABC):
     """A method learns from a training set and then gives curves for any video.
 
+    The modules that have a row per class, and then perhaps one for background, are called `classifier`: see `carry_over`.
+
     Args:
         config: its settings.
         classes: the labels, [C].
@@ -185,6 +187,38 @@ def load_method(folder: Path) -> Method:
     except Exception as error:  # safetensors and torch raise many kinds for a damaged file
         raise InputError(f"{folder}: the model cannot be read ({str(error).splitlines()[0]})") from error
     return method.eval()
+
+
+@torch.no_grad()
+def carry_over(method: Method, earlier: Method) -> list[str]:
+    """Give a method the weights of one that was trained before, on the same classes or others, to start from.
+
+    Of a classifier the rows of the classes that both know are taken, and the background's; of the rest whatever has the same shape.
+
+    Returns:
+        The weights that keep their own start, by name, because the earlier ones have another shape.
+
+    Raises:
+        InputError: it is another method, or its streams or their widths are others.
+    """
+    if earlier.name != method.name:
+        raise InputError(f"--init: its model is of {earlier.name}, not of {method.name}")
+    if earlier.widths != method.widths:
+        raise InputError(f"--init: its model was trained on the streams {earlier.widths}; these features have {method.widths}")
+    there, left = earlier.state_dict(), []
+    for name, weight in method.state_dict().items():
+        old = there.get(name)
+        if "classifier" in name.split(".") and old is not None and old.shape[1:] == weight.shape[1:]:
+            for row, label in enumerate(method.classes):
+                if label in earlier.classes:
+                    weight[row] = old[earlier.classes.index(label)]
+            if len(weight) > len(method.classes) and len(old) > len(earlier.classes):
+                weight[-1] = old[-1]
+        elif old is not None and old.shape == weight.shape:
+            weight.copy_(old)
+        else:
+            left.append(name)
+    return left
 
 
 @torch.no_grad()
