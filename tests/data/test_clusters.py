@@ -1,6 +1,6 @@
 import pytest
 
-from untrimmed.data.clusters import cluster_names, clusters_file, read_clusters, rounds_of, write_clusters
+from untrimmed.data.clusters import cluster_names, clusters_file, read_clusters, read_names, rounds_of, write_clusters
 from untrimmed.data.errors import InputError
 
 
@@ -28,3 +28,26 @@ def test_another_file_is_refused(tmp_path, text):
         read_clusters(tmp_path / "clusters.csv")
     with pytest.raises(InputError, match="cannot be read"):
         read_clusters(tmp_path / "nothing.csv")
+
+
+def test_a_users_names(tmp_path):
+    file = tmp_path / "names.csv"
+    file.write_text("\ufeffCluster;Name;note\r\ncluster_00;running;clear\r\ncluster_01;;\r\ncluster_02;running;\r\n")
+    assert read_names(file) == {"cluster_00": "running", "cluster_02": "running"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cluster,label\nx,y\n", "no column 'name'"),
+        ("cluster,name\nx,y\nx,z\n", "line 3: 'x' is named already in line 2"),
+        ("cluster,name\n,y\n", "line 2: no cluster in this row"),
+        ("cluster,name\nx\n", "lack a column"),
+        ("cluster,name\nx,\n", "names no cluster"),
+        ("", "empty"),
+    ],
+)
+def test_names_at_fault(tmp_path, text, words):
+    (tmp_path / "names.csv").write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_names(tmp_path / "names.csv")

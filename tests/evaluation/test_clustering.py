@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from untrimmed.data.types import Detection
 from untrimmed.evaluation.clustering import (
+    changed_share,
     evaluate_clusters,
     first_label,
     map_clusters,
@@ -163,3 +164,17 @@ def test_detections_and_scores_are_told_by_class():
     scores, classes = map_scores(np.array([[0.8, 0.1, 0.7], [0.2, 0.5, 0.9]]), ("x", "y", "z"), mapping)
     assert classes == ("dig", "run")
     assert scores.tolist() == [[0.4, 0.8], [0.1, 0.5]]
+
+
+@quick
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abc")), min_size=1, max_size=12))
+def test_changed_share_is_the_least_of_all_ways_to_rename(case):
+    before = {f"v{i}": a for i, (a, _) in enumerate(case)}
+    after = {f"v{i}": b for i, (_, b) in enumerate(case)}
+    least = min(
+        sum(dict(zip("xyz", names, strict=True))[before[v]] != after[v] for v in after) / len(after)
+        for names in itertools.permutations("abc")
+    )
+    assert changed_share(before, after) == pytest.approx(least)
+    assert changed_share(after, after) == 0
+    assert changed_share(before, after | {"new": "a"}) >= least * len(after) / (len(after) + 1)

@@ -8,6 +8,7 @@ import pytest
 
 from untrimmed.data.activations import write_activations
 from untrimmed.data.annotations import VideoTruth, read_annotations, write_annotations, write_detections
+from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Activation, Detection, Segment, StreamActivation, Timeline
 from untrimmed.jobs.evaluate import evaluate
@@ -189,3 +190,236 @@ def test_cuts_stored_activations_as_they_were_cut(tmp_path, truth):
     from_activations, from_file = (evaluate(tmp_path / name, annotations=truth) for name in ("kept", "found.json"))
     assert from_activations.to_json() | {"selection": None} == from_file.to_json()
     assert from_activations.selection == "last"
+
+
+# --- classification, clustering, and clusters taken for classes ----------------------------------------------------------------
+
+
+def keep_activations(folder, classes, scores, **about):
+    """Stored activations with these class scores, {video: {stream: [C]}}, cut so that the top class is found all over."""
+    kept = []
+    for video, own in scores.items():
+        streams = {
+            name: StreamActivation(np.ones(10), np.tile(8 * np.asarray(values) - 4, (10, 1)), np.asarray(values))
+            for name, values in own.items()
+        }
+        kept.append(Activation(video, classes, Timeline(0.0, 1.0, 10, 10.0), streams))
+    write_activations(folder, kept, about)
+
+
+@pytest.fixture
+def two_streams(tmp_path, truth):
+    """Against a: run, jump; b: run; quiet: nothing; t: dig."""
+    scores = {
+        "a": {"rgb": [0.1, 0.8, 0.3], "flow": [0.2, 0.1, 0.6]},
+        "b": {"rgb": [0.5, 0.4, 0.3], "flow": [0.0, 0.0, 0.9]},
+        "quiet": {"rgb": [0.1, 0.2, 0.3], "flow": [0.1, 0.2, 0.3]},
+        "t": {"rgb": [0.9, 0.0, 0.0], "flow": [0.9, 0.0, 0.0]},
+    }
+    settings = asdict(Localization(streams={"flow": {"stream_weight": 3.0}}))
+    keep_activations(tmp_path / "kept.activations", ("dig", "jump", "run"), scores, selection="last", localization=settings)
+    write(tmp_path / "kept.json", FOUND)
+    return tmp_path / "kept.json"
+
+
+def test_classification_of_detections_with_activations_beside_them(tmp_path, truth, two_streams, capsys):
+    evaluation = evaluate(two_streams, annotations=truth, subset="test", protocol="classification")
+    found = evaluation.to_json()
+    # Fused 1 : 3: a = .175, .275, .525; b = .125, .1, .75: both right. RGB alone calls b "dig".
+    assert found["streams"]["rgb"]["accuracy"] == 0.5
+    assert found["streams"]["rgb"]["weight"] == 0.25
+    assert (found["accuracy"], found["videos"], found["empty_videos"], found["ignored"]) == (1.0, 3, 1, 1)
+    assert found["per_class"] == {"jump": 1.0, "run": 1.0}
+    assert (found["selection"], found["mapping"], found["subset"]) == ("last", None, "test")
+    assert evaluation.scalars()["accuracy.flow"] == 1.0
+    assert set(evaluation.scalars()) == {f"{m}{s}" for m in ("accuracy", "video_mAP") for s in ("", ".rgb", ".flow")}
+    json.dumps(found, allow_nan=False)
+    for words in ("classification", "truth.json, subset test: 3 videos, 1 of them empty", "rgb 0.25, flow 0.75", "selection  last"):
+        assert words in evaluation.table()
+    said = capsys.readouterr().err
+    assert "left out of the accuracy" in said
+    assert "1 video(s) of" in said
+    again = evaluate(tmp_path / "kept.activations", annotations=truth, subset="test", protocol="classification")
+    assert again.to_json() == found
+
+
+def test_classification_against_a_labels_file(tmp_path, two_streams, capsys):
+    (tmp_path / "labels.csv").write_text("video,label\na,run\na,jump\nb,run\nnowhere,run\n")
+    found = evaluate(two_streams, labels=tmp_path / "labels.csv", protocol="classification").to_json()
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    said = capsys.readouterr().err
+    assert "1 of 3 videos have no scores" in said
+    assert "is dig: a video whose top class" in said
+
+
+CLUSTERS = {"t": "cluster_00", "u": "cluster_01", "v": "cluster_01", "w": "cluster_01"}
+
+
+@pytest.fixture
+def clustered(tmp_path, truth):
+    """Detections under cluster names, and the labels of the videos that were clustered."""
+    (tmp_path / "train.csv").write_text("video,label\nt,jump\nu,run\nv,run\nv,jump\nw,run\n")
+    renamed = {"run": "cluster_01", "jump": "cluster_00", "dig": "cluster_02"}
+    found = {video: [d._replace(label=renamed[d.label]) for d in own] for video, own in FOUND.items()}
+    return write(tmp_path / "found.json", found, selection="last", clusters=CLUSTERS)
+
+
+@pytest.mark.parametrize("how", ["majority", "soft", "hungarian"])
+def test_clusters_are_scored_as_the_classes_of_their_training_videos(tmp_path, truth, clustered, how, capsys):
+    plain = evaluate(write(tmp_path / "plain.json", FOUND), annotations=truth, subset="test", tiou="0.5").to_json()
+    evaluation = evaluate(clustered, annotations=truth, subset="test", tiou="0.5", labels=tmp_path / "train.csv", map_clusters=how)
+    found = evaluation.to_json()
+    assert found["mAP"] == plain["mAP"]
+    assert found["selection"] == "last"
+    assert found["mapping"]["how"] == how
+    assert "4 training videos in train.csv" in found["mapping"]["fitted_on"]
+    assert found["mapping"]["clusters"] == {"cluster_00": {"jump": 1.0}, "cluster_01": {"run": 1.0}, "cluster_02": {}}
+    assert "1 detection(s) dropped" in capsys.readouterr().err
+    assert f"mapping    {how}, by the labels of 4 training videos" in evaluation.table()
+
+
+def test_without_a_labels_file_the_annotations_of_the_training_videos_count(tmp_path, truth, clustered, capsys):
+    found = evaluate(clustered, annotations=truth, subset="test", map_clusters="majority").to_json()
+    assert found["mapping"]["clusters"]["cluster_00"] == {"dig": 1.0}  # of t, the only one that the file knows
+    assert "scored videos were clustered too" not in capsys.readouterr().err
+    evaluate(clustered, annotations=truth, map_clusters="majority")
+    assert "1 of the scored videos were clustered too" in capsys.readouterr().err
+
+
+def test_a_mapping_by_the_scored_videos_is_an_oracle(tmp_path, truth, clustered):
+    evaluation = evaluate(clustered, annotations=truth, subset="test", map_clusters="majority", map_clusters_oracle=True)
+    found = evaluation.to_json()
+    assert found["selection"] == "oracle"
+    assert "oracle" in found["mapping"]["fitted_on"]
+    assert "selection  oracle" in evaluation.table()
+    # The surest detections of a and b are of cluster_01: run 1.5, jump 0.5. No video's surest is of cluster_00.
+    assert found["mapping"]["clusters"] == {"cluster_00": {}, "cluster_01": {"run": 1.0}, "cluster_02": {}}
+
+
+def test_names_by_hand(tmp_path, truth, clustered):
+    (tmp_path / "names.csv").write_text("cluster,name\ncluster_00,jump\ncluster_01,run\n")
+    found = evaluate(clustered, annotations=truth, subset="test", names=tmp_path / "names.csv").to_json()
+    plain = evaluate(write(tmp_path / "plain.json", FOUND), annotations=truth, subset="test").to_json()
+    assert found["mAP"] == plain["mAP"]
+    assert found["mapping"]["how"] == "names"
+    (tmp_path / "names.csv").write_text("cluster,name\ncluster_01,rum\n")
+    with pytest.raises(InputError, match=r"'rum'.*mean 'run'"):
+        evaluate(clustered, annotations=truth, subset="test", names=tmp_path / "names.csv")
+    (tmp_path / "names.csv").write_text("cluster,name\ncluster_1,run\n")
+    with pytest.raises(InputError, match=r"names\.csv.*no cluster 'cluster_1'"):
+        evaluate(clustered, annotations=truth, subset="test", names=tmp_path / "names.csv")
+
+
+def test_class_scores_of_clusters(tmp_path, truth):
+    scores = {"a": {"rgb": [0.3, 0.6]}, "b": {"rgb": [0.1, 0.9]}, "quiet": {"rgb": [0.5, 0.5]}}
+    keep_activations(tmp_path / "kept", ("cluster_00", "cluster_01"), scores, clusters=CLUSTERS, selection="last")
+    (tmp_path / "train.csv").write_text("video,label\nt,jump\nu,run\nv,run\nw,run\n")
+    ask = {"annotations": truth, "subset": "test", "protocol": "classification"}
+    with pytest.raises(InputError, match=r"cluster_00.*--map-clusters"):
+        evaluate(tmp_path / "kept", **ask)
+    found = evaluate(tmp_path / "kept", **ask, labels=tmp_path / "train.csv", map_clusters="majority").to_json()
+    assert (found["accuracy"], found["mapping"]["clusters"]["cluster_01"]) == (1.0, {"run": 1.0})
+    oracle = evaluate(tmp_path / "kept", **ask, map_clusters="hungarian", map_clusters_oracle=True).to_json()
+    assert oracle["selection"] == "oracle"
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    """A run of two rounds: t and u are apart first, then together."""
+    run = tmp_path / "run"
+    write_clusters(clusters_file(run, 0), {"t": "cluster_00", "u": "cluster_01", "v": "cluster_01", "odd": "cluster_01"})
+    write_clusters(clusters_file(run, 1), {"t": "cluster_01", "u": "cluster_01", "v": "cluster_00", "odd": "cluster_00"})
+    (run / "environment.json").write_text('{"selection": "last"}')
+    return run
+
+
+def test_clustering_round_by_round(tmp_path, unlabelled, capsys):
+    (tmp_path / "labels.csv").write_text("video,label\nt,jump\nu,run\nu,jump\nv,run\n")
+    evaluation = evaluate(unlabelled, labels=tmp_path / "labels.csv", protocol="clustering")
+    found = evaluation.to_json()
+    # By the first label by name (jump, jump, run), the last round is right.
+    assert (found["purity"], found["ari"], found["nmi"]) == pytest.approx((1.0, 1.0, 1.0))
+    assert found["shared"]["purity"] == pytest.approx(2.5 / 3)
+    assert [one["purity"] for one in found["rounds"]] == pytest.approx([2 / 3, 1.0])
+    assert [one["changed"] for one in found["rounds"]] == [None, 0.25]
+    assert found["rounds"][0]["sizes"] == {"cluster_00": 1, "cluster_01": 3}
+    assert (found["videos"], found["videos_with_several_labels"], found["left_out"]) == (3, 1, 1)
+    scalars = evaluation.scalars()
+    assert scalars["purity"] == scalars["purity.round1"] == 1.0
+    assert {"ari", "nmi", "ari.round0", "nmi.round1", "purity.shared"} <= scalars.keys()
+    json.dumps(found, allow_nan=False)
+    for words in ("clustering", "arithmetic", "labels.csv, whole file: 3 videos", "selection  last", "the first by name counts"):
+        assert words in evaluation.table()
+    assert "1 clustered video(s) have no label" in capsys.readouterr().err
+
+
+def test_clustering_against_annotations_counts_the_first_annotated_label(tmp_path, unlabelled):
+    videos = {
+        "t": VideoTruth("training", 9.0, (Segment(0, 1, "jump"),)),
+        "u": VideoTruth("training", 9.0, (Segment(5, 6, "run"), Segment(1, 2, "jump"))),
+        "v": VideoTruth("training", 9.0, (Segment(0, 1, "run"),)),
+    }
+    write_annotations(tmp_path / "annotations.json", videos, "demo")
+    found = evaluate(unlabelled, annotations=tmp_path / "annotations.json", subset="training", protocol="clustering").to_json()
+    assert [one["purity"] for one in found["rounds"]] == pytest.approx([1.0, 2 / 3])
+    assert found["first_label"] == "the first annotated"
+
+
+def test_what_detections_above_a_score_are_worth(tmp_path, truth):
+    evaluation = evaluate(write(tmp_path / "found.json", FOUND), annotations=truth, subset="test", tiou="0.5", min_score=0.75)
+    point = evaluation.to_json()["operating_point"]
+    # a: run right, jump right; b: 30-40 wrong; b's run (0.7) is below.
+    assert point["at_tiou"]["precision"] == point["at_tiou"]["recall"] == pytest.approx(2 / 3)
+    assert point["at_tiou"]["false_alarms_per_hour"] == pytest.approx(1 / (3 * 60 / 3600))
+    assert (point["empty_videos"], point["silent_share"]) == (1, 1.0)
+    assert evaluation.scalars()["f1"] == pytest.approx(2 / 3)
+    assert "score at least 0.75" in evaluation.table()
+    silent = evaluate(tmp_path / "found.json", annotations=truth, subset="test", min_score=2.0)
+    assert silent.to_json()["operating_point"]["at_tiou"]["precision"] is None
+    assert "precision" not in silent.scalars()
+    assert silent.scalars()["f1"] == 0.0
+    assert "-" in silent.table()
+
+
+def test_scalars_of_detections(tmp_path, truth):
+    scalars = evaluate(write(tmp_path / "found.json", FOUND), annotations=truth, subset="test").scalars()
+    assert scalars["mAP@0.5"] == pytest.approx(5 / 6)
+    assert scalars["mAP@0.1:0.7"] == pytest.approx(5 / 6)
+    assert scalars["mAP@avg"] == pytest.approx((8 * 5 / 6 + 1 / 3) / 9)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"map_clusters": "best"}, "--map-clusters"),
+        ({"map_clusters_oracle": True}, r"--map-clusters majority\|soft\|hungarian"),
+        ({"map_clusters": "soft", "names": "names.csv"}, "one of the two"),
+        ({"map_clusters": "soft"}, "does not say which training video is in which cluster"),
+        ({"protocol": "classification"}, r"no activations beside it \(plain\.activations\)"),
+        ({"protocol": "classification", "min_score": 0.5}, "classification scores no detections"),
+        ({"protocol": "clustering"}, r"holds no rounds/NN/clusters\.csv"),
+        ({"protocol": "clustering", "map_clusters": "soft"}, "leave --map-clusters"),
+        ({"min_score": float("nan")}, "--min-score"),
+    ],
+)
+def test_faults_in_what_is_asked_of_clusters_and_classes(tmp_path, truth, given, words):
+    file = write(tmp_path / "plain.json", FOUND)
+    with pytest.raises(InputError, match=words):
+        evaluate(file, **{"annotations": truth, **given})
+
+
+def test_faults_in_where_the_labels_are(tmp_path, truth, two_streams, clustered, unlabelled):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,label\nzebra,run\n")
+    with pytest.raises(InputError, match="one of the two"):
+        evaluate(two_streams, annotations=truth, labels=labels, protocol="classification")
+    with pytest.raises(InputError, match="needs the true labels"):
+        evaluate(two_streams, protocol="classification")
+    with pytest.raises(InputError, match="a labels file has no subsets"):
+        evaluate(two_streams, labels=labels, subset="test", protocol="classification")
+    with pytest.raises(InputError, match="has no label for any of the 4 videos"):
+        evaluate(clustered, annotations=truth, labels=labels, map_clusters="soft")
+    with pytest.raises(InputError, match="has a label in"):
+        evaluate(unlabelled, labels=labels, protocol="clustering")
+    with pytest.raises(InputError, match="one of the two"):
+        evaluate(unlabelled, labels=labels, annotations=truth, protocol="clustering")

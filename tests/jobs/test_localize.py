@@ -293,3 +293,21 @@ def test_train_again_from_videos_extracts_nothing_twice(from_videos, capsys):
     notes = capsys.readouterr().err
     assert "are extracted already and unchanged" in notes
     assert "already finished" in notes
+
+
+def test_detections_below_a_score_are_left_out_and_clusters_get_names(planted, run, tmp_path):
+    every = localize(run, features=planted.features, out=tmp_path / "all.json").results
+    scores = sorted(d.score for found in every.values() for d in found)
+    least = scores[len(scores) // 2]
+    (tmp_path / "names.csv").write_text("cluster,name\nact00,waving\nact01,\n")
+    kept = localize(tmp_path / "all.activations", out=tmp_path / "kept.json", min_score=least, names=tmp_path / "names.csv").results
+    assert list(kept) == list(every)
+    assert sum(map(len, kept.values())) == sum(score >= least for score in scores) < len(scores)
+    for video, found in every.items():
+        assert kept[video] == [d._replace(label="waving" if d.label == "act00" else d.label) for d in found if d.score >= least]
+    assert "waving" not in read_activations(tmp_path / "kept.activations")[0][0].classes
+    (tmp_path / "names.csv").write_text("cluster,name\ncluster_99,waving\n")
+    refused(
+        "has no cluster 'cluster_99'", tmp_path, run, tmp_path / "x.json", features=planted.features, names=tmp_path / "names.csv"
+    )
+    refused("--min-score", tmp_path, run, tmp_path / "x.json", features=planted.features, min_score=float("nan"))

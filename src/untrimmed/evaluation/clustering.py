@@ -71,6 +71,18 @@ def evaluate_clusters(clusters: Sequence[str], weights: np.ndarray) -> ClusterSc
     )
 
 
+def changed_share(before: Mapping[str, str], after: Mapping[str, str]) -> float:
+    """Share of the videos that changed cluster, under the pairing of clusters before and after that leaves the most in place.
+
+    What the clusters are called does not matter. Videos that were not clustered before have changed.
+    """
+    old, new = sorted(set(before.values())), sorted(set(after.values()))
+    stayed = np.zeros((len(old), len(new)))
+    for video in before.keys() & after.keys():
+        stayed[old.index(before[video]), new.index(after[video])] += 1
+    return float(1 - stayed[linear_sum_assignment(-stayed)].sum() / len(after))
+
+
 def _adjusted_rand_index(table: np.ndarray, squares: np.ndarray, sizes: np.ndarray) -> float:
     """ARI from sums of weights [K, L] and sums of their squares, which leave out the pairs of a video with itself."""
     together = ((table**2 - squares) / 2).sum()

@@ -30,6 +30,7 @@ from untrimmed.evaluation.clustering import (
     MAPPINGS,
     ClusterScores,
     Mapped,
+    changed_share,
     evaluate_clusters,
     first_label,
     map_clusters,
@@ -38,6 +39,7 @@ from untrimmed.evaluation.clustering import (
     shared_labels,
 )
 from untrimmed.evaluation.detections import CLUSTER_HINT, DetectionScores
+from untrimmed.evaluation.diagnosis import Diagnosis
 from untrimmed.evaluation.operating_point import OperatingPoint, operating_point
 from untrimmed.localization import Localization, localize
 
@@ -89,6 +91,7 @@ class Evaluation:
     scores:      see DetectionScores.
     mapping:     what clusters were taken for, if they were.
     operating:   what the detections above a score are worth, if that was asked for.
+    diagnosis:   what is wrong with them, if that was asked for.
     """
 
     protocol: str
@@ -98,6 +101,7 @@ class Evaluation:
     scores: DetectionScores
     mapping: ClusterMapping | None = None
     operating: OperatingPoint | None = None
+    diagnosis: Diagnosis | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields that `evaluate --json` prints; fractions in 0..1, never NaN."""
@@ -158,6 +162,8 @@ class Evaluation:
             lines.append(f"mean mAP over tIoU {first:g}:{last:g}  {100 * mean:.1f}")
         if self.operating is not None:
             lines += ["", *_operating_lines(self.operating)]
+        if self.diagnosis is not None:
+            lines += ["", self.diagnosis.text()]
         return "\n".join(lines)
 
     def _quoted_averages(self) -> dict[tuple[float, float], float]:
@@ -373,6 +379,7 @@ def evaluate(
     map_clusters_oracle: bool = False,
     names: str | Path | None = None,
     min_score: float | None = None,
+    diagnose: str | Path | None = None,
 ) -> AnyEvaluation:
     """Score a result against the truth, with notes on stderr about what was left out.
 
@@ -389,6 +396,7 @@ def evaluate(
         map_clusters_oracle: by the labels of the scored videos instead; the selection rule is then `oracle`.
         names: a CSV `cluster,name`, which says instead what each cluster is.
         min_score: also say what the detections that score at least this are worth.
+        diagnose: also look into their mistakes, and write what is found into this folder, as figures and pictures.
 
     Raises:
         InputError: a file cannot be read, an unknown protocol, subset or label, nothing to score, or an option that the
@@ -407,6 +415,8 @@ def evaluate(
             raise InputError(f"--min-score: {protocol} scores no detections")
         if np.isnan(min_score):
             raise InputError("--min-score: expected a number, found NaN")
+    if diagnose is not None and protocol != "activitynet":
+        raise InputError(f"--diagnose goes by the activitynet protocol; leave --protocol {protocol} away")
     ask = _Mapping(map_clusters, map_clusters_oracle, names, labels)
     if protocol == "clustering":
         if ask.wanted:
@@ -414,7 +424,7 @@ def evaluate(
         return _evaluate_clustering(Path(target), annotations, labels, subset)
     if protocol == "classification":
         return _evaluate_classification(Path(target), annotations, labels, subset, ask)
-    return _evaluate_detections(Path(target), annotations, labels, subset, tiou, protocol, ask, min_score)
+    return _evaluate_detections(Path(target), annotations, labels, subset, tiou, protocol, ask, min_score, diagnose)
 
 
 def _evaluate_detections(
@@ -426,6 +436,7 @@ def _evaluate_detections(
     protocol: str,
     ask: "_Mapping",
     min_score: float | None,
+    diagnose: str | Path | None,
 ) -> Evaluation:
     if labels is not None and (annotations is None or ask.how is None):
         raise InputError(f"--labels {labels}: says which actions occur, but not when; {protocol} needs --annotations FILE instead")
@@ -463,7 +474,12 @@ def _evaluate_detections(
         note(f"{left_out} detection(s) on ambiguous segments are not counted")
     if scores.without_truth:
         note(f"left out of the mean, since {where} has no truth for them: {', '.join(scores.without_truth)}")
-    return Evaluation(protocol, truth.path, subset, ask.selection(found.untrimmed), scores, mapping, point)
+    diagnosis = None
+    if diagnose is not None:
+        from untrimmed.jobs.diagnose import diagnose_into  # matplotlib takes its time
+
+        diagnosis = diagnose_into(diagnose, chosen, results, truth.classes, tious)
+    return Evaluation(protocol, truth.path, subset, ask.selection(found.untrimmed), scores, mapping, point, diagnosis)
 
 
 def _evaluate_classification(
@@ -528,7 +544,7 @@ def _evaluate_clustering(
             raise InputError(f"{file}: none of its videos (such as {min(clusters)!r}) has a label in {_where(truth_path, subset)}")
         own = [clusters[video] for video in known]
         sizes = {name: sum(c == name for c in clusters.values()) for name in sorted(set(clusters.values()))}
-        changed = None if before is None else float(np.mean([before.get(video) != c for video, c in clusters.items()]))
+        changed = None if before is None else changed_share(before, clusters)
         weights = [tags[video] for video in known]
         rounds.append(
             ClusterRound(

@@ -1,5 +1,6 @@
 """`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import yaml
 from untrimmed.console import note, progress
 from untrimmed.data.activations import read_activations, write_activations
 from untrimmed.data.annotations import read_annotations, write_detections
-from untrimmed.data.clusters import read_clusters, rounds_of
+from untrimmed.data.clusters import read_clusters, read_names, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, read_json, set_aside, write_json
 from untrimmed.data.sampling import uniform_sampling
@@ -50,6 +51,8 @@ def localize(
     device: str = "cpu",
     activations: bool = True,
     ids: Literal["stem", "relative"] = "stem",
+    min_score: float | None = None,
+    names: str | Path | None = None,
 ) -> LocalizeReport:
     """Find the actions in videos and write a detections file.
 
@@ -62,6 +65,8 @@ def localize(
         report: also write the page there.
         activations: also write `<out without suffix>.activations/`.
         ids: how videos given as paths are named, see `extract`.
+        min_score: leave out detections that score less; every video stays listed.
+        names: a CSV `cluster,name`: detections of these clusters carry the names instead. The activations keep the clusters.
 
     Raises:
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
@@ -73,6 +78,9 @@ def localize(
     if report is not None:
         check_writable(report)
     check_device(device)
+    if min_score is not None and math.isnan(min_score):
+        raise InputError("--min-score: expected a number, found NaN")
+    called = {} if names is None else read_names(names)
     overrides = _sections(settings or {})
     wanted = _wanted(subset_from, subset)
     failures: dict[str, str] = {}
@@ -99,7 +107,12 @@ def localize(
     if not found:
         raise InputError("there is no video to localize")
 
-    results = cut_activations(found, cutting)
+    if strange := sorted(called.keys() - set(found[0].classes)):
+        raise InputError(f"{names}: {source} has no cluster {strange[0]!r}; it has {', '.join(found[0].classes)}")
+    results = {
+        video: [d._replace(label=called.get(d.label, d.label)) for d in own if min_score is None or d.score >= min_score]
+        for video, own in cut_activations(found, cutting).items()
+    }
     stored = out.with_suffix(".activations")
     fresh = stored.with_name(f".{stored.name}.part")
     fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters") if k in about}
