@@ -1,0 +1,99 @@
+"""Numbers that others published: every table of the slides S1 to S3, and the field's later rows.
+
+They stand in `data/published.csv` as they were printed: mAP and accuracy in per cent, all else as it is. What evaluator made them
+is mostly unknown, and published evaluators differ by points, so that they are shown below our rows and never averaged with them.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from importlib.resources import files
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.settings import unknown
+from untrimmed.reporting.tables import markdown_rows
+
+
+@dataclass(frozen=True)
+class Published:
+    """One number. deck: S1, S2, S3, or `field` for a paper (`table` is then its venue and year)."""
+
+    deck: str
+    table: str
+    method: str
+    supervision: str
+    features: str
+    protocol: str
+    dataset: str
+    metric: str
+    value: str
+
+
+COLUMNS = tuple(field.name for field in fields(Published))
+
+
+def read_published() -> list[Published]:
+    """All of them, in the order of the file."""
+    text = files("untrimmed.data").joinpath("published.csv").read_text(encoding="utf-8")
+    header, *rows = csv.reader(text.splitlines())
+    assert tuple(header) == COLUMNS
+    return [Published(*row) for row in rows]
+
+
+def select(rows: Iterable[Published], conditions: Sequence[str]) -> list[Published]:
+    """Those that meet every `column=value`, whatever the case; several values of one column: any of them.
+
+    Raises:
+        InputError: no such column, or nothing fits.
+    """
+    wanted: dict[str, set[str]] = {}
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise InputError(f"--where {condition}: write it as column=value, such as deck=S1 or method=DGAM")
+        if column not in COLUMNS:
+            raise unknown(column, COLUMNS, "--where")
+        wanted.setdefault(column, set()).add(value.casefold())
+    found = [row for row in rows if all(getattr(row, column).casefold() in values for column, values in wanted.items())]
+    if not found:
+        raise InputError(f"--where {' '.join(conditions)}: no published number fits")
+    return found
+
+
+def fitting(rows: Iterable[Published], methods: Iterable[str], metrics: Iterable[str]) -> list[Published]:
+    """Those of the given methods (dgam, wtalc, ... and their variants) by the given metrics."""
+    names = tuple(_plain(method) for method in methods)
+    wanted = {_metric(metric) for metric in metrics}
+    return [row for row in rows if _plain(row.method).startswith(names) and row.metric in wanted]
+
+
+def markdown(rows: Sequence[Published]) -> str:
+    """A heading, and for each table of a deck (of the field's papers: each data set) a row per method and a column per metric."""
+    if not rows:
+        return "## Published\n\nNo published number is of these methods and metrics."
+    about = "As printed by their authors (mAP and accuracy in per cent); other data, features and evaluators than above."
+    lines = ["## Published", "", about]
+    groups: dict[tuple[str, str], list[Published]] = {}
+    for row in rows:
+        groups.setdefault((row.deck, row.dataset if row.deck == "field" else row.table), []).append(row)
+    for (deck, table), own in groups.items():
+        metrics = list(dict.fromkeys(row.metric for row in own))
+        if all(metric.startswith("mAP@") for metric in metrics):
+            metrics.sort(key=lambda metric: (":" in metric, metric))
+        values = {(astuple(row)[1:-2], row.metric): row.value for row in own}
+        keys = list(dict.fromkeys(astuple(row)[1:-2] for row in own))
+        body = [[*key[1:], *([key[0]] if deck == "field" else [])] for key in keys]
+        head = [*COLUMNS[2:-2], *(["venue"] if deck == "field" else [])]
+        cells = [[*row, *(values.get((key, metric), "–") for metric in metrics)] for key, row in zip(keys, body, strict=True)]
+        lines += ["", f"### {deck}: {table}", "", *markdown_rows([[*head, *metrics], *cells])]
+    return "\n".join(lines)
+
+
+def _plain(method: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", method.casefold())
+
+
+def _metric(metric: str) -> str:
+    """As the file calls it: mAP of detections has no protocol there, since that is unknown."""
+    return metric.partition(":")[2] if re.match(r"\w+:mAP@", metric) else metric
