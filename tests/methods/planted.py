@@ -36,6 +36,11 @@ class Planted:
         return self.folder / "labels.csv"
 
     @property
+    def clips(self) -> dict[str, Path]:
+        """The trimmed clips and their labels, as `train` takes them (of `plant_clips`)."""
+        return {"trimmed": self.folder / "clips", "trimmed_labels": self.folder / "clips.csv"}
+
+    @property
     def annotations(self) -> Path:
         return self.folder / "annotations.json"
 
@@ -68,12 +73,7 @@ def plant(
     streams = streams or STREAMS
     rng = np.random.default_rng(seed)
     names = tuple(f"act{c:02}" for c in range(classes))
-    directions = {}
-    for stream, width in streams.items():
-        drawn = rng.normal(size=(2 * classes + 1, width))
-        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-        drawn[classes:-1] = 0.3 * drawn[classes:-1] + 0.7 * rng.normal(size=width) / width**0.5  # contexts look alike
-        directions[stream] = 4.0 * drawn
+    directions = _directions(streams, classes, rng)
     writer = FeatureWriter(folder / "features", Header("planted", {}, SECONDS, SECONDS, streams))
     truth: dict[str, VideoTruth] = {}
     rows: list[tuple[str, str]] = []
@@ -97,6 +97,42 @@ def plant(
     write_labels(folder / "labels.csv", rows)
     write_annotations(folder / "annotations.json", truth, "planted")
     return Planted(folder, truth, names)
+
+
+def plant_clips(planted: Planted, *, count: int = 12, others: int = 0, seed: int = 0) -> Planted:
+    """Add trimmed clips to the problem that `plant` made with the same seed, each of one action throughout.
+
+    Args:
+        others: so many clips are of an action that no video holds.
+    """
+    streams, classes = planted.store.streams, len(planted.classes)
+    directions = _directions(streams, classes, np.random.default_rng(seed))
+    rng = np.random.default_rng([seed, 1])
+    writer = FeatureWriter(planted.folder / "clips", Header("planted", {}, SECONDS, SECONDS, streams))
+    rows = []
+    for number in range(count + others):
+        clip, length = f"clip{number:03}", int(rng.integers(3, 7))
+        known = number < count
+        features = {
+            stream: (d[number % classes if known else classes] + 0.5 * rng.normal(size=(length, d.shape[1]))).astype(np.float32)
+            for stream, d in directions.items()
+        }
+        writer.write(clip, features, VideoEntry(length, length * SECONDS))
+        rows.append((clip, planted.classes[number % classes] if known else "else"))
+    writer.compact()
+    write_labels(planted.folder / "clips.csv", rows)
+    return planted
+
+
+def _directions(streams: dict[str, int], classes: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Per stream the mean features of the actions, of their contexts, and of background: [2 C + 1, D]."""
+    directions = {}
+    for stream, width in streams.items():
+        drawn = rng.normal(size=(2 * classes + 1, width))
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        drawn[classes:-1] = 0.3 * drawn[classes:-1] + 0.7 * rng.normal(size=width) / width**0.5  # contexts look alike
+        directions[stream] = 4.0 * drawn
+    return directions
 
 
 def _script(length: int, holds: list[int], classes: int, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple]]:

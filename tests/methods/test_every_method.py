@@ -1,17 +1,19 @@
 """What every registered method must do, on a small problem with a known answer."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from tests.methods.planted import Planted, plant
+from tests.methods.planted import Planted, plant, plant_clips
 from untrimmed.data.errors import InputError
+from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Detection
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import train, training_set
+from untrimmed.jobs.train import train, training_set, trimmed_set
 from untrimmed.methods.base import METHODS, Method, activations_of, load_method, method_class, resolve, save_method
 from untrimmed.training import Run
 
@@ -34,6 +36,7 @@ MANY = {"dgam": {"batch": 64}, "wtalc": {"batch": 64}, "tcam": {"batch_clusters"
 SINGLE = {"dgam": {"batch": 1}, "wtalc": {"batch": 1}, "tcam": {"batch_clusters": 1, "batch_videos": 1}, "tsrnet": {"batch": 1}}
 
 every_method = pytest.mark.parametrize("name", METHODS)
+every_method_with_clips = pytest.mark.parametrize("name", [n for n in METHODS if "trimmed" in method_class(n).learns_from])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ class Stopped(Exception):
 
 
 def fit(
-    name, planted, folder, settings=None, *, seed=0, resume=False, save_seconds=0.0, stop_after=None
+    name, planted, folder, settings=None, *, clips=False, seed=0, resume=False, save_seconds=0.0, stop_after=None
 ) -> tuple[Method, Method, Run]:
     """Fit a method in a run of its own; `stop_after` that many lines of the log it is cut off.
 
@@ -72,6 +75,9 @@ def fit(
     """
     chosen = resolve(name, "default", {**BRIEF[name], **(settings or {})})
     data = training_set(planted.store, planted.labels, None, chosen)
+    if clips:
+        paths = planted.clips
+        data = replace(data, trimmed=trimmed_set(FeatureStore(paths["trimmed"]), paths["trimmed_labels"], data, chosen))
     run = Run(folder, chosen.to_dict(), {}, seed=seed, resume=resume, save_seconds=save_seconds)
     with run:
         models = []
@@ -126,7 +132,11 @@ def test_it_says_what_it_is(name):
 
 @every_method
 def test_it_learns_the_planted_problem(name, planted, fitted):
-    _, results = fitted(name)
+    check_learned(planted, fitted(name)[1])
+
+
+def check_learned(planted, results):
+    """Far better than random segments with the right labels, and than whole videos."""
     assert set(results) == set(planted.subset("test"))
     check_detections(planted, results)
     rng = np.random.default_rng(0)
@@ -333,6 +343,42 @@ def test_a_batch_of_nothing_but_empty_videos(name, tmp_path):
 def test_a_diverging_training_is_told(name, planted, tmp_path):
     with pytest.raises(InputError, match=r"training diverged .* try a lower learning_rate"):
         fit(name, planted, tmp_path / "run", {"learning_rate": 1e30, "epochs": 10})
+
+
+@every_method_with_clips
+def test_it_learns_the_planted_problem_with_trimmed_clips_as_well(name, tmp_path):
+    planted = plant_clips(plant(tmp_path), count=12, others=4)
+    data = {"features": planted.features, "labels": planted.labels, **planted.clips}
+    run = train(name, **data, out=tmp_path / "run", settings=ENOUGH[name]).run
+    subset = {"subset_from": planted.annotations, "subset": "test"}
+    check_learned(planted, localize(run, features=planted.features, **subset, out=tmp_path / "d.json").results)
+
+
+@every_method_with_clips
+def test_with_clips_seeds_make_the_weights_and_a_stopped_run_goes_on(name, tmp_path):
+    planted = plant_clips(plant(tmp_path, train=12, test=2), others=3)
+    whole, began, _ = fit(name, planted, tmp_path / "whole", clips=True)
+    again, _, _ = fit(name, planted, tmp_path / "again", clips=True, save_seconds=1e9)
+    without, _, _ = fit(name, planted, tmp_path / "without")
+    assert same(whole, again)
+    assert not same(whole, began)
+    assert not same(whole, without)
+    with pytest.raises(Stopped):
+        fit(name, planted, tmp_path / "stopped", clips=True, stop_after=3)
+    resumed, _, _ = fit(name, planted, tmp_path / "stopped", clips=True, resume=True)
+    assert same(whole, resumed)
+
+
+@every_method_with_clips
+@pytest.mark.parametrize(("count", "others"), [(1, 0), (0, 3), (90, 0)], ids=["one-clip", "of-other-classes", "many"])
+@pytest.mark.parametrize("empty", [2, 9], ids=["some-empty", "mostly-empty"])
+def test_whatever_the_clips_it_trains(name, count, others, empty, tmp_path):
+    planted = plant_clips(plant(tmp_path, train=11, test=2, empty=empty, length=(1, 9)), count=count, others=others)
+    method, began, _ = fit(name, planted, tmp_path / "run", {"batch": 4}, clips=True)
+    assert not same(method, began)
+    for stream in activations_of(method, features_of(planted, "test001")).values():
+        assert np.isfinite(stream.class_logit).all()
+        assert np.isfinite(stream.class_score).all()
 
 
 def test_every_method_is_tested_with_settings_of_its_own():
