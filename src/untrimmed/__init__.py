@@ -18,6 +18,7 @@ _EXPORTS = {
     "extract": "untrimmed.jobs.extract",
     "init": "untrimmed.jobs.init",
     "localize": "untrimmed.jobs.localize",
+    "names": "untrimmed.jobs.names",
     "report": "untrimmed.jobs.report",
     "train": "untrimmed.jobs.train",
     "validate": "untrimmed.jobs.validate",

@@ -58,7 +58,7 @@ def read_clusters(path: Path) -> dict[str, str]:
 def read_names(path: str | Path) -> dict[str, str]:
     """What a user calls the clusters, from the columns `cluster,name` of a CSV; several may have one name.
 
-    A cluster with an empty name, or without a row, has none.
+    A cluster with an empty name, the name `-`, or without a row, has none.
 
     Raises:
         InputError: no such columns, a cluster named twice, or no name at all.
@@ -75,7 +75,7 @@ def read_names(path: str | Path) -> dict[str, str]:
         elif not cluster:
             faults.append(f"{path}, line {line}: no cluster in this row; write it before the name, such as: cluster_03,running")
         seen.setdefault(cluster, line)
-        if name:
+        if name not in ("", "-"):
             names.setdefault(cluster, name)
     if short:
         raise InputError(f"{path}: {len(short)} row(s) lack a column; write cluster,name, also where the name stays empty")

@@ -1,0 +1,135 @@
+"""`untrimmed names`: from clusters and what a person calls them to labels.csv, from which any method can be trained."""
+
+import csv
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from untrimmed.data.annotations import DetectionFile, read_detections
+from untrimmed.data.cells import quote_cell
+from untrimmed.data.clusters import read_names
+from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.files import atomic_write, set_aside
+from untrimmed.data.ids import check_id
+from untrimmed.data.labels import FORM_MARK, write_labels
+from untrimmed.jobs.init import NO_ACTION
+from untrimmed.reporting.clusters import Cluster, clusters_of
+
+
+@dataclass(frozen=True)
+class NamesReport:
+    """What was written.
+
+    videos: the number of training videos by label, "" for surely no action; empty for a form.
+    unnamed: clusters without a name, and how many training videos are in them.
+    """
+
+    out: Path
+    clusters: int
+    videos: dict[str, int]
+    unnamed: dict[str, int]
+    set_aside: Path | None
+
+    def text(self) -> str:
+        """A few lines for the person."""
+        if self.videos:
+            lines = [f"{self.out}: {sum(self.videos.values())} row(s)"]
+            lines += [f"  {label or 'no action'}: {number}" for label, number in self.videos.items()]
+            if self.unnamed:
+                left_out = f"{sum(self.unnamed.values())} video(s) of {len(self.unnamed)} cluster(s) without a name"
+                lines.append(f"  left out: {left_out}: {', '.join(self.unnamed)}")
+        else:
+            lines = [
+                f"{self.out}: {self.clusters} clusters; write a name into the column 'name' of each that you recognize, then: "
+                f"untrimmed names DETECTIONS --names {self.out} --out labels.csv"
+            ]
+        if self.set_aside is not None:
+            lines.append(f"The file that was there is now {self.set_aside}")
+        return "\n".join(lines)
+
+
+def names(detections: str | Path, *, out: str | Path, names: str | Path | None = None, force: bool = False) -> NamesReport:
+    """Write `labels.csv` for the training videos of an unlabelled run, from names for its clusters; or the form for these names.
+
+    A video gets its cluster's name as its label. Clusters with one name become one label. A cluster named as in
+    `jobs.init.NO_ACTION` (`none`, `background` ...) gives an empty label, surely no action. One without a name, or with the name
+    `-`, gives its videos no row: nothing is known of them.
+
+    Args:
+        detections: a detections file of a run that was trained with `--unlabelled`.
+        out: the file to write: the labels, or without `names` a form with the columns `cluster,name,videos,typical`, to be
+            filled in and given as `names`.
+        names: a CSV with the columns `cluster,name`, as the page of `untrimmed report` saves it.
+        force: an existing `out` is renamed instead of refused.
+
+    Raises:
+        InputError: the detections are not of an unlabelled run, the names are at fault or are of clusters that it does not have,
+            or `out` is there already or cannot be written.
+    """
+    out = Path(out)
+    found = read_detections(detections)
+    assigned = assigned_clusters(found)
+    if not assigned:
+        raise InputError(
+            f"{found.path}: does not say which training video is in which cluster; it takes what `untrimmed localize` writes "
+            f"for a run that was trained with --unlabelled"
+        )
+    clusters = clusters_of(found.results, assigned)
+    rows = None if names is None else _rows(clusters, _read_names(names, found.path, clusters))
+    if rows is not None and not rows:
+        raise InputError(f"{names}: names no cluster that a training video is in, so that no video gets a label")
+    if out.is_dir():
+        raise InputError(f"{out}: a folder; name the file to write, such as {out / 'labels.csv'}")
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists already and is not overwritten; choose another --out, or rename it with --force")
+    aside = set_aside(out) if out.exists() else None
+    if rows is None:
+        _write_form(out, clusters)
+        return NamesReport(out, len(clusters), {}, {}, aside)
+    write_labels(out, rows)
+    labelled = {video for video, _ in rows}
+    unnamed = {one.name: len(one.videos) for one in clusters if one.videos and one.videos[0] not in labelled}
+    return NamesReport(out, len(clusters), dict(sorted(Counter(label for _, label in rows).items())), unnamed, aside)
+
+
+def assigned_clusters(found: DetectionFile) -> dict[str, str]:
+    """The cluster of each training video, as `localize` keeps it under `untrimmed.clusters`; empty where it does not.
+
+    Raises:
+        InputError: what stands there is not a name for each video.
+    """
+    clusters = found.untrimmed.get("clusters")
+    if clusters is None:
+        return {}
+    if not isinstance(clusters, dict) or not all(isinstance(name, str) and name for name in clusters.values()):
+        raise InputError(f'{found.path}: "untrimmed.clusters" should hold the name of a cluster for each training video')
+    return {check_id(video, found.path): name for video, name in sorted(clusters.items())}
+
+
+def _read_names(path: str | Path, detections: Path, clusters: list[Cluster]) -> dict[str, str]:
+    named = read_names(path)
+    there = [one.name for one in clusters]
+    for cluster, name in named.items():
+        if cluster not in there:
+            raise InputError(f"{path}: {detections} has no cluster {cluster!r}{nearest(cluster, there)}")
+        if name == FORM_MARK:
+            raise InputError(f"{path}: {cluster} is called {FORM_MARK!r}; write a name, or leave it empty")
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            raise InputError(f"{path}: the name of {cluster} has a control character or a line break")
+    return named
+
+
+def _rows(clusters: list[Cluster], named: Mapping[str, str]) -> list[tuple[str, str]]:
+    called = {cluster: "" if name.casefold() in NO_ACTION else name for cluster, name in named.items()}
+    return sorted((video, called[one.name]) for one in clusters if one.name in called for video in one.videos)
+
+
+def _write_form(out: Path, clusters: list[Cluster]) -> None:
+    with atomic_write(out) as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("cluster", "name", "videos", "typical"))
+        for one in clusters:
+            typical = "; ".join(f"{video} {d.start:.1f}-{d.end:.1f} s" for video, d in one.typical)
+            writer.writerow((quote_cell(one.name), "", len(one.videos), quote_cell(typical)))

@@ -1,0 +1,55 @@
+"""What a person is shown of the clusters of an unlabelled run, to give them names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from untrimmed.data.types import Detection, Results
+
+MOST_TYPICAL = 6
+"""Segments shown of a cluster."""
+
+MOST_OF_ONE_VIDEO = 2
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One group of videos.
+
+    name: such as `cluster_03`. videos: the training videos in it. found: the number of detections that carry its name.
+    typical: its most typical segments with their videos, the surest first.
+    """
+
+    name: str
+    videos: tuple[str, ...]
+    found: int
+    typical: tuple[tuple[str, Detection], ...]
+
+
+def clusters_of(results: Results, assigned: Mapping[str, str]) -> list[Cluster]:
+    """All clusters by name: those that `assigned`, the cluster of each training video, names, and those only detected."""
+    found: dict[str, list[tuple[str, Detection]]] = {name: [] for name in assigned.values()}
+    for video, detections in results.items():
+        for d in detections:
+            if d.label in found or d.label.startswith("cluster_"):
+                found.setdefault(d.label, []).append((video, d))
+    videos: dict[str, list[str]] = {}
+    for video, name in assigned.items():
+        videos.setdefault(name, []).append(video)
+    return [
+        Cluster(name, tuple(sorted(videos.get(name, ()))), len(own), tuple(typical_segments(own)))
+        for name, own in sorted(found.items())
+    ]
+
+
+def typical_segments(found: list[tuple[str, Detection]]) -> list[tuple[str, Detection]]:
+    """The surest detections, of as many videos as there are: a second one of a video only where videos run out."""
+    ordered = sorted(found, key=lambda one: (-one[1].score, one[0], one[1].start, one[1].end))
+    turns: list[list[tuple[str, Detection]]] = [[] for _ in range(MOST_OF_ONE_VIDEO)]
+    seen: dict[str, int] = {}
+    for video, d in ordered:
+        turn = seen.get(video, 0)
+        if turn < MOST_OF_ONE_VIDEO:
+            turns[turn].append((video, d))
+            seen[video] = turn + 1
+    chosen = [one for turn in turns for one in turn][:MOST_TYPICAL]
+    return sorted(chosen, key=lambda one: -one[1].score)
