@@ -30,6 +30,7 @@ Set = Annotated[
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
 Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster,name: what you call the clusters.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
 Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
 
 
@@ -64,13 +65,14 @@ def demo(
 def extract(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Video files or folders.")],
     out: Annotated[Path, typer.Option(help="The feature store to make or to go on with.")],
-    extractor: Annotated[str, typer.Option(help="The extractor's name.")] = "motion",
+    extractor: Annotated[str, typer.Option(help="motion, i3d, resnet101, hub:ID, hub:./folder, or your own.")] = "motion",
     set_: Set = None,
     flow: Annotated[Literal["dis", "farneback", "tvl1"], typer.Option(help="Optical flow.")] = "dis",
     engine: Annotated[Literal["local"], typer.Option(help="Where it runs.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Processes; by default one per core.", min=1)] = None,
     ids: Ids = "stem",
     device: Device = "cpu",
+    download: Download = False,
     force: Force = False,
 ) -> None:
     """Extract features from videos."""
@@ -88,6 +90,7 @@ def extract(
         workers=workers,
         device=device,
         ids=ids,
+        download=download,
         force=force,
     )
     speed = f" ({report.media_seconds / report.seconds:.1f} x real time)" if report.finished and report.seconds > 0 else ""
@@ -318,6 +321,55 @@ def compare(
         print("\n" + markdown(fitting(read_published(), done.methods, done.metrics)))
     if done.failures:
         _left_out(done.failures, out / "failures.json")
+
+
+@app.command()
+def names(
+    detections: Annotated[Path, typer.Argument(help="Detections of a run that was trained without labels.")],
+    out: Annotated[Path, typer.Option(help="The labels file to write, or without --names the form for the names.")],
+    names: Names = None,
+    force: Force = False,
+) -> None:
+    """Name the clusters of a run without labels: write labels.csv, or first the form for the names."""
+    from untrimmed.jobs.names import names as job
+
+    print(job(detections, out=out, names=names, force=force).text())
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Someone's pack of features, or a file or folder of annotations.")],
+    layout: Annotated[str, typer.Option(help="How it is packed: dgam, basnet, acmnet, wtalc, cmcs, actionformer, ...")],
+    out: Annotated[Path, typer.Option(help="The folder for features.json, annotations.json and labels.csv.")],
+    fps: Annotated[float | None, typer.Option(help="Frames a second that the features were made at.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Frames from one window to the next.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames in a window; by default 16.")] = None,
+    every: Annotated[int, typer.Option(help="Take every n-th row only.")] = 1,
+    annotations: Annotated_ = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="VIDEO", help="Leave this video out; may be repeated.")] = None,
+    flow_first: Annotated[bool, typer.Option("--flow-first", help="Where streams share an array, flow is its first half.")] = False,
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Unpickle the files of the layout wtalc.")] = False,
+    force: Force = False,
+) -> None:
+    """Read a pack of features or annotations that others made; features stay where they are."""
+    from untrimmed.jobs.convert import convert as job
+
+    done = job(
+        source,
+        out,
+        layout=layout,
+        fps=fps,
+        stride=stride,
+        frames=frames,
+        every=every,
+        annotations=annotations,
+        exclude=exclude or (),
+        flow_first=flow_first,
+        allow_pickle=allow_pickle,
+        force=force,
+    )
+    print(done.text())
+    _left_out(done.failures, out / "failures.json")
 
 
 @app.command()

@@ -14,7 +14,8 @@ from untrimmed import cli
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
 from untrimmed.video.extractors import make_extractor
-from untrimmed.video.extractors.i3d import SIDE, Config, Inception3D, _ten_views, eight_bit_flow
+from untrimmed.video.extractors.i3d import SIDE, Config, Inception3D, _ten_views
+from untrimmed.video.extractors.networks import eight_bit_flow
 
 from .films import film, moving_blocks, steady
 

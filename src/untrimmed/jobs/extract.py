@@ -13,7 +13,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, set_aside, write_json
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.video.decode import find_videos
-from untrimmed.video.extractors import make_extractor
+from untrimmed.video.extractors import make_extractor, plain_name
 from untrimmed.video.features import Outcome, Task, header_of
 from untrimmed.video.workers import in_workers
 
@@ -41,6 +41,7 @@ def extract(
     device: str = "cpu",
     ids: Literal["stem", "relative"] = "stem",
     force: bool = False,
+    download: bool = False,
 ) -> ExtractReport:
     """Extract the features of videos into the store `out`, in parallel over videos.
 
@@ -51,6 +52,7 @@ def extract(
         paths: files or folders (searched recursively).
         settings: of the extractor, e.g. `{"fps": 12}`; others keep their defaults.
         workers: processes, by default one per core.
+        download: fetch the extractor's model from the hub, if it is not here; without it nothing is fetched.
         force: a store at `out` that was made with other settings is renamed to `out.1` instead of being an error.
 
     Raises:
@@ -63,6 +65,9 @@ def extract(
         raise InputError(f"engine: only local is there, not {engine!r}")
     if workers is not None and workers < 1:
         raise InputError(f"workers: expected at least 1, not {workers}")
+    extractor, settings = plain_name(extractor, settings)
+    if download:
+        _download(extractor, settings)
     header = header_of(extractor, settings, flow)
     device = _device_for(header, device)
     videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
@@ -124,6 +129,14 @@ def _take(outcome: Outcome, report: ExtractReport) -> None:
     elif not outcome.fatal:
         report.failures[outcome.video] = outcome.fault
         note(f"left out: {outcome.fault}")
+
+
+def _download(extractor: str, settings: dict[str, Any]) -> None:
+    if extractor != "hub" or not settings.get("model"):
+        raise InputError(f"--download: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
+    from untrimmed.video.extractors.hub import download
+
+    download(settings["model"])
 
 
 def _device_for(header: Header, device: str) -> str:

@@ -29,23 +29,36 @@ from typing import Any
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import build, unknown
 
-EXTRACTORS = {"motion": "untrimmed.video.extractors.motion", "i3d": "untrimmed.video.extractors.i3d"}
+EXTRACTORS = {name: f"untrimmed.video.extractors.{name}" for name in ("motion", "i3d", "hub")}
+MODELS = {"resnet101": "microsoft/resnet-101"}
+"""Models of `hub` that have a name of their own."""
 ENTRY_POINTS = "untrimmed.extractors"
 """The group of entry points under which installed packages name extractors of their own."""
 
 
 def extractor_names() -> list[str]:
     """All extractors: ours, and those of installed packages."""
-    return sorted({*EXTRACTORS, *_entry_points()})
+    return sorted({*EXTRACTORS, *MODELS, *_entry_points()})
+
+
+def plain_name(name: str, settings: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+    """`hub:MODEL`, or a model's own name, as the extractor `hub` with the setting `model`; others as they are."""
+    kind, _, model = name.partition(":")
+    if model and kind == "hub":
+        return kind, {"model": model, **(settings or {})}
+    if name in MODELS:
+        return "hub", {"model": MODELS[name], **(settings or {})}
+    return name, dict(settings or {})
 
 
 def make_extractor(name: str, settings: Mapping[str, Any] | None = None, device: str = "cpu") -> Any:
-    """The extractor of that name; a setting that is not given keeps its default.
+    """The extractor of that name, or `hub:MODEL`; a setting that is not given keeps its default.
 
     Raises:
         InputError: no such extractor or setting (the nearest match is named), a value of the wrong type or range, weights that
             are not there, or an entry point that cannot be imported.
     """
+    name, settings = plain_name(name, settings)
     if name in EXTRACTORS:
         extractor = importlib.import_module(EXTRACTORS[name]).Extractor
     elif (entry := _entry_points().get(name)) is not None:
@@ -57,7 +70,7 @@ def make_extractor(name: str, settings: Mapping[str, Any] | None = None, device:
         raise unknown(name, extractor_names(), "extractor")
     if name not in EXTRACTORS and extractor.name != name:
         raise InputError(f"extractor {name}: its class calls itself {extractor.name!r}; give the entry point the same name")
-    made = extractor(build(extractor.Config, settings or {}, name))
+    made = extractor(build(extractor.Config, settings, name))
     if hasattr(made, "device"):
         made.device = device
     return made

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
-from untrimmed.video.extractors.networks import in_precision, precision_setting, read_weights, sha256_of
+from untrimmed.video.extractors.networks import eight_bit_flow, in_precision, precision_setting, read_weights, sha256_of
 
 BRANCHES = {  # output channels of each Inception block's b0, b1a, b1b, b2a, b2b, b3b
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
@@ -40,7 +40,6 @@ POOL_BEFORE = {"Mixed_3b": ((1, 3, 3), (1, 2, 2)), "Mixed_4b": ((3, 3, 3), (2, 2
 CHANNELS = {"rgb": 3, "flow": 2}
 WIDTH = 1024
 SIDE = 224  # pixels of a view
-LARGEST_FLOW = 20.0  # pixels
 
 
 @dataclass(frozen=True)
@@ -133,12 +132,6 @@ class Extractor:
                 parts = [network(part) for view in views for part in view.split(1 if self.device == "cpu" else len(view))]
             found[stream] = torch.cat(parts).float().reshape(len(views), len(x), WIDTH).mean(0).cpu().numpy()
         return found
-
-
-def eight_bit_flow(flow: Tensor) -> Tensor:
-    """Flow in pixels, clipped to +-20 and rounded to the 256 levels of a stored flow picture, scaled to [-1, 1]."""
-    levels = torch.round((flow.clamp(-LARGEST_FLOW, LARGEST_FLOW) + LARGEST_FLOW) * (255 / (2 * LARGEST_FLOW)))
-    return levels / 127.5 - 1
 
 
 def _ten_views(x: Tensor, is_flow: bool) -> list[Tensor]:

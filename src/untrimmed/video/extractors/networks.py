@@ -17,6 +17,7 @@ from torch import Tensor
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 
+LARGEST_FLOW = 20.0  # pixels
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -73,7 +74,7 @@ def read_weights(file: str | Path) -> dict[str, Tensor]:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, zipfile, pickle and safetensors raise many kinds for what is no checkpoint
         raise InputError(
-            f"{file}: not a checkpoint that can be read safely: safetensors, or a state_dict by torch.save ({_first_line(error)})"
+            f"{file}: not a checkpoint that can be read safely: safetensors, or a state_dict by torch.save ({first_line(error)})"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
@@ -83,5 +84,12 @@ def read_weights(file: str | Path) -> dict[str, Tensor]:
     return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
-def _first_line(error: Exception) -> str:
+def eight_bit_flow(flow: Tensor) -> Tensor:
+    """Flow in pixels, clipped to +-20 and rounded to the 256 levels of a stored flow picture, scaled to [-1, 1]."""
+    levels = torch.round((flow.clamp(-LARGEST_FLOW, LARGEST_FLOW) + LARGEST_FLOW) * (255 / (2 * LARGEST_FLOW)))
+    return levels / 127.5 - 1
+
+
+def first_line(error: Exception) -> str:
+    """What another library says was wrong, as one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

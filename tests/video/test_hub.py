@@ -1,0 +1,321 @@
+"""Backbones of `transformers`, on small models with random weights that are saved here: no network is needed, and none is used."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from untrimmed import cli
+from untrimmed.data.errors import InputError
+from untrimmed.data.store import FeatureStore
+from untrimmed.video.extractors import make_extractor
+
+from .films import film, moving_blocks, steady
+
+transformers: Any = pytest.importorskip("transformers", reason="needs the extra hub")
+
+from untrimmed.video.extractors import hub  # noqa: E402
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+SQUARE = {"size": {"height": 32, "width": 32}, "image_mean": MEAN, "image_std": STD}
+MIDDLE = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}, "do_center_crop": True} | {
+    "image_mean": MEAN,
+    "image_std": STD,
+}
+
+
+def _resnet():
+    return transformers.ResNetModel(
+        transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 24], depths=[1, 1], layer_type="bottleneck")
+    )
+
+
+def _dino():
+    return transformers.ViTModel(transformers.ViTConfig(**SMALL, image_size=32, patch_size=8), add_pooling_layer=False)
+
+
+def _clip():
+    vision = SMALL | {"image_size": 32, "patch_size": 8}
+    text = SMALL | {"hidden_size": 8, "vocab_size": 50, "max_position_embeddings": 8}
+    return transformers.CLIPModel(transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=12))
+
+
+def _clip_vision():
+    return transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**SMALL, image_size=32, patch_size=8))
+
+
+def _dinov2():
+    config = transformers.Dinov2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8)
+    return transformers.Dinov2Model(config)
+
+
+def _videomae():
+    config = transformers.VideoMAEConfig(**SMALL, image_size=32, patch_size=8, num_frames=4, tubelet_size=2)
+    return transformers.VideoMAEModel(config)
+
+
+def _vjepa2():
+    config = transformers.VJEPA2Config(
+        patch_size=8,
+        crop_size=32,
+        frames_per_clip=4,
+        hidden_size=24,
+        num_attention_heads=2,
+        num_hidden_layers=2,
+        mlp_ratio=2.0,
+        pred_hidden_size=24,
+        pred_num_attention_heads=2,
+        pred_num_hidden_layers=1,
+    )
+    return transformers.VJEPA2Model(config)
+
+
+def _first_token(out):
+    return out.last_hidden_state[:, 0]
+
+
+def _mean_token(out):
+    return out.last_hidden_state.mean(1)
+
+
+def _pooled(out):
+    return out.pooler_output.flatten(1)
+
+
+MODELS = {  # how it is made, its preprocessor, which half looks, what it says, pictures it is shown of 16
+    "resnet": (_resnet, MIDDLE, lambda m: m, _pooled, [2, 6, 10, 14]),
+    "dino": (_dino, SQUARE, lambda m: m, _first_token, [2, 6, 10, 14]),
+    "dinov2": (_dinov2, MIDDLE, lambda m: m, _first_token, [2, 6, 10, 14]),
+    "clip": (_clip, MIDDLE, lambda m: m.vision_model, _pooled, [2, 6, 10, 14]),
+    "clip_vision": (_clip_vision, MIDDLE, lambda m: m, _pooled, [2, 6, 10, 14]),
+    "videomae": (_videomae, MIDDLE, lambda m: m, _mean_token, [2, 6, 10, 14]),
+    "vjepa2": (_vjepa2, MIDDLE, lambda m: m, _mean_token, list(range(16))),
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> dict[str, tuple[Path, Any]]:
+    """A folder for each kind of model, and the model."""
+    made = {}
+    for name, (make, preprocessor, _, _, _) in MODELS.items():
+        torch.manual_seed(0)
+        model = make().eval()
+        folder = tmp_path_factory.mktemp(name)
+        model.save_pretrained(folder)
+        file = "video_preprocessor_config.json" if name == "vjepa2" else "preprocessor_config.json"
+        (folder / file).write_text(json.dumps(preprocessor))
+        made[name] = folder, model
+    return made
+
+
+def pictures(count: int, height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 16, height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_features_are_the_models_own(name, saved):
+    folder, model = saved[name]
+    _, preprocessor, half, says, shown = MODELS[name]
+    extractor = make_extractor(f"hub:{folder}")
+    width, height = extractor.frame_size(640, 360)
+    assert (width, height) == ((32, 32) if preprocessor is SQUARE else (71, 40))
+    frames = pictures(3, height, width)
+    found = extractor(frames, None)
+    assert found.keys() == {"rgb"}
+    assert found["rgb"].dtype == np.float32
+    assert found["rgb"].shape == (3, extractor.streams["rgb"])
+
+    top, left = (height - 32) // 2, (width - 32) // 2
+    x = (frames[:, shown, top : top + 32, left : left + 32] / 255 - MEAN) / STD
+    x = torch.from_numpy(x.astype(np.float32)).permute(0, 1, 4, 2, 3)
+    network = half(model)
+    with torch.inference_mode():
+        if name == "vjepa2":
+            expected = says(network(pixel_values_videos=x, skip_predictor=True))
+        elif name == "videomae":
+            expected = says(network(pixel_values=x))
+        else:
+            expected = says(network(pixel_values=x.flatten(0, 1))).reshape(3, 4, -1).mean(1)
+    np.testing.assert_allclose(found["rgb"], expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert found["rgb"].std() > 1e-3
+
+
+def test_a_stack_of_flow_through_an_image_network(saved):
+    """Averaged weights for each of ten channels: the same flow everywhere looks like a grey picture ten thirds as bright."""
+    folder, model = saved["resnet"]
+    extractor = make_extractor(f"hub:{folder}", {"flow_stack": 5})
+    assert extractor.needs_flow
+    assert extractor.streams == {"rgb": 24, "flow": 24}
+    frames = pictures(2, 40, 71)
+    flow = np.full((2, 16, 40, 71, 2), 20 * 1.0, np.float32)  # the largest: one after scaling
+    found = extractor(frames, flow)
+    grey = torch.full((1, 3, 32, 32), 0.5 / np.mean(STD) * 10 / 3)
+    with torch.inference_mode():
+        expected = model(pixel_values=grey.float()).pooler_output.flatten()
+    np.testing.assert_allclose(found["flow"], expected.expand(2, -1), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found["rgb"], make_extractor(f"hub:{folder}")(frames, None)["rgb"])
+    moving = np.random.default_rng(1).normal(0, 5, flow.shape).astype(np.float32)
+    assert np.abs(extractor(frames, moving)["flow"] - found["flow"]).max() > 1e-3
+    for name in ("dino", "clip"):
+        assert make_extractor(f"hub:{saved[name][0]}", {"flow_stack": 2})(frames[:, :, :32, :32], moving[:, :, :32, :32])[
+            "flow"
+        ].shape == (2, 16)
+
+
+def test_extract_by_the_command_line_records_model_and_hash(saved, tmp_path, monkeypatch):
+    folder, _ = saved["resnet"]
+    path = film(tmp_path / "a.mp4", steady(1.5), draw=moving_blocks)
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["extract", str(path), "--out", str(tmp_path / "store"), "--extractor", f"hub:./{folder.name}", "--set", "fps=12"])
+    assert ended.value.code == 0
+    header = json.loads((tmp_path / "store" / "features.json").read_text())
+    assert header["extractor"] == "hub"
+    assert header["settings"]["model"] == str(folder)
+    assert header["weights_sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert FeatureStore(tmp_path / "store").load("a")["rgb"].shape == (2, 24)
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """An empty cache, and a hub that must not be called."""
+    import huggingface_hub
+
+    calls = []
+    real = huggingface_hub.snapshot_download
+
+    def watched(model, **more):
+        calls.append((model, more))
+        if more.get("local_files_only"):
+            return real(model, cache_dir=tmp_path / "cache", **more)
+        folder = tmp_path / "cache" / f"models--{model.replace('/', '--')}"
+        (folder / "refs").mkdir(parents=True, exist_ok=True)
+        (folder / "refs" / "main").write_text("1" * 40)
+        there = folder / "snapshots" / ("1" * 40)
+        there.mkdir(parents=True, exist_ok=True)
+        for file in watched.offered.iterdir():
+            if any(file.match(pattern) for pattern in more["allow_patterns"]):
+                (there / file.name).write_bytes(file.read_bytes())
+        return str(there)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", watched)
+    return watched, calls
+
+
+def test_nothing_is_fetched_unless_asked(saved, no_network, tmp_path, capsys):
+    watched, calls = no_network
+    path = film(tmp_path / "a.mp4", steady(1), draw=moving_blocks)
+    command = ["extract", str(path), "--out", str(tmp_path / "s"), "--extractor", "resnet101"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(command)
+    assert ended.value.code == 2
+    assert "fetch it with --download" in capsys.readouterr().err
+    assert calls == [("microsoft/resnet-101", {"local_files_only": True})]
+    assert not (tmp_path / "s").exists()
+
+    calls.clear()
+    (saved["resnet"][0] / "custom_code.py").write_text("raise SystemExit('run')")
+    watched.offered = saved["resnet"][0]
+    hub.download("microsoft/resnet-101")
+    assert [more.get("local_files_only", False) for _, more in calls] == [False]  # one call: there were safetensors
+    folder, name = hub.folder_of("microsoft/resnet-101")
+    assert name == "microsoft/resnet-101"
+    assert sorted(file.name for file in folder.iterdir()) == ["config.json", "model.safetensors", "preprocessor_config.json"]
+    assert make_extractor("resnet101").streams == {"rgb": 24}
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command[:-1], "motion", "--download"])
+    assert ended.value.code == 2
+    assert "has nothing to fetch" in capsys.readouterr().err
+
+
+def test_code_that_comes_with_a_model_is_never_run(saved, tmp_path):
+    folder = tmp_path / "evil"
+    folder.mkdir()
+    config = json.loads((saved["resnet"][0] / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    (folder / "model.safetensors").write_bytes((saved["resnet"][0] / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="not a model that transformers knows"):
+        make_extractor(f"hub:{folder}").load()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_models_that_cannot_be_used(saved, tmp_path):
+    words = transformers.BertModel(transformers.BertConfig(**SMALL, vocab_size=20))
+    words.save_pretrained(tmp_path / "words")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "no_weights").mkdir()
+    (tmp_path / "no_weights" / "config.json").write_bytes((saved["resnet"][0] / "config.json").read_bytes())
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    (torn / "config.json").write_bytes((saved["resnet"][0] / "config.json").read_bytes())
+    (torn / "model.safetensors").write_bytes((saved["resnet"][0] / "model.safetensors").read_bytes()[:3000])
+    from safetensors.torch import load_file, save_file
+
+    part = tmp_path / "part"
+    part.mkdir()
+    (part / "config.json").write_bytes((saved["resnet"][0] / "config.json").read_bytes())
+    state = load_file(saved["resnet"][0] / "model.safetensors")
+    state.pop("embedder.embedder.convolution.weight")
+    save_file(state, part / "model.safetensors", {"format": "pt"})
+    for folder, words_said in (
+        ("words", "no image or video backbone"),
+        ("empty", "no config.json"),
+        ("no_weights", "no weights in this folder"),
+        ("torn", "cannot be read"),
+        ("part", "lack 1 part"),
+        ("absent", "no config.json"),
+    ):
+        with pytest.raises(InputError, match=words_said) as caught:
+            make_extractor(f"hub:{tmp_path / folder}").load()
+        assert "\n" not in str(caught.value)
+    for more, words_said in (({"flow_stack": 2}, "looks at clips"), ({"looks": 0}, "at least 1")):
+        with pytest.raises(InputError, match=words_said):
+            make_extractor(f"hub:{saved['videomae'][0]}", more)
+    with pytest.raises(InputError, match="do not fit"):
+        make_extractor(f"hub:{saved['resnet'][0]}", {"flow_stack": 9, "frames": 8})
+    with pytest.raises(InputError, match="needs a model"):
+        make_extractor("hub")
+
+
+def test_weights_of_the_old_kind_are_read_safely(saved, tmp_path):
+    folder, model = saved["dino"]
+    for file in ("config.json", "preprocessor_config.json"):
+        (tmp_path / file).write_bytes((folder / file).read_bytes())
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    frames = pictures(1, 32, 32)
+    old, new = (make_extractor(f"hub:{place}")(frames, None)["rgb"] for place in (tmp_path, folder))
+    np.testing.assert_array_equal(old, new)
+    assert (
+        make_extractor(f"hub:{tmp_path}").weights_sha256
+        == hashlib.sha256((tmp_path / "pytorch_model.bin").read_bytes()).hexdigest()
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "size", "middle"),
+    [
+        ({}, (57, 32), (32, 32)),
+        ({"size": 48}, (48, 48), (48, 48)),
+        ({"size": 48, "crop_size": 40, "do_center_crop": True}, (85, 48), (40, 40)),
+        ({"size": {"shortest_edge": 28}, "crop_pct": 0.875}, (57, 32), (28, 28)),
+        ({"size": {"height": 24, "width": 48}}, (48, 24), (24, 48)),
+        ({"image_processor": {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}}, (64, 36), (32, 32)),
+    ],
+)
+def test_preprocessors_in_their_several_spellings(said, size, middle, saved, tmp_path):
+    folder = saved["dino"][0]
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / file).write_bytes((folder / file).read_bytes())
+    if said:
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    extractor = make_extractor(f"hub:{tmp_path}")
+    assert extractor.frame_size(640, 360) == size
+    assert tuple(extractor._preparation.middle(torch.zeros(1, size[1], size[0], 3)).shape) == (1, *middle, 3)
+    assert extractor._preparation.mean == tuple(hub.IMAGENET["image_mean"])
