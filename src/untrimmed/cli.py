@@ -226,7 +226,7 @@ def evaluate(
     tiou: Annotated[str, typer.Option(help="Thresholds: first:last:step, or a list.")] = "0.1:0.9:0.1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     protocol: Annotated[
-        str, typer.Option(help="The rules: activitynet, thumos14, wtalc, classification or clustering.")
+        str, typer.Option(help="The rules: activitynet, thumos14, wtalc, classification, clustering or attention.")
     ] = "activitynet",
     map_clusters: Annotated[
         str | None, typer.Option(help="Take clusters for classes: majority, soft or hungarian, by the training videos' labels.")
@@ -236,6 +236,7 @@ def evaluate(
     ] = False,
     names: Names = None,
     min_score: Annotated[float | None, typer.Option(help="Also say what detections that score at least this are worth.")] = None,
+    parts: Annotated[Path | None, typer.Option(help="For attention: JSON that says what each part of a video is.")] = None,
     diagnose: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Also write what is wrong, and pictures, to this folder.")
     ] = None,

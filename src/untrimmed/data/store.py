@@ -5,6 +5,9 @@
     <stream>/<id>.npy        float16 or float32 [T, D]
 
 Written per video, so that two extractions into one store, or a killed one, never lose or tear anything.
+
+A store may also stand for someone else's pack of features (`untrimmed convert`): its header then names the pack's folder, each
+video's `source.arrays` says where in it a stream lies (see `places`), and the arrays stay where they are.
 """
 
 import fcntl
@@ -21,6 +24,7 @@ import numpy as np
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.places import Place, open_place
 from untrimmed.data.types import Timeline
 
 FORMAT = "untrimmed-features/1"
@@ -93,6 +97,7 @@ class FeatureStore:
             raise InputError(f"{self.path}: not a feature store (no features.json in it)")
         content = read_json(header_file)
         self.header = _read_header(content, header_file)
+        self.pack = _read_pack(content, header_file)
         self.videos: dict[str, VideoEntry] = {}
         compacted = content.get("videos") or {}
         if not isinstance(compacted, dict):
@@ -171,17 +176,38 @@ class FeatureStore:
             raise InputError(f"{self.path}: there is no video {video!r}")
         return self.videos[video]
 
+    def _place(self, video: str, stream: str) -> tuple[Path, Place]:
+        """Where a stream of a video lies: below which folder, and how."""
+        if self.pack is None:
+            return self.path, {"file": f"{stream}/{video}.npy"}
+        try:
+            return self.pack, dict(self.videos[video].source["arrays"][stream])  # type: ignore[index]
+        except (TypeError, KeyError, ValueError):
+            raise InputError(
+                f"{self.path / 'features.json'}: video {video}: does not say where {stream!r} is in the pack"
+            ) from None
+
     def _file(self, video: str, stream: str) -> Path:
-        return self.path / stream / f"{video}.npy"
+        folder, place = self._place(video, stream)
+        return folder / place["file"]
 
     def _open(self, video: str, stream: str) -> np.ndarray:
         file = self._file(video, stream)
+        if self.pack is not None:
+            if not self.pack.is_dir():
+                raise InputError(
+                    f"{self.path}: the pack that it reads, {self.pack}, is not there; convert it again where it is now"
+                )
+            return self._check_array(open_place(*self._place(video, stream)), file, stream)
         try:
             array = np.lib.format.open_memmap(file, mode="r")
         except FileNotFoundError:
             raise InputError(f"{file}: no such file, though the store lists the video {video!r}") from None
         except (OSError, ValueError) as error:
             raise InputError(f"{file}: not a readable .npy array ({' '.join(str(error).split())})") from error
+        return self._check_array(array, file, stream)
+
+    def _check_array(self, array: np.ndarray, file: Path, stream: str) -> np.ndarray:
         if array.ndim != 2 or array.dtype not in (np.float16, np.float32):
             raise InputError(f"{file}: expected float16 or float32 [T, D], found {array.dtype} {list(array.shape)}")
         if array.shape[1] != self.streams[stream]:
@@ -211,7 +237,10 @@ class FeatureWriter:
         file = self.path / "features.json"
         with self._locked():
             if file.exists():
-                there = _read_header(read_json(file), file)
+                content = read_json(file)
+                there = _read_header(content, file)
+                if _read_pack(content, file) is not None:
+                    raise InputError(f"{self.path}: a converted pack, to which nothing can be added; use another folder")
                 if differences := there.differences(header):
                     raise InputError(
                         f"{self.path}: the store was made with other settings ({'; '.join(differences)}); use another folder"
@@ -339,6 +368,30 @@ class Rows:
             content = {"descr": self._dtypes[stream].str, "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, content)
             file.seek(0, os.SEEK_END)
+
+
+def write_in_place(path: str | Path, header: Header, pack: Path, layout: str, videos: dict[str, VideoEntry]) -> None:
+    """Make a store that stands for a pack: its `features.json` alone, with `source.arrays` in every video's entry.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        **asdict(header),
+        "pack": {"layout": layout, "folder": str(pack.resolve())},
+        "videos": {video: entry.to_json() for video, entry in videos.items()},
+    }
+    write_json(Path(path) / "features.json", content, indent=1)
+
+
+def _read_pack(content: dict[str, Any], file: Path) -> Path | None:
+    pack = content.get("pack")
+    if pack is None:
+        return None
+    if not isinstance(pack, dict) or not isinstance(pack.get("folder"), str):
+        raise InputError(f'{file}: pack: expected an object with the pack\'s "folder", found {json.dumps(pack)}')
+    return Path(pack["folder"])
 
 
 def _read_header(content: Any, file: Path) -> Header:

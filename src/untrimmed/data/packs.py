@@ -1,0 +1,378 @@
+"""Packs of features and truth as others share them: which file holds which video, at which rate, and what is true of it.
+
+A layout is what the field's releases agree on without saying: names of folders and files, order of columns, subsets. Reading one
+copies nothing (see `places`), but for W-TALC's pickled arrays, which can be read neither in part nor safely by other programs.
+Facts are from the releases themselves: github.com/bfshi/DGAM-Weakly-Supervised-Action-Localization, Pilhyeon/BaSNet-pytorch,
+ispc-lab/ACM-Net, sujoyp/wtalc-pytorch, Finspire13/CMCS-Temporal-Action-Localization, happyharrycn/actionformer_release.
+"""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from untrimmed.data.annotations import AMBIGUOUS, VideoTruth, read_annotations
+from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.files import read_json
+from untrimmed.data.ids import check_id
+from untrimmed.data.places import Place, shape_at
+from untrimmed.data.types import Segment
+
+THUMOS14_CLASSES = (
+    *("BaseballPitch", "BasketballDunk", "Billiards", "CleanAndJerk", "CliffDiving", "CricketBowling", "CricketShot", "Diving"),
+    *("FrisbeeCatch", "GolfSwing", "HammerThrow", "HighJump", "JavelinThrow", "LongJump", "PoleVault", "Shotput", "SoccerPenalty"),
+    *("TennisSwing", "ThrowDiscus", "VolleyballSpiking"),
+)
+"""The order of the columns in label arrays of 20 columns, which every code for THUMOS'14 shares."""
+
+KNOWN_FAULTS = {
+    "video_test_0000270": "wrongly annotated",
+    "video_test_0001292": "has only ambiguous segments",
+    "video_test_0001496": "wrongly annotated",
+}
+"""Test videos of THUMOS'14 that most releases leave out; without them there are 210 videos and 3311 true segments."""
+
+
+@dataclass
+class Pack:
+    """What is in a pack.
+
+    arrays:   where each video's streams lie, `{video: {stream: place}}`; see `places`.
+    loaded:   or the arrays themselves, float [T, D], where they cannot be read in place.
+    truth:    what is true of the videos, where the pack says.
+    labels:   tags of the videos to train on, where the pack has them apart from the truth.
+    training: the name of the truth's subset to train on, if there is one.
+    fps:      frames a second that a video's features were made at, where the pack says.
+    frames:   number of frames of a video, where the pack says.
+    notes:    what a person should know.
+    """
+
+    arrays: dict[str, dict[str, Place]] = field(default_factory=dict)
+    loaded: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    truth: dict[str, VideoTruth] = field(default_factory=dict)
+    labels: dict[str, set[str]] = field(default_factory=dict)
+    training: str | None = None
+    fps: dict[str, float] = field(default_factory=dict)
+    frames: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way of packing: how to read it, and the timing its authors used (None: it differs between such packs)."""
+
+    read: Callable[..., Pack]
+    fps: float | None = None
+    stride: int | None = None
+    frames: int = 16
+
+
+def read_pack(
+    source: str | Path, layout: str, annotations: str | Path | None = None, flow_first: bool = False, allow_pickle: bool = False
+) -> Pack:
+    """Read what a pack holds; arrays are only looked at, not loaded.
+
+    Args:
+        source: the pack's folder, or a file of truth for the layouts that are one.
+        layout: a name in LAYOUTS.
+        annotations: truth in ActivityNet's JSON that lies elsewhere.
+        flow_first: where both streams share an array, flow is its first half.
+        allow_pickle: unpickle W-TALC's files.
+
+    Raises:
+        InputError: an unknown layout, files of it that are missing or not as it says, or pickled files without leave.
+    """
+    if layout not in LAYOUTS:
+        raise InputError(f"--layout {layout}: there is no such layout{nearest(layout, LAYOUTS)}; there is {', '.join(LAYOUTS)}")
+    source = Path(source)
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    pack = LAYOUTS[layout].read(source, flow_first=flow_first, allow_pickle=allow_pickle, annotations=annotations)
+    if annotations is not None:
+        _take_truth(pack, Path(annotations))
+    if not (pack.arrays or pack.loaded or pack.truth):
+        raise InputError(
+            f"{source}: nothing in it that looks like the layout {layout!r}; docs/own-features.md shows what it should hold"
+        )
+    return pack
+
+
+def training_subset(truth: dict[str, VideoTruth]) -> str | None:
+    """The part to train on: `train` or `training` if there is one; where there is a test part too, the validation videos
+    (THUMOS'14 trains on those)."""
+    there = {one.subset.casefold(): one.subset for one in truth.values() if one.subset is not None}
+    for name in ("train", "training", *(["validation"] if "test" in there else [])):
+        if name in there:
+            return there[name]
+    return None
+
+
+def _dgam(source: Path, annotations: str | Path | None, **_: Any) -> Pack:
+    """`{train,test}_data/{rgb,flow}_features/I.npy`, numbered from 1 in the order of `*_vid_list.txt`; `{mode}_labels.npy`."""
+    pack = Pack()
+    for mode in ("train", "test"):
+        folder = source / f"{mode}_data"
+        numbers = {int(file.stem) for file in folder.glob("*_features/*.npy") if file.stem.isdigit()}
+        if not numbers:
+            continue
+        lists = sorted(folder.glob(f"*{mode}_vid_list.txt"))
+        if lists:
+            names = [check_id(line.strip().removesuffix(".mp4"), lists[0]) for line in _lines(lists[0])]
+            if max(numbers) > len(names):
+                raise InputError(
+                    f"{lists[0]}: names {len(names)} videos, but there is {folder / 'rgb_features' / f'{max(numbers)}.npy'}"
+                )
+        else:
+            names = [f"{mode}_{number:04d}" for number in range(1, max(numbers) + 1)]
+            pack.notes.append(f"{folder}: no *_{mode}_vid_list.txt, so its videos are called {names[0]} and so on")
+        labels = folder / f"{mode}_labels.npy"
+        if mode == "train" and labels.is_file():
+            _multi_hot(pack, labels, names, annotations)
+        for number in sorted(numbers):
+            files = {stream: f"{mode}_data/{stream}_features/{number}.npy" for stream in ("rgb", "flow")}
+            _add(pack, names[number - 1], {s: {"file": file} for s, file in files.items() if (source / file).is_file()})
+    return pack
+
+
+def _basnet(source: Path, **_: Any) -> Pack:
+    """`features/{train,test}/{rgb,flow}/ID.npy`, `gt.json`; or that `gt.json` alone."""
+    if source.is_file():
+        return _truth_file(source)
+    pack = Pack()
+    for file in sorted(source.glob("features/*/rgb/*.npy")):
+        other = file.parents[1] / "flow" / file.name
+        _add(pack, file.stem, {"rgb": {"file": _below(file, source)}, "flow": {"file": _below(other, source)}})
+    return _with_truth_beside(pack, source)
+
+
+def _acmnet(source: Path, flow_first: bool, **_: Any) -> Pack:
+    """`{train,test}/ID.npy`, both streams side by side; `gt.json`."""
+    pack = Pack()
+    for file in sorted([*source.glob("train/*.npy"), *source.glob("test/*.npy")]):
+        _add(pack, file.stem, _halves({"file": _below(file, source)}, source, flow_first))
+    return _with_truth_beside(pack, source)
+
+
+def _cmcs(source: Path, **_: Any) -> Pack:
+    """`ID-{rgb,flow}.npz` with `feature` [crops, T, D] and `frame_cnt`, in any folder."""
+    pack = Pack()
+    for file in sorted(source.rglob("*-rgb.npz")):
+        video, other = file.name.removesuffix("-rgb.npz"), file.with_name(file.name.replace("-rgb.npz", "-flow.npz"))
+        _add(pack, video, {s: {"file": _below(f, source), "key": "feature"} for s, f in (("rgb", file), ("flow", other))})
+        with suppress(OSError, ValueError, zipfile.BadZipFile), np.load(file, allow_pickle=False) as arrays:
+            if "frame_cnt" in arrays.files:
+                pack.frames[video] = int(arrays["frame_cnt"])
+    return pack
+
+
+def _actionformer(source: Path, flow_first: bool, **_: Any) -> Pack:
+    """`i3d_features/ID.npy`, both streams side by side; `annotations/thumos14.json` (or beside) with `fps` of each video."""
+    pack = Pack()
+    for file in sorted(source.glob("*features/*.npy")):
+        _add(pack, file.stem, _halves({"file": _below(file, source)}, source, flow_first))
+    truths = sorted([*source.glob("*.json"), *source.glob("annotations/*.json")])
+    if len(truths) > 1:
+        raise InputError(f"{source}: several JSON files ({', '.join(file.name for file in truths)}); leave one, the annotations")
+    for file in truths:
+        _take_truth(pack, file)
+        entries = read_json(file)["database"]
+        pack.fps = {video: float(entry["fps"]) for video, entry in entries.items() if isinstance(entry, dict) and entry.get("fps")}
+    return pack
+
+
+def _activitynet(source: Path, **_: Any) -> Pack:
+    """A JSON file in ActivityNet's schema, with numbers or numeric strings."""
+    return _truth_file(source)
+
+
+def _thumos14_annotations(source: Path, **_: Any) -> Pack:
+    """The annotation kit's text files `CLASS_{val,test}.txt` with lines `VIDEO START END`, in the folder or below it."""
+    segments: dict[str, list[Segment]] = {}
+    subsets: dict[str, str] = {}
+    files = {file: re.fullmatch(r"(\w+)_(val|test)\.txt", file.name) for file in sorted(source.rglob("*.txt"))}
+    for file, name in files.items():
+        if name is None:
+            continue
+        for number, line in enumerate(_lines(file), 1):
+            try:
+                video, start, end = line.split()
+                segment = Segment(float(start), float(end), name[1])
+            except ValueError:
+                raise InputError(f"{file}, line {number}: expected VIDEO START END, found {line!r}") from None
+            if not 0 <= segment.start <= segment.end < np.inf:
+                raise InputError(f"{file}, line {number}: the segment ends before it starts, or a time is not finite")
+            segments.setdefault(check_id(video, file), []).append(segment)
+            subsets[video] = {"val": "validation", "test": "test"}[name[2]]
+    truth = {video: _truth(subsets[video], None, found) for video, found in sorted(segments.items())}
+    pack = Pack(truth=truth, training="validation")
+    if faults := KNOWN_FAULTS.keys() & pack.truth.keys():
+        said = ", ".join(f"{video} ({KNOWN_FAULTS[video]})" for video in sorted(faults))
+        pack.notes.append(f"kept, though most releases leave them out: {said}; --exclude VIDEO does so")
+    return pack
+
+
+def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack:
+    """`NAME-I3D-JOINTFeatures.npy` (pickled arrays [T, 2 D], both streams side by side) and `NAME-Annotations/`, or that alone."""
+    features = source if source.is_file() else next(iter(sorted(source.glob("*-JOINTFeatures.npy"))), None)
+    folder = source if features is None else features.parent / f"{re.sub(r'-(I3D-)?JOINTFeatures$', '', features.stem)}-Annotations"
+    if not (folder / "videoname.npy").is_file():
+        raise InputError(
+            f"{folder / 'videoname.npy'}: no such file; the layout 'wtalc' has NAME-JOINTFeatures.npy and NAME-Annotations/"
+        )
+    if not allow_pickle:
+        raise InputError(
+            f"{folder}: its files are pickled Python objects, which in a bad file could run a program; "
+            f"give --allow-pickle if you trust where they are from"
+        )
+    videos = [check_id(_text(name), folder) for name in _unpickled(folder / "videoname.npy")]
+    columns = {name: _unpickled(folder / f"{name}.npy") for name in ("subset", "duration", "segments", "labels", "labels_all")}
+    if wrong := {name: len(column) for name, column in columns.items() if len(column) != len(videos)}:
+        raise InputError(f"{folder}: {len(videos)} videos, but {wrong}")
+    ambiguous: dict[str, list[Segment]] = {}
+    for file in sorted(folder.glob(f"{AMBIGUOUS}_*.txt")):
+        for video, start, end in (line.split() for line in _lines(file)):
+            ambiguous.setdefault(video, []).append(Segment(float(start), float(end), AMBIGUOUS))
+    pack = Pack(notes=[f"{folder}: unpickled; only NumPy's own arrays, bytes and numbers were let through"])
+    for i, video in enumerate(videos):
+        times, labels = columns["segments"][i], columns["labels"][i]
+        found = [Segment(float(t[0]), float(t[1]), _text(label)) for t, label in zip(times, labels, strict=True)]
+        duration = float(np.ravel(columns["duration"][i])[0])
+        pack.truth[video] = _truth(_text(columns["subset"][i]), duration, [*found, *ambiguous.get(video, [])])
+    pack.training = training_subset(pack.truth)
+    for video, labels in zip(videos, columns["labels_all"], strict=True):
+        if pack.training is not None and pack.truth[video].subset == pack.training:
+            pack.labels[video] = {_text(label) for label in labels}
+    if features is not None:
+        arrays = _unpickled(features)
+        if len(arrays) != len(videos):
+            raise InputError(f"{features}: {len(arrays)} arrays, but {folder} names {len(videos)} videos")
+        for video, array in zip(videos, arrays, strict=True):
+            array = np.asarray(array, dtype=np.float32)
+            if array.ndim != 2 or not len(array) or array.shape[1] % 2:
+                raise InputError(f"{features}: {video}: expected both streams side by side, [T, 2 D], found {list(array.shape)}")
+            half = array.shape[1] // 2
+            first, second = ("flow", "rgb") if flow_first else ("rgb", "flow")
+            pack.loaded[video] = {first: array[:, :half], second: array[:, half:]}
+    return pack
+
+
+LAYOUTS = {
+    "dgam": Layout(_dgam, fps=25, stride=16),
+    "basnet": Layout(_basnet, fps=25, stride=16),
+    "acmnet": Layout(_acmnet, fps=25, stride=16),
+    "wtalc": Layout(_wtalc, fps=25, stride=16),
+    "cmcs": Layout(_cmcs),
+    "actionformer": Layout(_actionformer, stride=4),
+    "activitynet": Layout(_activitynet),
+    "thumos14-annotations": Layout(_thumos14_annotations),
+}
+
+
+class _OnlyArrays(pickle.Unpickler):
+    """Puts together nothing but NumPy arrays of bytes, text and numbers, so that a file cannot name a function to be called."""
+
+    ALLOWED = frozenset(
+        [(f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")]
+        + [("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")]
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it would call {module}.{name}, which no array needs")
+        return super().find_class(module, name)
+
+
+def _unpickled(file: Path) -> Any:
+    """An array of objects, or an ordinary one, without ever calling what the file names."""
+    try:
+        with open(file, "rb") as stream:
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(stream)
+            if not dtype.hasobject:
+                return np.load(file, allow_pickle=False)
+            return np.asarray(_OnlyArrays(stream, encoding="bytes").load(), dtype=object).reshape(shape)
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file in the pack") from None
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError, AttributeError, IndexError, TypeError, ImportError) as error:
+        raise InputError(f"{file}: not an array of arrays ({' '.join(str(error).split())})") from error
+
+
+def _multi_hot(pack: Pack, file: Path, names: list[str], annotations: str | Path | None) -> None:
+    """Tags from an array [N, C] of 0 and 1, whose columns are the classes in the order of the alphabet."""
+    try:
+        rows = np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not a readable .npy array ({error})") from error
+    if rows.ndim != 2 or len(rows) != len(names):
+        raise InputError(f"{file}: expected one row for each of {len(names)} videos, found {list(rows.shape)}")
+    classes = THUMOS14_CLASSES if annotations is None else read_annotations(annotations).classes
+    if len(classes) != rows.shape[1]:
+        raise InputError(
+            f"{file}: {rows.shape[1]} columns, but {'THUMOS14' if annotations is None else annotations} has {len(classes)} "
+            f"classes; give the annotations that name them: --annotations FILE"
+        )
+    pack.labels = {video: {classes[c] for c in np.flatnonzero(row > 0)} for video, row in zip(names, rows, strict=True)}
+
+
+def _add(pack: Pack, video: str, streams: dict[str, Place]) -> None:
+    if check_id(video, "the pack") in pack.arrays:
+        raise InputError(f"the pack holds the video {video!r} twice: {pack.arrays[video]} and {streams}")
+    pack.arrays[video] = streams
+
+
+def _halves(place: Place, source: Path, flow_first: bool) -> dict[str, Place]:
+    """The two streams of an array that holds them side by side."""
+    try:
+        width = shape_at(source, place)[1]
+    except InputError:
+        width = 0  # said when the rows are counted, with the video's name
+    first, second = ("flow", "rgb") if flow_first else ("rgb", "flow")
+    return {first: {**place, "columns": [0, width // 2]}, second: {**place, "columns": [width // 2, width]}}
+
+
+def _with_truth_beside(pack: Pack, source: Path) -> Pack:
+    if (source / "gt.json").is_file():
+        _take_truth(pack, source / "gt.json")
+    return pack
+
+
+def _truth_file(source: Path) -> Pack:
+    if source.is_dir():
+        raise InputError(f"{source}: a folder; name the JSON file")
+    pack = Pack()
+    _take_truth(pack, source)
+    return pack
+
+
+def _take_truth(pack: Pack, file: Path) -> None:
+    truth = read_annotations(file)
+    pack.truth = dict(truth.videos)
+    pack.training = training_subset(pack.truth)
+    pack.notes += truth.notes
+
+
+def _truth(subset: str, duration: float | None, segments: list[Segment]) -> VideoTruth:
+    apart = tuple(s for s in segments if s.label == AMBIGUOUS)
+    return VideoTruth(subset, duration, tuple(s for s in segments if s.label != AMBIGUOUS), apart)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error
+
+
+def _below(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
