@@ -255,6 +255,7 @@ def evaluate(
         map_clusters_oracle=map_clusters_oracle,
         names=names,
         min_score=min_score,
+        parts=parts,
         diagnose=diagnose,
     )
     print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=False) if as_json else scores.table())

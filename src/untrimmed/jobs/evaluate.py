@@ -3,11 +3,12 @@
 activitynet, thumos14, wtalc   detections against true segments
 classification                 video-level class scores against labels
 clustering                     the groups of a run without labels against labels, round by round
+attention                      where attention is high against where the actions are
 
 Each gives an object with `protocol`, `to_json()`, `table()` and `scalars()`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,22 @@ from untrimmed.data.settings import build, of_stream, unknown
 from untrimmed.data.types import Activation
 from untrimmed.evaluation import activitynet, thumos14, wtalc
 from untrimmed.evaluation.activitynet import parse_tious
+from untrimmed.evaluation.attention import (
+    LEVELS,
+    QUANTILES,
+    STANDARD,
+    STATISTICS,
+    AttentionStatistics,
+    PartsReport,
+    Snippets,
+    attention_by_part,
+    attention_statistics,
+    check_parts,
+    evidence_of,
+    in_truth,
+    kinds_of,
+    softmax,
+)
 from untrimmed.evaluation.classification import ClassificationScores, evaluate_classification
 from untrimmed.evaluation.clustering import (
     MAPPINGS,
@@ -48,7 +65,7 @@ DETECTION_PROTOCOLS = {
     "thumos14": thumos14.evaluate_detections,
     "wtalc": wtalc.evaluate_detections,
 }
-PROTOCOLS = (*DETECTION_PROTOCOLS, "classification", "clustering")
+PROTOCOLS = (*DETECTION_PROTOCOLS, "classification", "clustering", "attention")
 AVERAGED_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
 """The ranges of tIoU, in steps of 0.1, whose averages papers quote."""
 
@@ -334,7 +351,111 @@ class ClusteringEvaluation:
         return "\n".join(lines)
 
 
-AnyEvaluation = Evaluation | ClassificationEvaluation | ClusteringEvaluation
+@dataclass(frozen=True)
+class AttentionEvaluation:
+    """Where attention is high, against where the actions are.
+
+    annotations, subset, selection, mapping: see Evaluation.
+    videos:   how many have both truth and activations.
+    streams:  the statistics of each stream, and of their weighted mean as `fused` (which is all where there is one stream).
+    parts:    attention by kind of part, for the same, where the parts were given.
+    distribution: whether attention is one over time, which was then multiplied by the number of snippets.
+    """
+
+    annotations: Path
+    subset: str | None
+    selection: str | None
+    videos: int
+    streams: dict[str, AttentionStatistics]
+    parts: dict[str, PartsReport]
+    distribution: bool
+    mapping: ClusterMapping | None = None
+    protocol: str = "attention"
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that `evaluate --json` prints; each statistic is a matrix, by level of attention and of class activation."""
+        fused = self.streams["fused"]
+        return {
+            "protocol": self.protocol,
+            "subset": self.subset,
+            "videos": self.videos,
+            "snippets": fused.snippets,
+            "true_snippets": fused.truth,
+            "levels": list(LEVELS),
+            "distribution": self.distribution,
+            "streams": {
+                name: {
+                    "at_0.5": own.at_standard(),
+                    "sweep": {key: ratio.tolist() for key, ratio in own.ratios.items()},
+                    "snippet_AP": own.precision,
+                    **(self.parts[name].to_json() if self.parts else {}),
+                }
+                for name, own in self.streams.items()
+            },
+            "selection": self.selection,
+            "mapping": None if self.mapping is None else self.mapping.to_json(),
+        }
+
+    def scalars(self) -> dict[str, float]:
+        """The slide's statistics at level 0.5 (`att-gt/gt`) and others (`att-gt/gt@0.3`), `snippet_AP`, parts; by stream too."""
+        found: dict[str, float] = {}
+        for stream, own in self.streams.items():
+            suffix = "" if stream == "fused" else f".{stream}"
+            found |= {f"{name}{suffix}": value for name, value in own.at_standard().items()}
+            found[f"snippet_AP{suffix}"] = own.precision
+            for name, ratio in own.ratios.items():
+                found |= {f"{name}@{level:g}{suffix}": float(ratio[i, STANDARD]) for i, level in enumerate(LEVELS)}
+            if self.parts:
+                report = self.parts[stream]
+                found |= {f"attention.{kind}{suffix}": part.mean for kind, part in report.parts.items()}
+                found |= {f"{pair}{suffix}": chance for pair, chance in report.above.items()}
+        return found
+
+    def table(self) -> str:
+        """Plain text for the terminal: the slide's statistics with its arrows, the sweeps, and attention by part."""
+        fused = self.streams["fused"]
+        names = list(self.streams)
+        width = max(len(text) for text, _ in STATISTICS.values()) + 3
+
+        def row(name: str, values: Iterable[float]) -> str:
+            return "  ".join([name.ljust(width), *(f"{value:7.3f}" for value in values)])
+
+        def statistic(name: str, values: Iterable[float]) -> str:
+            text, arrow = STATISTICS[name]
+            return row(f"{arrow} {text}", values)
+
+        def header(name: str, cells: Sequence[str]) -> str:
+            return "  ".join([name.ljust(width), *(cell.rjust(7) for cell in cells)])
+
+        levels = [f"{level:g}" for level in LEVELS]
+        count = f"{self.videos} videos, {fused.snippets} snippets, {fused.truth} of them in true segments (gt)"
+        lines = [
+            "protocol   attention, sizes of sets of snippets over the size of gt; arrows say which way is better",
+            *_rules(self.annotations, self.subset, count, self.selection, self.mapping),
+            "levels     att: attention > 0.5; cls: class activation (softmax) of the video's best true class > 0.5"
+            + ("; attention is times the number of snippets" if self.distribution else ""),
+            "",
+            header("", names),
+            *(statistic(name, [own.ratios[name][STANDARD, STANDARD] for own in self.streams.values()]) for name in STATISTICS),
+            row("↑ AP of attention for gt", [own.precision for own in self.streams.values()]),
+            "",
+            header("fused, att: attention >", levels),
+            *(statistic(name, fused.ratios[name][:, STANDARD]) for name in STATISTICS),
+            "",
+            header("fused, cls: activation >", levels),
+            *(statistic(name, fused.ratios[name][STANDARD]) for name in list(STATISTICS)[2:]),
+        ]
+        for stream, report in self.parts.items():
+            lines += ["", header(f"attention of {stream} on", ["snippets", "mean", *(f"{q} %" for q in QUANTILES)])]
+            for kind, part in report.parts.items():
+                lines.append(
+                    "  ".join([kind.ljust(width), f"{part.snippets:8}", *(f"{v:7.3f}" for v in (part.mean, *part.quantiles))])
+                )
+            lines.append("more attention on: " + ", ".join(f"{pair} {value:.3f}" for pair, value in report.above.items()))
+        return "\n".join(lines)
+
+
+AnyEvaluation = Evaluation | ClassificationEvaluation | ClusteringEvaluation | AttentionEvaluation
 
 
 def _rules(
@@ -379,6 +500,7 @@ def evaluate(
     map_clusters_oracle: bool = False,
     names: str | Path | None = None,
     min_score: float | None = None,
+    parts: str | Path | None = None,
     diagnose: str | Path | None = None,
 ) -> AnyEvaluation:
     """Score a result against the truth, with notes on stderr about what was left out.
@@ -417,6 +539,8 @@ def evaluate(
             raise InputError("--min-score: expected a number, found NaN")
     if diagnose is not None and protocol != "activitynet":
         raise InputError(f"--diagnose goes by the activitynet protocol; leave --protocol {protocol} away")
+    if parts is not None and protocol != "attention":
+        raise InputError(f"--parts: only the protocol attention looks at parts, not {protocol}")
     ask = _Mapping(map_clusters, map_clusters_oracle, names, labels)
     if protocol == "clustering":
         if ask.wanted:
@@ -424,6 +548,8 @@ def evaluate(
         return _evaluate_clustering(Path(target), annotations, labels, subset)
     if protocol == "classification":
         return _evaluate_classification(Path(target), annotations, labels, subset, ask)
+    if protocol == "attention":
+        return _evaluate_attention(Path(target), annotations, labels, subset, ask, parts)
     return _evaluate_detections(Path(target), annotations, labels, subset, tiou, protocol, ask, min_score, diagnose)
 
 
@@ -492,12 +618,7 @@ def _evaluate_classification(
     weights = _stream_weights(activations, about, path)
     classes = activations[0].classes
     by_stream = {name: {activation.video: activation.streams[name].class_score for activation in activations} for name in weights}
-    fused = {
-        activation.video: np.average(
-            [activation.streams[name].class_score for name in weights], axis=0, weights=list(weights.values())
-        )
-        for activation in activations
-    }
+    fused = _fused_scores(activations, weights)
     mapping = None
     if ask.wanted:
         best = {video: classes[int(np.argmax(own))] for video, own in fused.items()}
@@ -566,6 +687,80 @@ def _evaluate_clustering(
         several=sum(len(tags[video]) > 1 for video in known),
         left_out=left_out,
         rounds=tuple(rounds),
+    )
+
+
+def _evaluate_attention(
+    target: Path,
+    annotations: str | Path | None,
+    labels: str | Path | None,
+    subset: str | None,
+    ask: "_Mapping",
+    parts: str | Path | None,
+) -> AttentionEvaluation:
+    if labels is not None and (annotations is None or ask.how is None):
+        raise InputError(f"--labels {labels}: says which actions occur, but not when; attention needs --annotations FILE instead")
+    if annotations is None:
+        raise InputError("attention needs the true segments: --annotations FILE")
+    path, activations, about = _activations_of(target)
+    truth, chosen = _truth(annotations, subset)
+    weights = _stream_weights(activations, about, path)
+    if without := [name for name in weights if activations[0].streams[name].attention is None]:
+        raise InputError(f"{path}: stream {without[0]!r} has no attention; this method does not tell where it looks")
+    classes, tags = activations[0].classes, _tags(chosen)
+    mapping = None
+    if ask.wanted:
+        best = {video: classes[int(np.argmax(own))] for video, own in _fused_scores(activations, weights).items()}
+        mapping = ask.fit(path, _clusters_in(about), set(classes), best, truth, tags)
+    elif clusters := [label for label in classes if label.startswith("cluster_")]:
+        raise InputError(f"{path}: {clusters[0]!r} is a cluster, no class; {CLUSTER_HINT}")
+    where = _where(truth.path, subset)
+    scored = [activation for activation in activations if activation.video in chosen]
+    if not scored:
+        raise InputError(f"{path}: none of its videos (such as {activations[0].video!r}) is in {where}")
+    if missing := len(chosen) - len(scored):
+        note(f"{missing} of {len(chosen)} videos are not in {path}, and are left out")
+    told = None if parts is None else check_parts(read_json(parts), str(parts))
+    if told is not None and (lacking := [activation.video for activation in scored if activation.video not in told]):
+        raise InputError(f"{parts}: does not tell the parts of {lacking[0]!r}")
+
+    snippets: dict[str, list[Snippets]] = {name: [] for name in (*weights, "fused")}
+    kinds = []
+    for activation in scored:
+        one = chosen[activation.video]
+        inside = in_truth(activation.timeline, one.segments)
+        scale = activation.timeline.count if activation.attention_kind == "distribution" else 1
+        attention: dict[str, np.ndarray] = {}
+        shown: dict[str, np.ndarray] = {}
+        for name in weights:
+            stream = activation.streams[name]
+            assert stream.attention is not None
+            attention[name], shown[name] = stream.attention * scale, softmax(stream.class_logit)
+        for streams in (attention, shown):
+            streams["fused"] = np.sum([weight * streams[name] for name, weight in weights.items()], axis=0)
+        for name, own in snippets.items():
+            activity, labels_of = shown[name], classes
+            if mapping is not None:
+                activity, labels_of = map_scores(activity, classes, mapping.clusters)
+            own.append(Snippets(inside, attention[name], evidence_of(activity, labels_of, tags[activation.video])))
+        if told is not None:
+            kinds.append(kinds_of(told[activation.video], activation.timeline))
+    try:
+        statistics = {name: attention_statistics(own) for name, own in snippets.items()}
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    reports = {}
+    if told is not None:
+        reports = {name: attention_by_part([video.attention for video in own], kinds) for name, own in snippets.items()}
+    return AttentionEvaluation(
+        annotations=truth.path,
+        subset=subset,
+        selection=ask.selection(about),
+        videos=len(scored),
+        streams=statistics,
+        parts=reports,
+        distribution=activations[0].attention_kind == "distribution",
+        mapping=mapping,
     )
 
 
@@ -697,6 +892,14 @@ def _stream_weights(activations: Sequence[Activation], about: Mapping[str, Any],
     weights = {name: of_stream(settings, name).stream_weight for name in activations[0].streams}
     total = sum(weights.values())
     return {name: weight / total if total > 0 else 1 / len(weights) for name, weight in weights.items()}
+
+
+def _fused_scores(activations: Sequence[Activation], weights: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """The weighted mean of the streams' class scores, [C] by video."""
+    return {
+        activation.video: np.sum([weight * activation.streams[name].class_score for name, weight in weights.items()], axis=0)
+        for activation in activations
+    }
 
 
 def _detections_of(target: Path) -> DetectionFile:
