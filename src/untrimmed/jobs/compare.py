@@ -3,6 +3,7 @@
 DIR/results.md, .csv, .tex   mean and standard deviation over the seeds
 DIR/pairs.md, .csv           paired differences with 95 % intervals
 DIR/plot.png                 every seed
+DIR/chosen.json              which candidate was chosen, and by what numbers, where some were given
 DIR/failures.json            what failed, where something did
 DIR/cache/<key>/             a trained run, or scores; the key is a hash of all that they depend on (see `compare_run`)
 """
@@ -97,6 +98,7 @@ class RunSpec:
     unlabelled: bool = False
     trimmed: bool = True
     init: str | None = None
+    classes: tuple[str, ...] | None = None
     data: tuple[str, ...] | None = None
     attention: str | None = None
     classification: str | None = None
@@ -201,6 +203,7 @@ class _Comparing:
         self.plan, self.out, self.workers = plan, out, workers
         self.failures: dict[str, str] = {}
         self.failed: set[Path] = set()
+        self.chosen: dict[str, dict[str, Any]] = {}
         self.trained: dict[tuple[str, str, int, int, int], Path] = {}  # run, data, part, seed, candidate
         self.scored: dict[tuple[str, str, int, int], Scoring] = {}  # run, data, seed, candidate
 
@@ -278,6 +281,7 @@ class _Comparing:
                 seed=seed,
                 unlabelled=run.unlabelled,
                 trimmed=run.trimmed and part.trimmed is not None and "trimmed" in method_class(run.method).learns_from,
+                classes=run.classes,
                 init=init,
             )
             task = self._placed(task)
@@ -289,7 +293,7 @@ class _Comparing:
         return made
 
     def _placed(self, task: Training) -> Training:
-        return replace(task, folder=self.out / "cache" / training_key(task, init=task.init.name if task.init else None))
+        return replace(task, folder=self.out / "cache" / training_key(task))
 
     def _chosen(self, tasks: Sequence[tuple[Training, Training | None]]) -> list[tuple[Training, Training | None]]:
         """Of the candidates of each run, part and seed the one with the lowest loss on the videos that were held out."""
@@ -310,7 +314,11 @@ class _Comparing:
             for candidate, _ in candidates:
                 del self.trained[*group, candidate]
             if fits:
-                _, _, folder = min(fits)
+                _, best, folder = min(fits)
+                if len(candidates) > 1:
+                    run, data, number, seed = group
+                    title = _title(self.plan.runs[run], self.plan.data[data], number, seed, None)
+                    self.chosen[title] = {"candidate": best + 1, "losses": [loss for loss, _, _ in fits]}
                 self.trained[*group, 0] = folder
                 kept.add(folder)
         return [(task, held) for task, held in tasks if task.folder in kept]
@@ -388,7 +396,9 @@ class _Comparing:
                 found[seed] = tasks[0]
             elif tasks:
                 values = [self._value(task, first) for task in tasks]
-                found[seed] = tasks[int(np.nanargmax([np.nan if v is None else sign * v for v in values]))]
+                best = int(np.nanargmax([np.nan if value is None else sign * value for value in values]))
+                found[seed] = tasks[best]
+                self.chosen[f"{run} on {data}, seed {seed}"] = {"chosen": tasks[best].name, first: values}
         return found
 
     def _table(self, data: Data) -> Table:
@@ -466,10 +476,12 @@ class _Comparing:
             with atomic_write(out / name) as stream:
                 stream.write(content)
         plot(result.tables, out / "plot.png")
-        if result.failures:
-            write_json(out / "failures.json", result.failures, indent=1)
-        else:
-            (out / "failures.json").unlink(missing_ok=True)
+        notes: dict[str, Mapping[str, Any]] = {"failures.json": result.failures, "chosen.json": self.chosen}
+        for name, said in notes.items():
+            if said:
+                write_json(out / name, said, indent=1)
+            else:
+                (out / name).unlink(missing_ok=True)  # of a call before
 
 
 def _drawn(first: Sequence[Path], second: Sequence[Path], protocol: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -647,7 +659,7 @@ def _read_runs(content: Any, where: str, data: Collection[str]) -> dict[str, Run
             if len(entry.keys() & {"attention", "classification"}) < 2:
                 raise InputError(f"{place}: a swap names two runs: attention and classification")
         else:
-            allowed = ("method", "preset", "settings", "candidates", "localize", "unlabelled", "trimmed", "init", "data")
+            allowed = ("method", "preset", "settings", "candidates", "localize", "unlabelled", "trimmed", "init", "classes", "data")
             entry = _mapping(entry, place, allowed)
             if "method" not in entry:
                 raise InputError(f"{place}: no 'method' in it")
@@ -658,6 +670,10 @@ def _read_runs(content: Any, where: str, data: Collection[str]) -> dict[str, Run
         for key in ("unlabelled", "trimmed"):
             if key in entry:
                 entry[key] = _boolean(entry[key], f"{place}.{key}")
+        if "classes" in entry:
+            if not isinstance(entry["classes"], list) or not entry["classes"]:
+                raise InputError(f"{place}.classes: expected a list of labels")
+            entry["classes"] = tuple(map(str, entry["classes"]))
         if "candidates" in entry:
             if not isinstance(entry["candidates"], list) or not entry["candidates"]:
                 raise InputError(f"{place}.candidates: expected a list of settings")
@@ -681,8 +697,12 @@ def _read_runs(content: Any, where: str, data: Collection[str]) -> dict[str, Run
                 raise InputError(f"{place}.{key}: {other} is a swap itself; name a run that is trained")
             if runs[other].candidates:
                 raise InputError(f"{place}.{key}: {other} has candidates; name a run that has none")
+            if key == "init" and runs[other].method != run.method:
+                raise InputError(f"{place}.init: {other} is another method ({runs[other].method}); a run starts from its own")
             if runs[other].data is not None and set(run.data or data) - set(runs[other].data or ()):
                 raise InputError(f"{place}.{key}: {other} is not made on all of this run's data")
+        if run.unlabelled and (run.init or run.classes):
+            raise InputError(f"{place}: init and classes need labels, and the run uses none")
         seen = [run.name]
         while (start := runs[seen[-1]].init) is not None:
             if start in seen:

@@ -62,7 +62,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Training:
-    """One training: what `untrimmed train` would be told. `held_out`: videos that are kept from it, to choose a candidate by."""
+    """One training: what `untrimmed train` would be told.
+
+    held_out: videos that are kept from it, to choose a candidate by. init: the folder of the training that it starts from.
+    """
 
     name: str
     folder: Path
@@ -73,6 +76,7 @@ class Training:
     seed: int
     unlabelled: bool = False
     trimmed: bool = False
+    classes: tuple[str, ...] | None = None
     held_out: tuple[str, ...] = ()
     init: Path | None = None
 
@@ -109,7 +113,7 @@ def key_of(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def training_key(training: Training, *, init: str | None = None) -> str:
+def training_key(training: Training) -> str:
     """Of a training, whatever its name and folder."""
     part, module = training.part, METHODS[training.method].partition(":")[0]
     store = FeatureStore(part.features)
@@ -125,8 +129,9 @@ def training_key(training: Training, *, init: str | None = None) -> str:
         trimmed=[store_hash(part.trimmed), file_hash(part.trimmed_labels)]
         if training.trimmed and part.trimmed and part.trimmed_labels
         else None,
+        classes=training.classes,
         held_out=list(training.held_out),
-        init=init,
+        init=training.init and training.init.name,
         source=source_hash("untrimmed.jobs.train", "untrimmed.jobs.compare_run", module),
     )
 
@@ -239,10 +244,10 @@ def train_one(task: Training) -> None:
         "preset": task.preset,
         "settings": task.settings,
         "seed": task.seed,
+        "classes": task.classes,
+        "init": None if task.init is None else run_of(task.init),
         "out": run,
     }
-    if task.init is not None:
-        arguments["init"] = task.init
     begun = (run / "config.yaml").exists()
     if not begun:
         shutil.rmtree(run, ignore_errors=True)  # of a process that was killed before it had written what it was to do
