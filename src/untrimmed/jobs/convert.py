@@ -218,10 +218,10 @@ def _write_store(
         usual.stride_seconds,
         streams,
     )
-    said = f"{rates[0]:g}" if len(rates) == 1 else f"{rates[0]:g} to {rates[-1]:g} (as the pack says of each video)"
-    note(
-        f"timing: {usual.frames} frames every {usual.stride}, at {said} frames a second; where that is not so, give --fps and --stride"
-    )
+    said = f"{rates[0]:g} frames a second"
+    if len(rates) > 1:
+        said = f"{rates[0]:g} to {rates[-1]:g} frames a second (the pack says it of each video)"
+    note(f"timing: {usual.frames} frames every {usual.stride}, at {said}; if that is wrong, give --fps and --stride")
     entries = {}
     ratios = []
     for video, one in timing.items():
