@@ -1,12 +1,12 @@
 """`evaluate`: from files to scores, and what it says of faults."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from untrimmed.data.activations import write_activations
+from untrimmed.data.activations import read_activations, write_activations
 from untrimmed.data.annotations import VideoTruth, read_annotations, write_annotations, write_detections
 from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
@@ -423,3 +423,75 @@ def test_faults_in_where_the_labels_are(tmp_path, truth, two_streams, clustered,
         evaluate(unlabelled, labels=labels, protocol="clustering")
     with pytest.raises(InputError, match="one of the two"):
         evaluate(unlabelled, labels=labels, annotations=truth, protocol="clustering")
+
+
+# --- attention -----------------------------------------------------------------------------------------------------------------
+
+
+def attentive(folder, kind="gate"):
+    """Two streams that look at a's first 10 s of 60 and its 30 to 40 s, flow half as surely; run is seen all over."""
+    high = np.array([1, 0, 0, 1, 0, 0.0])
+    logit = np.tile([-2.0, -2.0, 2.0], (6, 1))
+    streams = {
+        name: StreamActivation(share * high / (high.sum() if kind == "distribution" else 1), logit, np.array([0.0, 0.0, 1.0]))
+        for name, share in (("rgb", 1.0), ("flow", 0.4))
+    }
+    activations = [Activation(video, ("dig", "jump", "run"), Timeline(0.0, 10.0, 6, 60.0), streams, kind) for video in ("a", "t")]
+    write_activations(folder, activations, {"selection": "last", "localization": asdict(Localization())})
+    return folder
+
+
+def test_attention_statistics_by_stream(tmp_path, truth, capsys):
+    parts = {"a": [["run", 0, 1], ["context", 1, 1], ["jump", 2, 1], ["background", 3, 3]]}
+    (tmp_path / "parts.json").write_text(json.dumps(parts))
+    ask = {"annotations": truth, "subset": "test", "protocol": "attention"}
+    evaluation = evaluate(attentive(tmp_path / "kept"), **ask, parts=tmp_path / "parts.json")
+    found = evaluation.to_json()
+    # gt of a: snippets 0 and 2. rgb attends to 0 and 3; the mean of both streams (0.7) too; flow (0.4) to nothing above 0.5.
+    expected = {"att-gt/gt": 0.5, "gt-att/gt": 0.5, "(cls-gt)-att/gt": 1.5, "(att&gt)-cls/gt": 0.0}
+    assert found["streams"]["rgb"]["at_0.5"] == found["streams"]["fused"]["at_0.5"] == expected
+    assert found["streams"]["flow"]["at_0.5"] == {"att-gt/gt": 0, "gt-att/gt": 1, "(cls-gt)-att/gt": 2, "(att&gt)-cls/gt": 0}
+    assert (found["videos"], found["snippets"], found["true_snippets"]) == (1, 6, 2)
+    assert found["streams"]["fused"]["parts"]["action"]["mean"] == pytest.approx(0.35)
+    scalars = evaluation.scalars()
+    assert scalars["att-gt/gt"] == scalars["att-gt/gt@0.5"] == 0.5
+    assert scalars["att-gt/gt@0.3.flow"] == 0.5
+    assert scalars["attention.background"] == pytest.approx(0.7 / 3)
+    assert 0.5 < scalars["action>context"] <= 1
+    json.dumps(found, allow_nan=False)
+    table = evaluation.table()
+    for words in ("↓ |att - gt| / |gt|", "↑ |(att & gt) - cls|", "6 snippets, 2 of them", "attention of flow on", "subset test"):
+        assert words in table
+    assert "2 of 3 videos are not in" in capsys.readouterr().err
+    without = evaluate(tmp_path / "kept", **ask)
+    assert "parts" not in without.to_json()["streams"]["rgb"]
+    assert without.scalars().keys() < scalars.keys()
+
+
+def test_attention_over_time_is_times_the_number_of_snippets(tmp_path, truth):
+    ask = {"annotations": truth, "subset": "test", "protocol": "attention"}
+    evaluation = evaluate(attentive(tmp_path / "kept", "distribution"), **ask)
+    # 6 x 1/2 = 3 for rgb, 6 x 0.4/2 = 1.2 for flow: both above 0.5 where they look.
+    assert evaluation.scalars()["att-gt/gt.flow"] == evaluation.scalars()["gt-att/gt.rgb"] == 0.5
+    assert "times the number of snippets" in evaluation.table()
+
+
+def test_faults_in_what_is_asked_of_attention(tmp_path, truth):
+    kept = attentive(tmp_path / "kept")
+    ask = {"annotations": truth, "protocol": "attention"}
+    (tmp_path / "parts.json").write_text('{"a": [["run", 0, 1]]}')
+    with pytest.raises(InputError, match="the parts of 't'"):
+        evaluate(kept, **ask, parts=tmp_path / "parts.json")
+    with pytest.raises(InputError, match="--parts"):
+        evaluate(kept, annotations=truth, parts=tmp_path / "parts.json")
+    with pytest.raises(InputError, match="--annotations FILE"):
+        evaluate(kept, protocol="attention")
+    with pytest.raises(InputError, match="--annotations FILE"):
+        evaluate(kept, **ask, labels="labels.csv")
+    bare = Activation("a", ("run",), Timeline(0, 1, 2, 2), {"rgb": StreamActivation(None, np.zeros((2, 1)), np.ones(1))})
+    write_activations(tmp_path / "bare", [bare], {})
+    with pytest.raises(InputError, match="has no attention"):
+        evaluate(tmp_path / "bare", **ask)
+    write_activations(tmp_path / "other", [replace(read_activations(kept)[0][0], video="zebra")], {})
+    with pytest.raises(InputError, match="none of its videos"):
+        evaluate(tmp_path / "other", **ask)
