@@ -132,6 +132,8 @@ def train(
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     features: Features = None,
     videos: Annotated[Path | None, typer.Option(help="A folder of videos, in place of features; cached in the run.")] = None,
+    extractor: Annotated[str | None, typer.Option(help="With --videos: see extract; --set extractor.NAME=VALUE.")] = None,
+    download: Download = False,
     labels: Annotated[Path | None, typer.Option(help="labels.csv: video,label")] = None,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: group what recurs.")] = False,
     clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many groups.", min=1)] = None,
@@ -157,6 +159,8 @@ def train(
         method,
         features=features,
         videos=videos,
+        extractor=extractor,
+        download=download,
         labels=labels,
         unlabelled=unlabelled,
         clusters=clusters,
@@ -289,6 +293,61 @@ def export(
 
     for path in job(detections, format=format, out=out, min_score=min_score):
         print(path)
+
+
+@app.command()
+def recipe(
+    name: Annotated[str, typer.Argument(help="thumos14, thumos14-101, activitynet-1.2 or activitynet-1.3.")],
+    features: Annotated[Path, typer.Option(help="The pack as it was shared, or a feature store.")],
+    out: Annotated[Path, typer.Option(help="The folder for everything: data, run, detections, scores.")],
+    method: Annotated[str, typer.Option(help="The method to train.")] = "dgam",
+    layout: Annotated[str | None, typer.Option(help="How the pack is laid out; see `untrimmed convert`.")] = None,
+    annotations: Annotated_ = None,
+    labels: Annotated[Path | None, typer.Option(help="Of the training videos, where the annotations do not say.")] = None,
+    test_labels: Annotated[Path | None, typer.Option(help="Of all test videos, for classification.")] = None,
+    subset: Annotated[str | None, typer.Option(help="The test subset of the annotations.")] = None,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: group what recurs.")] = False,
+    clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many groups.", min=1)] = None,
+    trimmed: Annotated[Path | None, typer.Option(help="A feature store of short clips of single actions.")] = None,
+    trimmed_labels: Annotated[Path | None, typer.Option(help="Their labels.csv.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second that the features were made at.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Frames from one window of the features to the next.")] = None,
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Unpickle W-TALC's files.")] = False,
+    set_: Set = None,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    device: Device = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder.")] = False,
+    force: Force = False,
+) -> None:
+    """Repeat a paper's experiment on shared features: convert, train, localize, score."""
+    from untrimmed.data.settings import parse_assignments
+    from untrimmed.jobs.recipe import recipe as job
+
+    done = job(
+        name,
+        method=method,
+        features=features,
+        out=out,
+        layout=layout,
+        annotations=annotations,
+        labels=labels,
+        test_labels=test_labels,
+        subset=subset,
+        unlabelled=unlabelled,
+        clusters=clusters,
+        trimmed=trimmed,
+        trimmed_labels=trimmed_labels,
+        settings=parse_assignments(set_ or []),
+        fps=fps,
+        stride=stride,
+        allow_pickle=allow_pickle,
+        seed=seed,
+        device=device,
+        resume=resume,
+        force=force,
+    )
+    print(done.text())
+    _left_out(done.failures, out / "data" / "failures.json")
 
 
 @app.command()

@@ -1,0 +1,296 @@
+"""`untrimmed recipe`: one of the papers' experiments from the features that others share, in one go.
+
+OUT/data/              what `convert` makes of a pack
+OUT/labels.csv         tags of the training videos, the only thing that training sees
+OUT/annotations.json   the truth, with the test videos that are scored
+OUT/run/               the run
+OUT/detections.json    of the test videos, with OUT/detections.activations/
+OUT/scores.json        by every protocol, and in what the data differ from the recipe's
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from untrimmed.console import note
+from untrimmed.data.annotations import Annotations, read_annotations, read_detections, write_annotations, write_detections
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import set_aside, write_json
+from untrimmed.data.labels import read_labels, write_labels
+from untrimmed.data.packs import KNOWN_FAULTS, training_subset
+from untrimmed.data.settings import unknown
+from untrimmed.data.store import FeatureStore
+from untrimmed.jobs.convert import convert
+from untrimmed.jobs.evaluate import AnyEvaluation, ClassificationEvaluation, Evaluation, evaluate
+from untrimmed.jobs.localize import localize
+from untrimmed.jobs.train import check_device, train
+from untrimmed.methods.base import method_class, resolve
+from untrimmed.reporting.published import Published, fitting, markdown, read_published
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is known of a data set before anyone's features are seen.
+
+    dataset:   its name in `published.csv`.
+    classes, training, test: how many classes, training videos and test videos the papers have.
+    protocols: how detections are scored. tiou: at which thresholds.
+    thumos:    test videos without a true segment, and those with known faults, are not scored, as in every release.
+    """
+
+    dataset: str
+    classes: int
+    training: int
+    test: int
+    protocols: tuple[str, ...]
+    tiou: str
+    thumos: bool = False
+
+
+RECIPES = {
+    "thumos14": Recipe("THUMOS14", 20, 200, 210, ("activitynet", "thumos14", "wtalc"), "0.1:0.9:0.1", thumos=True),
+    "activitynet-1.2": Recipe("ActivityNet1.2", 100, 4819, 2383, ("activitynet",), "0.5:0.95:0.05"),
+    "activitynet-1.3": Recipe("ActivityNet1.3", 200, 10024, 4926, ("activitynet",), "0.5:0.95:0.05"),
+    "thumos14-101": Recipe("THUMOS14", 101, 1010, 210, ("activitynet", "thumos14", "wtalc"), "0.1:0.9:0.1", thumos=True),
+}
+"""Recipe by name, which is also the name of a preset of every method. Of the 1,574 test videos of THUMOS14 with all 101 classes the
+210 that are annotated count for detection."""
+
+
+@dataclass(frozen=True)
+class RecipeReport:
+    """What a recipe gave.
+
+    differences: in what the data differ from the recipe's, in words.
+    evaluations: by each protocol, classification last.
+    published:   what others printed of the method on these data.
+    failures:    videos of the pack that could not be read, with the reason.
+    """
+
+    recipe: str
+    method: str
+    seed: int
+    differences: tuple[str, ...]
+    evaluations: tuple[AnyEvaluation, ...]
+    published: tuple[Published, ...]
+    failures: dict[str, str]
+
+    def text(self) -> str:
+        """One row per protocol, in per cent, and the published rows below."""
+        detections = [one for one in self.evaluations if isinstance(one, Evaluation)]
+        first = detections[0]
+        columns = [f"{tiou:g}" for tiou in first.scores.tious]
+        width = max(len(one.protocol) for one in self.evaluations)
+        lines = [
+            f"recipe     {self.recipe} with {self.method}, seed {self.seed}",
+            *(f"but        {difference}" for difference in self.differences),
+            f"set        {first.annotations}, subset {first.subset}: {first.scores.videos} videos, "
+            f"{first.scores.instances} instances, {len(first.scores.classes)} classes",
+            f"selection  {first.selection or 'not stated'}",
+            *([] if first.mapping is None else [f"mapping    {first.mapping}"]),
+            "",
+            "mAP at tIoU".ljust(width) + "".join(column.rjust(6) for column in [*columns, "mean"]),
+        ]
+        for one in detections:
+            cells = [*one.scores.mean_ap, one.scores.average]
+            lines.append(one.protocol.ljust(max(width, 11)) + "".join(f"{100 * value:6.1f}" for value in cells))
+        for own in self.evaluations:
+            if isinstance(own, ClassificationEvaluation):
+                videos = f"{own.scores.videos} videos"
+                lines += [
+                    "",
+                    f"{own.protocol}  accuracy {100 * own.scores.accuracy:.1f}, mAP {100 * own.scores.mean_ap:.1f} ({videos})",
+                ]
+        return "\n".join([*lines, "", markdown(self.published)])
+
+
+def recipe(
+    name: str,
+    *,
+    method: str,
+    features: str | Path,
+    out: str | Path,
+    layout: str | None = None,
+    annotations: str | Path | None = None,
+    labels: str | Path | None = None,
+    test_labels: str | Path | None = None,
+    subset: str | None = None,
+    unlabelled: bool = False,
+    clusters: int | None = None,
+    trimmed: str | Path | None = None,
+    trimmed_labels: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fps: float | None = None,
+    stride: int | None = None,
+    allow_pickle: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    resume: bool = False,
+    force: bool = False,
+) -> RecipeReport:
+    """Convert a pack of features, train a method on it with the preset of the recipe's name, localize and score the test videos.
+
+    Args:
+        name: in RECIPES. method: its name.
+        features: a pack in `layout` (see `packs.LAYOUTS`); or without a layout a feature store, or a folder that `convert` made.
+        annotations: the truth, where it does not lie with the features.
+        labels: of the training videos, where neither the pack nor the annotations' training subset says them.
+        test_labels: of all test videos, for classification; then every video is localized. None: those of the annotations.
+        subset: the test subset of the annotations; by default the one called test, or else validation.
+        unlabelled, clusters, trimmed, trimmed_labels, settings, seed, device: see `train`. Without labels, clusters are taken for
+            the class that is most frequent in them among the training videos.
+        fps, stride, allow_pickle: see `convert`; for its other options convert first.
+        resume: go on in `out`. force: rename what is there.
+
+    Raises:
+        InputError: an unknown recipe, or anything that the single steps refuse.
+    """
+    if name not in RECIPES:
+        raise unknown(name, RECIPES, "recipe")
+    chosen, out, features = RECIPES[name], Path(out), Path(features)
+    resolve(method, name, settings)  # faults are told before the long conversion
+    check_device(device)
+    if unlabelled and "clusters" not in method_class(method).learns_from:
+        raise InputError(f"{method} cannot learn without labels; leave --unlabelled out, or train tcam")
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
+        if not force:
+            raise InputError(f"{out}: already exists; --resume goes on with it, --force renames it first")
+        set_aside(out)
+
+    failures: dict[str, str] = {}
+    if layout is not None:
+        if not (resume and (out / "data" / "features.json").exists()):
+            failures = convert(
+                features,
+                out / "data",
+                layout=layout,
+                annotations=annotations,
+                fps=fps,
+                stride=stride,
+                allow_pickle=allow_pickle,
+            ).failures
+        features, annotations = out / "data", None
+    store = FeatureStore(features)
+    if annotations is None and not (features / "annotations.json").is_file():
+        raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: --annotations FILE")
+    truth = read_annotations(annotations or features / "annotations.json")
+    train_name = training_subset(truth.videos)
+    test_name = subset or _test_subset(truth, train_name)
+    tags = _training_tags(labels or features / "labels.csv", truth, train_name, store, given=labels is not None)
+    write_labels(out / "labels.csv", [(video, label) for video in sorted(tags) for label in sorted(tags[video]) or [""]])
+    scored = {video: one for video, one in truth.subset(test_name).items() if not chosen.thumos or _counts(video, one.segments)}
+    rest = {video: one for video, one in truth.videos.items() if one.subset != test_name}
+    write_annotations(out / "annotations.json", rest | scored, f"for the recipe {name}")
+    differences = _differences(chosen, tags, len(scored.keys() & store.videos.keys()))
+    for text in differences:
+        note(f"{name}: {text}")
+
+    run = out / "run"
+    train(
+        method,
+        features=features,
+        labels=None if unlabelled else out / "labels.csv",
+        only=out / "labels.csv" if unlabelled else None,
+        unlabelled=unlabelled,
+        clusters=clusters,
+        trimmed=trimmed,
+        trimmed_labels=trimmed_labels,
+        out=run,
+        preset=name,
+        settings=settings,
+        seed=seed,
+        device=device,
+        resume=resume and (run / "config.yaml").exists(),
+    )
+    of_test = test_labels is None
+    localize(
+        run,
+        features=features,
+        out=out / "detections.json",
+        subset_from=out / "annotations.json" if of_test else None,
+        subset=test_name if of_test else None,
+        device=device,
+    )
+    map_clusters, tags_of_training = ("majority", out / "labels.csv") if unlabelled else (None, None)
+
+    def score(target: Path, protocol: str) -> AnyEvaluation:
+        return evaluate(
+            target,
+            annotations=out / "annotations.json",
+            subset=test_name,
+            protocol=protocol,
+            tiou=chosen.tiou,
+            map_clusters=map_clusters,
+            labels=tags_of_training,
+        )
+
+    target = out / "detections.json" if unlabelled else _of_known_classes(out, truth)
+    found = [score(target, protocol) for protocol in chosen.protocols]
+    if test_labels is None or unlabelled:
+        found.append(score(out / "detections.json", "classification"))
+    else:
+        found.append(evaluate(out / "detections.json", labels=test_labels, protocol="classification"))
+    write_json(
+        out / "scores.json",
+        {"recipe": name, "method": method, "seed": seed, "differences": differences, "scores": [one.to_json() for one in found]},
+        indent=1,
+    )
+    metrics = {metric for one in found for metric in one.scalars()} | {"mAP@0.5:0.95"}
+    published = [row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset]
+    return RecipeReport(name, method, seed, differences, tuple(found), tuple(published), failures)
+
+
+def _test_subset(truth: Annotations, training: str | None) -> str:
+    """The part to score: `test`, or where there is none the validation videos."""
+    there = {subset.casefold(): subset for subset in truth.subsets if subset != training}
+    for name in ("test", "validation", "val", "testing"):
+        if name in there:
+            return there[name]
+    raise InputError(
+        f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: --subset NAME"
+    )
+
+
+def _training_tags(
+    file: str | Path, truth: Annotations, training: str | None, store: FeatureStore, given: bool
+) -> dict[str, set[str]]:
+    """The labels of the training videos that have features: of a labels file, or of the annotations without their times."""
+    if given or Path(file).is_file():
+        tags = {video: set(labels) for video, labels in read_labels(file).tags.items()}
+    elif training is not None:
+        tags = {video: {s.label for s in one.segments} for video, one in truth.subset(training).items() if one.segments}
+    else:
+        raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: --labels FILE")
+    if not any(video in store.videos for video in tags):
+        raise InputError(
+            f"{store.path}: has features of none of the {len(tags)} training videos (such as {min(tags, default='-')!r})"
+        )
+    return {video: labels for video, labels in tags.items() if video in store.videos}
+
+
+def _counts(video: str, segments: tuple) -> bool:
+    """Whether a test video of THUMOS14 is scored."""
+    return bool(segments) and video not in KNOWN_FAULTS
+
+
+def _differences(chosen: Recipe, tags: Mapping[str, set[str]], test: int) -> tuple[str, ...]:
+    classes = len(set().union(*tags.values()))
+    here = {"classes": classes, "training videos": len(tags), "test videos": test}
+    there = {"classes": chosen.classes, "training videos": chosen.training, "test videos": chosen.test}
+    return tuple(
+        f"{here[what]} {what} with features, where the papers have {there[what]}" for what in here if here[what] != there[what]
+    )
+
+
+def _of_known_classes(out: Path, truth: Annotations) -> Path:
+    """The detections of classes that the truth knows, which may be fewer than those that were learned."""
+    found = read_detections(out / "detections.json")
+    known = set(truth.classes)
+    others = {d.label for own in found.results.values() for d in own} - known
+    if not others:
+        return out / "detections.json"
+    note(f"detections of {len(others)} class(es) without any truth, such as {min(others)!r}, are not scored")
+    kept = {video: [d for d in own if d.label in known] for video, own in found.results.items()}
+    write_detections(out / "scored.json", kept, found.untrimmed)
+    return out / "scored.json"
