@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import read_annotations, read_detections
+from untrimmed.data.clusters import read_names
 from untrimmed.data.labels import read_labels
 from untrimmed.data.store import FeatureStore
 from untrimmed.jobs.export import export
@@ -69,3 +70,7 @@ def test_activations(examples):
 def test_the_exported_table(examples):
     export(examples / "detections.json", format="csv", out=examples / "written.csv")
     assert (examples / "written.csv").read_text() == (examples / "export.csv").read_text()
+
+
+def test_names_of_clusters(examples):
+    assert read_names(examples / "names.csv") == {"cluster_00": "goal", "cluster_01": "throw-in"}
