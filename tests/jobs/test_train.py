@@ -61,7 +61,10 @@ def test_a_run_holds_all_that_its_result_depends_on(planted, tmp_path):
     assert made["training_videos"] == sorted(planted.subset("train"))
     assert made["classes"] == list(planted.classes)
     assert (made["selection"], made["seed"], made["device"]) == ("last", 3, "cpu")
-    assert made["extractor"] == {"name": "planted", "settings": {}, "window_seconds": 1.0, "stride_seconds": 1.0}
+    assert made["extractor"] == {"name": "planted", "settings": {}, "window_seconds": 1.0} | {
+        "stride_seconds": 1.0,
+        "weights_sha256": None,
+    }
     assert {"torch", "numpy", "python", "untrimmed"} <= set(made["versions"])
     logged = [json.loads(line) for line in (done.run / "metrics.jsonl").read_text().splitlines()]
     assert [("rgb" in line, "flow" in line) for line in logged] == [(True, False)] * 2 + [(False, True)] * 2
@@ -314,6 +317,19 @@ def test_a_trimmed_set_has_classes_of_its_own(planted, tmp_path):
     trimmed_set(store, clips, data, chosen, say=said.append)
     assert "no class of the trimmed clips is one of" in said[-1]
     assert replace(data, trimmed=some).fingerprint() != data.fingerprint()
+
+
+def test_trimmed_clips_of_another_timing_are_taken_with_a_warning(planted, tmp_path):
+    store, chosen = FeatureStore(planted.features), resolve("dgam")
+    writer = FeatureWriter(tmp_path / "clips", replace(store.header, stride_seconds=0.5))
+    writer.write("clip", {stream: np.ones((4, width), np.float32) for stream, width in store.streams.items()}, VideoEntry(4, 4.0))
+    write_labels(tmp_path / "clips.csv", [("clip", "act00")])
+    said: list[str] = []
+    data = replace(unlabelled_set(store, None, 2, chosen), classes=("act00",))
+    assert len(trimmed_set(FeatureStore(tmp_path / "clips"), tmp_path / "clips.csv", data, chosen, say=said.append)) == 1
+    assert said == [
+        "warning: the trimmed clips' features were made otherwise than the videos' (stride_seconds: 1.0 there, 0.5 here)"
+    ]
 
 
 def test_trimmed_clips_of_another_width_are_refused(planted, tmp_path):

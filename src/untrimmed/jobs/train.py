@@ -18,7 +18,7 @@ from untrimmed.data.files import check_writable
 from untrimmed.data.labels import WeakLabels, read_labels, read_only
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
-from untrimmed.jobs.extract import extract
+from untrimmed.jobs.extract import arguments_of, extract, header_for
 from untrimmed.methods.base import Method, Preset, carry_over, load_method, method_class, resolve, save_method
 from untrimmed.training import Run, TrainingSet, claim
 from untrimmed.video.decode import find_videos
@@ -48,6 +48,8 @@ def train(
     init: str | Path | None = None,
     preset: str = "default",
     settings: Mapping[str, Any] | None = None,
+    extractor: str | None = None,
+    download: bool = False,
     seed: int = 0,
     device: str = "cpu",
     resume: bool = False,
@@ -65,12 +67,16 @@ def train(
         classes: those of the labels to learn; videos that hold only others are left out. None: all.
         init: an earlier run of the same method on features of the same kind, to start from its weights.
         settings: values laid over the preset, nested by section and stream, such as `{"epochs": 30, "localization": {"nms": 0.4}}`.
+        extractor, download: for `videos`, see `extract`; its settings and the optical flow are in `settings["extractor"]`, such as
+            `{"extractor": {"fps": 12, "flow": "tvl1"}}`.
         device: "cpu" or "cuda". ids: how `videos` are named, see `extract`.
 
     Raises:
         InputError: anything the user gave is at fault; nothing is left behind but what was there (and extracted features).
     """
     out = Path(out)
+    settings = dict(settings or {})
+    of_extractor = settings.pop("extractor", {})
     chosen = resolve(method, preset, settings)
     cls = method_class(method)
     check_device(device)
@@ -78,6 +84,8 @@ def train(
         raise InputError("give either --features DIR or --videos DIR")
     if unlabelled and (classes is not None or init is not None):
         raise InputError("--classes and --init: go with --labels; clusters have no names that an earlier run could know")
+    if videos is None and (extractor or of_extractor or download):
+        raise InputError("--extractor and its settings go with --videos; features are made already")
     _check_kind(method, cls.learns_from, labels, unlabelled, clusters, trimmed, trimmed_labels)
     if not force:
         claim(out, resume=resume)
@@ -87,8 +95,11 @@ def train(
         files = find_videos([Path(videos)], ids)
         if labels is not None:
             read_labels(labels, files)  # its faults are told before the long extraction, not after
+        if not isinstance(of_extractor, Mapping):
+            raise InputError(f"extractor: names a group of settings; write extractor.<setting>, not extractor={of_extractor}")
+        making = arguments_of(header_for(extractor or "motion", *_with_flow(of_extractor), download))
         claim(out, resume=resume, force=force)
-        failures = extract([videos], out / "features", ids=ids, force=True).failures
+        failures = extract([videos], out / "features", **making, ids=ids, device=device, force=True).failures
         features = out / "features"
     assert features is not None
     store = FeatureStore(features)
@@ -222,6 +233,8 @@ def trimmed_set(
             f"{store.path}: the trimmed clips' streams are {store.streams}, the untrimmed videos' {data.store.streams}; "
             "extract both with the same extractor"
         )
+    if differences := data.store.header.differences(store.header):  # allowed: clips may come from elsewhere
+        say(f"warning: the trimmed clips' features were made otherwise than the videos' ({'; '.join(differences)})")
     weak = read_labels(labels, store.videos)
     if not weak.classes:
         raise InputError(f"{labels}: every label is empty; a trimmed clip shows an action")
@@ -276,11 +289,17 @@ def environment_of(store: FeatureStore, labels: str | Path | None, data: Trainin
             "sha256": data.fingerprint(),
         },
         "extractor": {"name": store.header.extractor, "settings": store.header.settings}
-        | {"window_seconds": store.header.window_seconds, "stride_seconds": store.header.stride_seconds},
+        | {"window_seconds": store.header.window_seconds, "stride_seconds": store.header.stride_seconds}
+        | {"weights_sha256": store.header.weights_sha256},
         "selection": "last",
         "classes": list(data.classes),
         "training_videos": list(data.videos),
     }
+
+
+def _with_flow(settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """An extractor's settings, and the optical flow that stands among them."""
+    return {name: value for name, value in settings.items() if name != "flow"}, settings.get("flow", "dis")
 
 
 def check_device(device: str) -> None:
