@@ -1,6 +1,7 @@
 """Where the shared data is, if it is: tests that need it skip with a reason elsewhere."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data sets at {folder} (set UNTRIMMED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium, to open pages in."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no Chromium to open the page with (set CHROMIUM, or put chromium on the PATH)")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -1,9 +1,7 @@
 """`report`: from files to a page, and the page opened and clicked in a browser."""
 
 import json
-import os
 import re
-import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -191,18 +189,6 @@ def test_copies_of_what_browsers_cannot_play(tmp_path, capsys):
 
 
 # The page in a browser.
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        pytest.skip("no Chromium to open the page with (set CHROMIUM, or put chromium on the PATH)")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

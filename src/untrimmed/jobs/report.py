@@ -10,7 +10,11 @@ from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, r
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Activation, Results
 from untrimmed.evaluation.activitynet import evaluate_detections, parse_tious
+from untrimmed.evaluation.diagnosis import diagnose
 from untrimmed.jobs.evaluate import Evaluation
+from untrimmed.jobs.init import NO_ACTION
+from untrimmed.jobs.names import assigned_clusters
+from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, find_videos, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
 from untrimmed.video.decode import Pictures, open_video
@@ -50,8 +54,10 @@ def report(
     truth = None if annotations is None else read_annotations(annotations)
     results, shown_truth, notes = _choose(found.results, found.path, truth, subset)
     curves = _activations(found.path, activations, results)
+    assigned = assigned_clusters(found)
+    diagnosis = None
     if truth is not None and scores is None:
-        scores, more = _score(found, results, truth, shown_truth, subset, parse_tious(tiou))
+        scores, diagnosis, more = _score(found, results, truth, shown_truth, subset, parse_tious(tiou))
         notes += more
     media = None if videos is None else _media(Path(videos), sorted(results), out, proxies)
     if media is not None and (without := len(results) - len(media)):
@@ -80,6 +86,9 @@ def report(
             activations=curves,
             media=media,
             scores=scores,
+            diagnosis=diagnosis,
+            clusters=clusters_of(results, assigned) if assigned else (),
+            no_action=sorted(NO_ACTION),
             notes=notes,
             title=f"What happens when, in {_many(len(results), 'video')}",
         ),
@@ -124,15 +133,17 @@ def _score(
     shown: Mapping[str, VideoTruth],
     subset: str | None,
     tious: Sequence[float],
-) -> tuple[dict[str, Any] | None, list[str]]:
-    """Scores as plain data, and what a reader of them must know."""
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[str]]:
+    """Scores and diagnosis as plain data, and what a reader of them must know."""
     if any(d.label.startswith("cluster_") for video in shown for d in results[video]):
-        return None, ["The labels are clusters, not classes of the annotations, so that nothing is scored here."]
+        return None, None, ["The labels are clusters, not classes of the annotations, so that nothing is scored here."]
     scored = truth.subset(subset) if subset is not None else shown
     if not any(one.segments for one in scored.values()):
-        return None, ["None of these videos has a true segment, so that nothing is scored."]
+        return None, None, ["None of these videos has a true segment, so that nothing is scored."]
     try:
-        outcome = evaluate_detections(scored, {video: results[video] for video in shown}, truth.classes, tious)
+        inside = {video: results[video] for video in shown}
+        outcome = evaluate_detections(scored, inside, truth.classes, tious)
+        diagnosis = diagnose(scored, inside, truth.classes, tious).to_json()
     except InputError as error:
         raise InputError(f"{found.path} against {truth.path}: {error}") from None
     middle = min(tious, key=lambda t: abs(t - 0.5))
@@ -151,7 +162,7 @@ def _score(
     if outcome.without_truth:
         notes.append(f"Left out of the mean, since no scored video shows them: {', '.join(outcome.without_truth)}.")
     scores = Evaluation("activitynet", truth.path, subset, found.untrimmed.get("selection"), outcome).to_json()
-    return {**scores, "precision_recall": outcome.plot_data(middle), "precision_recall_tiou": float(middle)}, notes
+    return {**scores, "precision_recall": outcome.plot_data(middle), "precision_recall_tiou": float(middle)}, diagnosis, notes
 
 
 def _media(folder: Path, ids: list[str], out: Path, proxies: bool) -> dict[str, Media]:

@@ -411,6 +411,179 @@
     }
   }
 
+  // One segment of a cluster, played over and over while it can be seen.
+  const MOST_PLAYING = 12;
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+  class Preview {
+    constructor(segment) {
+      const [place, start, end, label, sure] = segment;
+      this.segment = segment;
+      this.start = start;
+      this.end = end;
+      const video = data.videos[place];
+      this.media = data.hasVideos && video.media && !video.media.fault ? video.media : null;
+      this.seen = this.hovered = false;
+      const mark = make("i", { left: share(start, video), width: share(end - start, video), "--h": data.hues[label] });
+      const words = `${video.id}, ${clock(start, 1)} to ${clock(end, 1)}, score ${score(sure)}: show it among the videos below`;
+      this.root = make(
+        "button",
+        { class: "preview", type: "button", title: words, "aria-label": words, onclick: () => this.open() },
+        make("span", { class: "strip", "aria-hidden": "true" }, mark),
+        make("span", { class: "where" }, make("span", {}, video.id), make("span", {}, `${clock(start, 1)} – ${clock(end, 1)}`)),
+      );
+      if (!this.media) return;
+      this.player = make("video", { muted: true, playsinline: true, preload: "none", tabindex: "-1", "aria-hidden": "true" });
+      this.player.muted = true; // the attribute alone does not count for an element made by a script
+      this.player.addEventListener("loadedmetadata", () => (this.player.currentTime = this.start));
+      this.player.addEventListener("ended", () => this.again());
+      this.player.addEventListener("error", () => this.gone());
+      this.root.prepend(this.player);
+      for (const [name, on] of [["pointerenter", true], ["pointerleave", false], ["focus", true], ["blur", false]])
+        this.root.addEventListener(name, () => ((this.hovered = on), playPreviews()));
+    }
+
+    load() {
+      if (this.player && !this.player.hasAttribute("src")) {
+        this.player.preload = "auto";
+        this.player.src = this.media.link;
+      }
+    }
+
+    unload() {
+      if (!this.player || !this.player.hasAttribute("src")) return;
+      this.player.pause();
+      this.player.removeAttribute("src");
+      this.player.load();
+    }
+
+    gone() {
+      if (!this.player || !this.player.hasAttribute("src")) return;
+      this.player.remove();
+      this.player = null;
+    }
+
+    run(on) {
+      if (!this.player) return;
+      if (on) {
+        this.load();
+        if (this.player.paused) this.player.play().catch(() => {});
+      } else this.player.pause();
+    }
+
+    again() {
+      this.player.currentTime = this.start;
+      if (this.player.paused) this.player.play().catch(() => {});
+    }
+
+    follow() {
+      if (this.player && !this.player.paused && !this.player.seeking && (this.player.currentTime >= this.end || this.player.currentTime < this.start - 0.25)) this.again();
+    }
+
+    open() {
+      const [place, start, end, label] = this.segment;
+      const row = rows.find((row) => row.video === data.videos[place]);
+      row.root.hidden = false;
+      row.toggle(true);
+      row.root.scrollIntoView({ block: "center" });
+      row.viewer.play(start, end, `found ${row.video.found.find((d) => d[0] === start && d[1] === end && d[2] === label)}`);
+      row.button.focus({ preventScroll: true });
+    }
+  }
+
+  const previews = [];
+  function playPreviews() {
+    let playing = 0;
+    for (const preview of previews) {
+      const on = preview.player && (preview.hovered || (preview.seen && !still.matches && playing < MOST_PLAYING));
+      if (on) playing++;
+      preview.run(on);
+    }
+  }
+
+  function followPreviews() {
+    for (const preview of previews) preview.follow();
+    requestAnimationFrame(followPreviews);
+  }
+
+  // What the names are saved as; `untrimmed names` writes the same.
+  const quoted = (text) => {
+    const safe = /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const table = (rows) => rows.map((row) => `${row.map(quoted).join(",")}\n`).join("");
+
+  function save(name, text) {
+    const link = make("a", { download: name, href: URL.createObjectURL(new Blob([text], { type: "text/csv" })) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
+  function showClusters() {
+    const { list, assigned, noAction } = data.clusters;
+    if (!list.length) return;
+    let unsaved = false;
+    const called = (input) => {
+      const name = input.value.replace(/\p{Cc}/gu, " ").normalize("NFC").trim();
+      return name === "-" || name === "?" ? "" : name;
+    };
+    const labelOf = (name) => (noAction.includes(name.toLowerCase()) ? "" : name);
+    const inputs = list.map((cluster) => make("input", { type: "text", autocomplete: "off", spellcheck: "true", maxlength: 200, placeholder: "a name", "aria-label": `What happens in ${data.classes[cluster.label]}` }));
+    const labelled = () => assigned.map(([video, k]) => [video, called(inputs[k])]).filter((row) => row[1] !== "").map(([video, name]) => [video, labelOf(name)]);
+    const buttons = { "save-names": () => save("names.csv", table([["cluster", "name"], ...list.map((cluster, k) => [data.classes[cluster.label], called(inputs[k])])])), "save-labels": () => save("labels.csv", table([["video", "label"], ...labelled()])) };
+    const say = () => {
+      const done = inputs.filter((input) => called(input) !== "").length;
+      const rows = labelled();
+      const labels = new Set(rows.map((row) => row[1]).filter(Boolean)).size;
+      document.getElementById("named").textContent = `${done} of ${many(list.length, "group")} named: ${many(labels, "label")} for ${number(rows.length)} of ${many(assigned.length, "training video")}`;
+      document.getElementById("save-names").disabled = !done;
+      document.getElementById("save-labels").disabled = !rows.length;
+    };
+    for (const [id, act] of Object.entries(buttons)) document.getElementById(id).addEventListener("click", () => (act(), (unsaved = false)));
+    const names = make("datalist", { id: "given" });
+    document.getElementById("cluster-list").append(
+      ...list.map((cluster, k) => {
+        const own = cluster.typical.map((segment) => new Preview(segment));
+        previews.push(...own);
+        inputs[k].setAttribute("list", "given");
+        inputs[k].addEventListener("input", () => ((unsaved = true), say()));
+        inputs[k].addEventListener("change", () => names.replaceChildren(...[...new Set(inputs.map(called))].filter(Boolean).map((value) => make("option", { value }))));
+        return make(
+          "li",
+          { class: "cluster" },
+          make(
+            "div",
+            { class: "cluster-head" },
+            make("span", {}, make("i", { class: "dab", "--h": data.hues[cluster.label] }), make("b", {}, data.classes[cluster.label])),
+            make("span", { class: "about" }, `${many(cluster.videos, "training video")}, ${many(cluster.found, "detection")}`),
+            make("label", {}, make("span", {}, "What happens here?"), inputs[k]),
+          ),
+          own.length ? make("div", { class: "previews" }, ...own.map((preview) => preview.root)) : make("p", { class: "none" }, "No segment of this group is on the page."),
+        );
+      }),
+    );
+    document.getElementById("clusters").append(names);
+    say();
+    window.addEventListener("beforeunload", (event) => {
+      if (unsaved) event.preventDefault();
+    });
+    const of = new Map(previews.map((preview) => [preview.root, preview]));
+    // Files are opened as they come near, played while they are seen, and let go of far away.
+    const near = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) isIntersecting ? of.get(target).load() : of.get(target).unload();
+    }, { rootMargin: "500px" });
+    const seen = new IntersectionObserver((entries) => {
+      for (const { target, intersectionRatio } of entries) of.get(target).seen = intersectionRatio >= 0.5;
+      playPreviews();
+    }, { threshold: 0.5 });
+    for (const preview of previews) {
+      near.observe(preview.root);
+      seen.observe(preview.root);
+    }
+    still.addEventListener("change", playPreviews);
+    if (previews.some((preview) => preview.player)) requestAnimationFrame(followPreviews);
+  }
+
   const list = document.getElementById("list");
   rows.push(...data.videos.map((video) => new Row(video)));
   // Rows far from the screen are only a line of text; their strips are drawn when they come near.
@@ -489,5 +662,7 @@
   say();
   arrange();
   for (const row of rows) watch.observe(row.root);
-  (rows.find((row) => row.shown.length) ?? rows[0])?.toggle(true);
+  showClusters();
+  // Where there are clusters to name, the page begins with those.
+  if (!data.clusters.list.length) (rows.find((row) => row.shown.length) ?? rows[0])?.toggle(true);
 }

@@ -20,6 +20,8 @@ import numpy as np
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.files import atomic_write
 from untrimmed.data.types import Activation, Results, StreamActivation
+from untrimmed.reporting.clusters import Cluster
+from untrimmed.reporting.diagnosis import KIND_COLOURS, TRAIT_WORDS, shares
 
 MOST_POINTS = 600
 """Points of a curve: about two per pixel column of the widest screen it is drawn on."""
@@ -59,6 +61,8 @@ class Page:
         `precision_recall_tiou`, and `beside {name: [mAP per tIoU]}` for other results to compare with this one, called `name`.
     notes: sentences that a reader must know (what was left out, on what the scores rest).
     media: None where no folder of videos was given; else videos that are missing in it had no file.
+    diagnosis: what is wrong with the detections, as `evaluation.diagnosis.Diagnosis.to_json` says it.
+    clusters: of an unlabelled run, to be named on the page. no_action: names that stand for "surely no action".
     """
 
     results: Results
@@ -67,6 +71,9 @@ class Page:
     activations: Mapping[str, Activation] = field(default_factory=dict)
     media: Mapping[str, Media] | None = None
     scores: Mapping[str, Any] | None = None
+    diagnosis: Mapping[str, Any] | None = None
+    clusters: Sequence[Cluster] = ()
+    no_action: Sequence[str] = ()
     notes: Sequence[str] = ()
     title: str = "What happens when"
 
@@ -85,6 +92,7 @@ def write_page(page: Page, out: str | Path) -> None:
     html = environment.from_string(files.joinpath("page.html").read_text(encoding="utf-8")).render(
         page=page,
         summary=_summary(page.scores, classes) if page.scores else None,
+        diagnosis=_diagnosis(page.diagnosis) if page.diagnosis else None,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=files.joinpath("page.css").read_text(encoding="utf-8"),
@@ -109,6 +117,7 @@ def _classes(page: Page) -> list[str]:
         labels.update(segment.label for segment in truth.segments)
     if page.scores:
         labels.update(page.scores["per_class"])
+    labels.update(cluster.name for cluster in page.clusters)
     return sorted(labels)
 
 
@@ -128,6 +137,29 @@ def _data(page: Page, classes: list[str]) -> dict[str, Any]:
         "hasVideos": page.media is not None,
         "scale": scale,
         "videos": [_video(page, video, place, scale) for video in sorted(page.results)],
+        "clusters": _clusters(page, place),
+    }
+
+
+def _clusters(page: Page, place: Mapping[str, int]) -> dict[str, Any]:
+    """Of each cluster its segments to look at, by the video's place in the list, and the videos that its name will label."""
+    row = {video: i for i, video in enumerate(sorted(page.results))}
+    return {
+        "list": [
+            {
+                "label": place[cluster.name],
+                "videos": len(cluster.videos),
+                "found": cluster.found,
+                "typical": [
+                    [row[video], round(d.start, 3), round(d.end, 3), place[d.label], _short(d.score)]
+                    for video, d in cluster.typical
+                    if video in row
+                ],
+            }
+            for cluster in page.clusters
+        ],
+        "assigned": sorted([video, k] for k, cluster in enumerate(page.clusters) for video in cluster.videos),
+        "noAction": sorted(page.no_action),
     }
 
 
@@ -268,6 +300,55 @@ def _summary(scores: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
         "lines": lines,
         "plots": plots,
         "grid": [(level, _down(level)) for level in (0.0, 0.25, 0.5, 0.75, 1.0)],
+    }
+
+
+def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows of a diagnosis, all at one threshold: bars of the kinds by level, and rows."""
+    k = found["tiou"].index(found["shown_tiou"])
+    by_kind = shares(found, k)
+    levels = found["false_positives"]["levels"]
+    width = 600 / len(levels)
+    bars, below = [], np.zeros(len(levels))
+    for kind, share in by_kind.items():
+        for i, part in enumerate(share):
+            top = 1 - below[i] - part
+            bars.append(
+                (round(4 + i * width + 4, 1), round(8 + 180 * top, 2), round(180 * part, 2), KIND_COLOURS[kind], kind, part)
+            )
+        below += share
+    counts = found["false_positives"]["counts"]
+    total = max(sum(sum(of_kind[k]) for of_kind in counts.values()), 1)
+    gain = found["false_positives"]["gain"]
+    most = max(max(values[k] for values in gain.values()), 1e-9)
+    return {
+        "tiou": found["shown_tiou"],
+        "instances": found["instances"],
+        "missed": found["missed"][k],
+        "map_n": found["mAP_N"][k],
+        "bars": [bar for bar in bars if bar[2] > 0],
+        "bar_width": round(width - 8, 1),
+        "levels": [(round(4 + (i + 0.5) * width, 1), name) for i, name in enumerate(levels)],
+        "kinds": [
+            {
+                "name": kind,
+                "colour": KIND_COLOURS[kind],
+                "first": by_kind[kind][0],
+                "all": sum(counts[kind][k]) / total,
+                "gain": gain[kind][k] if kind in gain else None,
+                "length": gain[kind][k] / most if kind in gain else 0.0,
+            }
+            for kind in by_kind
+        ],
+        "traits": [
+            {
+                "words": TRAIT_WORDS[name],
+                "bins": [
+                    {**one, "missed": one["missed"][k], "map_n": one["mAP_N"][k]} for one in trait["bins"] if one["instances"]
+                ],
+            }
+            for name, trait in found["traits"].items()
+        ],
     }
 
 
