@@ -116,6 +116,9 @@ def convert(
         for table in (pack.arrays, pack.loaded, pack.truth, pack.labels):
             table.pop(video, None)
     _match_prefix(pack)
+    if every > 1:
+        pack.arrays = {v: {s: {**place, "every": every} for s, place in one.items()} for v, one in pack.arrays.items()}
+        pack.loaded = {v: {s: array[::every] for s, array in one.items()} for v, one in pack.loaded.items()}
 
     failures: dict[str, str] = {}
     rows: dict[str, int] = {}

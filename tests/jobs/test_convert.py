@@ -1,0 +1,401 @@
+"""Small packs in each layout, with the field's names and types: rows, times and labels as they are in the pack."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from untrimmed.data.annotations import VideoTruth, read_annotations, write_annotations
+from untrimmed.data.errors import InputError
+from untrimmed.data.labels import read_labels
+from untrimmed.data.packs import LAYOUTS, THUMOS14_CLASSES
+from untrimmed.data.store import FeatureStore, FeatureWriter, Header
+from untrimmed.data.types import Segment
+from untrimmed.jobs.convert import convert
+from untrimmed.jobs.validate import validate
+
+D = 4
+LENGTHS = {"video_validation_0000051": 12, "video_validation_0000052": 7, "video_test_0000004": 9}
+TRAIN, OTHER, TEST = LENGTHS
+TAGS = {TRAIN: {"Billiards"}, OTHER: {"CliffDiving", "Diving"}}
+STRING_TRUTH = {
+    "database": {
+        TRAIN: {"subset": "train", "annotations": [{"segment": ["0.5", "2.25"], "label": "Billiards"}]},
+        OTHER: {
+            "subset": "train",
+            "annotations": [{"segment": ["1", "2"], "label": "Diving"}, {"segment": ["1", "2"], "label": "CliffDiving"}],
+        },
+        TEST: {"subset": "test", "annotations": [{"segment": ["3.0", "4.5"], "label": "Diving"}]},
+    }
+}
+
+
+def rows(video: str, stream: str, width: int = D, dtype=np.float32) -> np.ndarray:
+    random = np.random.default_rng([*map(ord, video + stream)])
+    return random.normal(size=(LENGTHS[video], width)).astype(dtype)
+
+
+def save(file: Path, array: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, array)
+
+
+def dgam(folder: Path) -> Path:
+    for mode, videos in (("train", (TRAIN, OTHER)), ("test", (TEST,))):
+        for number, video in enumerate(videos, 1):
+            for stream in ("rgb", "flow"):
+                save(folder / f"{mode}_data" / f"{stream}_features" / f"{number}.npy", rows(video, stream))
+        hot = [[name in TAGS.get(video, {"Diving"}) for name in THUMOS14_CLASSES] for video in videos]
+        save(folder / f"{mode}_data" / f"{mode}_labels.npy", np.array(hot, dtype=np.float64))
+        (folder / f"{mode}_data" / f"THUMOS14_{mode}_vid_list.txt").write_text("".join(f"{video}\n" for video in videos))
+    return folder
+
+
+def basnet(folder: Path) -> Path:
+    for video in LENGTHS:
+        for stream in ("rgb", "flow"):
+            # As in some releases, flow has a row less.
+            array = rows(video, stream, dtype=np.float64)[: None if stream == "rgb" else -1]
+            save(folder / "features" / ("test" if video == TEST else "train") / stream / f"{video}.npy", array)
+    (folder / "gt.json").write_text(json.dumps(STRING_TRUTH))
+    return folder
+
+
+def joined(video: str) -> np.ndarray:
+    return np.concatenate([rows(video, "rgb"), rows(video, "flow")], axis=1)
+
+
+def acmnet(folder: Path) -> Path:
+    for video in LENGTHS:
+        save(folder / ("test" if video == TEST else "train") / f"{video}.npy", joined(video))
+    (folder / "gt.json").write_text(json.dumps(STRING_TRUTH))
+    return folder
+
+
+def objects(values: list) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def save_pickled(file: Path, array: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, array, allow_pickle=True)
+
+
+def wtalc(folder: Path) -> Path:
+    about = folder / "Thumos14reduced-Annotations"
+    truth = [STRING_TRUTH["database"][video]["annotations"] for video in LENGTHS]
+    save(about / "videoname.npy", np.array([video.encode() for video in LENGTHS], dtype="S24"))
+    save(about / "subset.npy", np.array([b"validation", b"validation", b"test"], dtype="S10"))
+    save(about / "duration.npy", np.array([[7.7], [4.5], [5.8]]))
+    save_pickled(about / "segments.npy", objects([[[float(t) for t in a["segment"]] for a in found] for found in truth]))
+    save_pickled(about / "labels.npy", objects([[a["label"].encode() for a in found] for found in truth]))
+    save_pickled(about / "labels_all.npy", objects([sorted({a["label"].encode() for a in found}) for found in truth]))
+    (about / "Ambiguous_test.txt").write_text(f"{TEST}  0.0 1.4\n")
+    save_pickled(folder / "Thumos14reduced-I3D-JOINTFeatures.npy", objects([joined(video) for video in LENGTHS]))
+    return folder
+
+
+def cmcs(folder: Path) -> Path:
+    for video, length in LENGTHS.items():
+        for stream in ("rgb", "flow"):
+            crops = np.stack([rows(video, stream), rows(video, stream) + 1.0])
+            file = folder / "thumos-i3d-oversample" / f"{video}-{stream}.npz"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(file, feature=crops if stream == "rgb" else crops[:1], frame_cnt=np.array(16 + 4 * (length - 1) + 2))
+    return folder
+
+
+def actionformer(folder: Path) -> Path:
+    database = {}
+    for video in LENGTHS:
+        save(folder / "i3d_features" / f"{video}.npy", joined(video))
+        fps = 25.0 if video == TEST else 30.0
+        annotations = [a | {"segment": [float(t) for t in a["segment"]]} for a in STRING_TRUTH["database"][video]["annotations"]]
+        subset = "Test" if video == TEST else "Validation"
+        database[video] = {"subset": subset, "fps": fps, "duration": 6.0, "annotations": annotations}
+    (folder / "annotations").mkdir()
+    (folder / "annotations" / "thumos14.json").write_text(json.dumps({"version": "Thumos14-30fps", "database": database}))
+    return folder
+
+
+MAKERS = {"dgam": dgam, "basnet": basnet, "acmnet": acmnet, "wtalc": wtalc, "cmcs": cmcs, "actionformer": actionformer}
+NEEDED = {"cmcs": {"fps": 30, "stride": 4}, "wtalc": {"allow_pickle": True}}
+
+
+def made(layout: str, tmp_path: Path, **more):
+    source = MAKERS[layout](tmp_path / layout)
+    return source, convert(source, tmp_path / "out", layout=layout, **NEEDED.get(layout, {}), **more)
+
+
+@pytest.mark.parametrize("layout", MAKERS)
+def test_every_row_of_every_layout_is_found(tmp_path, layout):
+    source, report = made(layout, tmp_path)
+    assert (report.features, report.failures) == (3, {})
+    store = FeatureStore(tmp_path / "out")
+    assert set(store.videos) == set(LENGTHS)
+    assert store.streams == {"rgb": D, "flow": D}
+    for video, length in LENGTHS.items():
+        count = length - 1 if layout == "basnet" else length
+        loaded = store.load(video)
+        for stream, array in loaded.items():
+            shift = 0.5 if (layout, stream) == ("cmcs", "rgb") else 0.0  # the mean of the two crops
+            assert array.dtype == np.float32
+            np.testing.assert_allclose(array, rows(video, stream)[:count] + shift, rtol=0, atol=1e-6)
+        assert store.timeline(video).count == count
+        assert store.faults(video) == []
+    copied = list((tmp_path / "out").rglob("*.npy"))
+    assert bool(copied) == (layout == "wtalc")
+    # The store says where the arrays are; nothing is written into the pack.
+    if layout != "wtalc":
+        assert json.loads((tmp_path / "out" / "features.json").read_text())["pack"]["folder"] == str(source.resolve())
+
+
+@pytest.mark.parametrize("layout", ["dgam", "acmnet", "actionformer"])
+def test_plain_arrays_are_read_by_memory_map(tmp_path, layout):
+    made(layout, tmp_path)
+    for array in FeatureStore(tmp_path / "out").load(TRAIN, check=False).values():
+        base = array
+        while base is not None and not isinstance(base, np.memmap):
+            base = base.base
+        assert isinstance(base, np.memmap)
+
+
+@pytest.mark.parametrize("layout", MAKERS)
+def test_the_labels_are_those_of_the_part_to_train_on(tmp_path, layout):
+    made(layout, tmp_path)
+    if layout == "cmcs":  # it says nothing of what is in the videos
+        assert not (tmp_path / "out" / "labels.csv").exists()
+        return
+    labels = read_labels(tmp_path / "out" / "labels.csv", known=LENGTHS)
+    assert labels.tags == {video: frozenset(tags) for video, tags in TAGS.items()}
+    if layout == "dgam":
+        assert not (tmp_path / "out" / "annotations.json").exists()
+        return
+    truth = read_annotations(tmp_path / "out" / "annotations.json").videos
+    assert {video: sorted(one.segments) for video, one in truth.items()} == {
+        TRAIN: [Segment(0.5, 2.25, "Billiards")],
+        OTHER: [Segment(1.0, 2.0, "CliffDiving"), Segment(1.0, 2.0, "Diving")],
+        TEST: [Segment(3.0, 4.5, "Diving")],
+    }
+    assert truth[TEST].ambiguous == ((Segment(0.0, 1.4, "Ambiguous"),) if layout == "wtalc" else ())
+
+
+@pytest.mark.parametrize("layout", ["basnet", "wtalc", "actionformer"])
+def test_what_is_converted_passes_validation(tmp_path, layout):
+    made(layout, tmp_path)
+    out = tmp_path / "out"
+    assert validate(out, out / "labels.csv", out / "annotations.json").faults == []
+
+
+def test_times_at_25_frames_a_second(tmp_path, capsys):
+    made("dgam", tmp_path)
+    timeline = FeatureStore(tmp_path / "out").timeline(TRAIN)
+    np.testing.assert_allclose(timeline.edges, np.arange(13) * 0.64)
+    assert "timing: 16 frames every 16, at 25 frames a second" in capsys.readouterr().err
+
+
+def test_another_rate_is_taken_as_told(tmp_path):
+    source, _ = made("dgam", tmp_path)
+    convert(source, tmp_path / "ten", layout="dgam", fps=10)
+    store = FeatureStore(tmp_path / "ten")
+    np.testing.assert_allclose(store.timeline(TRAIN).edges, np.arange(13) * 1.6)
+    # Another timing is another kind of features: a run refuses to mix them.
+    assert store.header.differences(FeatureStore(tmp_path / "out").header)
+
+
+def test_each_video_may_have_its_own_rate(tmp_path):
+    made("actionformer", tmp_path)
+    store = FeatureStore(tmp_path / "out")
+    for video, fps in ((TRAIN, 30.0), (TEST, 25.0)):
+        timeline = store.timeline(video)
+        assert timeline.step == pytest.approx(4 / fps)
+        assert timeline.start == pytest.approx((16 - 4) / 2 / fps)  # centred on its window
+        assert timeline.duration == 6.0
+
+
+def test_every_fourth_row(tmp_path):
+    made("actionformer", tmp_path, every=4)
+    store = FeatureStore(tmp_path / "out")
+    np.testing.assert_array_equal(store.load(TRAIN)["flow"], rows(TRAIN, "flow")[::4])
+    assert store.timeline(TRAIN).step == pytest.approx(16 / 30)
+    assert store.timeline(TRAIN).count == store.videos[TRAIN].snippets == 3
+
+
+def test_flow_first(tmp_path):
+    made("acmnet", tmp_path, flow_first=True)
+    np.testing.assert_array_equal(FeatureStore(tmp_path / "out").load(TRAIN)["flow"], rows(TRAIN, "rgb"))
+
+
+def test_the_frame_rate_is_never_guessed(tmp_path):
+    source = cmcs(tmp_path / "cmcs")
+    with pytest.raises(InputError, match=r"give --fps and --stride"):
+        convert(source, tmp_path / "out", layout="cmcs")
+    with pytest.raises(InputError, match=r"give --fps, the frame rate"):
+        convert(source, tmp_path / "out", layout="cmcs", stride=4)
+    # The pack says how many frames there are, which shows a wrong stride.
+    with pytest.raises(InputError, match=r"50 frames make 3 rows at a stride of 16 frames, but there are 9"):
+        convert(source, tmp_path / "out", layout="cmcs", stride=16, fps=30)
+    assert not (tmp_path / "out").exists()
+    convert(source, tmp_path / "out", layout="cmcs", stride=4, fps=30, every=4)
+    assert FeatureStore(tmp_path / "out").videos[TRAIN].duration == pytest.approx(62 / 30)
+
+
+def test_a_rate_that_does_not_fit_the_durations_is_said(tmp_path, capsys):
+    source = wtalc(tmp_path / "wtalc")
+    convert(source, tmp_path / "a", layout="wtalc", allow_pickle=True)
+    assert "is the frame rate right" not in capsys.readouterr().err
+    convert(source, tmp_path / "b", layout="wtalc", allow_pickle=True, fps=30)
+    assert "the features last 0.83 times as long as the annotated durations say" in capsys.readouterr().err
+
+
+def test_truth_that_lies_apart_names_the_classes_and_the_training_part(tmp_path):
+    source = dgam(tmp_path / "dgam")
+    save(source / "train_data" / "train_labels.npy", np.array([[0, 1], [1, 0]], dtype=np.float32))
+    with pytest.raises(InputError, match=r"2 columns, but THUMOS14 has 20 classes; give .*--annotations FILE"):
+        convert(source, tmp_path / "out", layout="dgam")
+    names = {TRAIN: "running", OTHER: "jumping"}
+    truth = {v: VideoTruth("training", None, (Segment(0, 1, label),)) for v, label in names.items()}
+    write_annotations(tmp_path / "truth.json", truth, "1")
+    convert(source, tmp_path / "out", layout="dgam", annotations=tmp_path / "truth.json")
+    assert read_labels(tmp_path / "out" / "labels.csv").tags == {video: frozenset({label}) for video, label in names.items()}
+
+
+def test_numbered_videos_without_a_list_get_a_name_and_a_note(tmp_path, capsys):
+    source = dgam(tmp_path / "dgam")
+    (source / "train_data" / "THUMOS14_train_vid_list.txt").unlink()
+    convert(source, tmp_path / "out", layout="dgam")
+    assert set(FeatureStore(tmp_path / "out").videos) == {"train_0001", "train_0002", TEST}
+    assert "no *_train_vid_list.txt" in capsys.readouterr().err
+    (source / "test_data" / "THUMOS14_test_vid_list.txt").write_text("")
+    with pytest.raises(InputError, match=r"names 0 videos, but there is .*1\.npy"):
+        convert(source, tmp_path / "again", layout="dgam")
+
+
+def test_activitynet_names_its_files_with_a_prefix(tmp_path):
+    for stream in ("rgb", "flow"):
+        np.savez(tmp_path / f"v_abc-{stream}.npz", feature=np.zeros((1, 5, D), np.float32), frame_cnt=16 * 5)
+    write_annotations(tmp_path / "t.json", {"abc": VideoTruth("training", 3.2, (Segment(0, 1, "run"),))}, "1")
+    convert(tmp_path, tmp_path / "out", layout="cmcs", fps=25, stride=16, annotations=tmp_path / "t.json")
+    assert list(FeatureStore(tmp_path / "out").videos) == ["abc"]
+    assert read_labels(tmp_path / "out" / "labels.csv", known=["abc"]).tags == {"abc": {"run"}}
+
+
+def test_bad_files_are_left_out_and_named(tmp_path):
+    source = basnet(tmp_path / "basnet")
+    (source / "features" / "train" / "rgb" / f"{TRAIN}.npy").write_bytes(b"no array")
+    save(source / "features" / "test" / "flow" / f"{TEST}.npy", rows(TEST, "flow")[:3])
+    report = convert(source, tmp_path / "out", layout="basnet")
+    assert set(report.failures) == {TRAIN, TEST}
+    assert "not a readable array" in report.failures[TRAIN]
+    assert "differ by more than one row" in report.failures[TEST]
+    assert json.loads((tmp_path / "out" / "failures.json").read_text()) == report.failures
+    assert list(FeatureStore(tmp_path / "out").videos) == [OTHER]
+    assert set(read_labels(tmp_path / "out" / "labels.csv").tags) == {OTHER}
+    (source / "features" / "train" / "flow" / f"{OTHER}.npy").unlink()
+    with pytest.raises(InputError, match="no video of it can be used"):
+        convert(source, tmp_path / "none", layout="basnet")
+
+
+def test_pickled_files_need_leave_and_may_not_call_anything(tmp_path):
+    source = wtalc(tmp_path / "wtalc")
+    with pytest.raises(InputError, match=r"give --allow-pickle if you trust"):
+        convert(source, tmp_path / "out", layout="wtalc")
+
+    class Harm:
+        def __reduce__(self):
+            return (Path(tmp_path / "harm").write_text, ("done",))
+
+    save_pickled(source / "Thumos14reduced-Annotations" / "labels.npy", objects([Harm(), [], []]))
+    with pytest.raises(InputError, match=r"labels\.npy: not an array of arrays \(it would call .* which no array needs\)"):
+        convert(source, tmp_path / "out", layout="wtalc", allow_pickle=True)
+    assert not (tmp_path / "harm").exists()
+    assert not (tmp_path / "out").exists()
+    with open(source / "Thumos14reduced-Annotations" / "labels.npy", "rb") as stream:
+        np.lib.format.read_magic(stream)
+        np.lib.format.read_array_header_1_0(stream)
+        pickle.load(stream)
+    assert (tmp_path / "harm").exists()  # an ordinary reader would have run it
+
+
+def test_wtalc_annotations_alone_and_a_named_feature_file(tmp_path):
+    source = wtalc(tmp_path / "wtalc")
+    report = convert(source / "Thumos14reduced-I3D-JOINTFeatures.npy", tmp_path / "a", layout="wtalc", allow_pickle=True)
+    assert (report.features, report.annotated) == (3, 3)
+    report = convert(source / "Thumos14reduced-Annotations", tmp_path / "b", layout="wtalc", allow_pickle=True)
+    assert (report.features, report.annotated, report.labelled) == (0, 3, 2)
+    assert not (tmp_path / "b" / "features.json").exists()
+
+
+def test_thumos_text_files(tmp_path, capsys):
+    folder = tmp_path / "kit"
+    for name, text in {
+        "Diving_test.txt": f"{TEST}  3.0 4.5\nvideo_test_0000270 1 2\n",
+        "Diving_val.txt": f"{OTHER} 1 2\n\n",
+        "Ambiguous_test.txt": f"{TEST} 0.0 1.4\n",
+        "detclasslist.txt": "22 Diving\n",
+    }.items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    report = convert(folder, tmp_path / "out", layout="thumos14-annotations")
+    assert (report.annotated, report.segments, report.ambiguous, report.labelled) == (3, 3, 1, 1)
+    assert "video_test_0000270 (wrongly annotated)" in capsys.readouterr().err
+    truth = read_annotations(tmp_path / "out" / "annotations.json")
+    assert (truth.classes, truth.subsets) == (("Diving",), {"test": 2, "validation": 1})
+    assert truth.videos[TEST] == VideoTruth("test", None, (Segment(3, 4.5, "Diving"),), (Segment(0, 1.4, "Ambiguous"),))
+    assert read_labels(tmp_path / "out" / "labels.csv").tags == {OTHER: {"Diving"}}
+    convert(folder, tmp_path / "less", layout="thumos14-annotations", exclude=["video_test_0000270"])
+    assert set(read_annotations(tmp_path / "less" / "annotations.json").videos) == {TEST, OTHER}
+    (folder / "Diving_val.txt").write_text(f"{OTHER} one 2\n")
+    with pytest.raises(InputError, match=r"Diving_val\.txt, line 1: expected VIDEO START END"):
+        convert(folder, tmp_path / "bad", layout="thumos14-annotations")
+
+
+@pytest.mark.parametrize("layout", ["activitynet", "basnet"])
+def test_a_file_of_truth_alone(tmp_path, layout):
+    (tmp_path / "gt.json").write_text(json.dumps(STRING_TRUTH))
+    report = convert(tmp_path / "gt.json", tmp_path / "out", layout=layout)
+    assert (report.features, report.annotated, report.segments, report.labelled) == (0, 3, 4, 2)
+    assert "segments in 3 videos" in report.text()
+
+
+def test_validation_videos_are_only_trained_on_where_there_are_test_videos(tmp_path):
+    truth = {v: VideoTruth(s, None, (Segment(0, 1, "run"),)) for v, s in (("a", "validation"), ("b", "testing"))}
+    write_annotations(tmp_path / "t.json", truth, "1")
+    assert convert(tmp_path / "t.json", tmp_path / "out", layout="activitynet").labelled == 0
+
+
+def test_faults(tmp_path):
+    source = basnet(tmp_path / "basnet")
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="there is no such layout; did you mean 'basnet'"):
+        convert(source, out, layout="bas-net")
+    with pytest.raises(InputError, match="no such file or folder"):
+        convert(tmp_path / "nowhere", out, layout="basnet")
+    with pytest.raises(InputError, match=r"nothing in it that looks like the layout 'dgam'"):
+        convert(source, out, layout="dgam")
+    with pytest.raises(InputError, match=f"there is no such video .*did you mean '{TEST}'"):
+        convert(source, out, layout="basnet", exclude=["video_test_000004"])
+    with pytest.raises(InputError, match="--fps 0: must be above 0"):
+        convert(source, out, layout="basnet", fps=0)
+    assert not out.exists()
+    convert(source, out, layout="basnet")
+    with pytest.raises(InputError, match="exists already"):
+        convert(source, out, layout="basnet")
+    convert(source, out, layout="basnet", force=True)
+    assert (tmp_path / "out.1" / "features.json").is_file()
+    with pytest.raises(InputError, match="a converted pack, to which nothing can be added"):
+        FeatureWriter(out, Header("x", {}, 1.0, 1.0, {"rgb": D}))
+    shutil.rmtree(source)
+    with pytest.raises(InputError, match=r"the pack that it reads, .*, is not there; convert it again"):
+        FeatureStore(out).load(TRAIN)
+
+
+def test_the_layouts_are_those_of_the_page():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "own-features.md").read_text(encoding="utf-8")
+    for name in LAYOUTS:
+        assert f"| `{name}` |" in page
