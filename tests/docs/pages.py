@@ -1,6 +1,6 @@
 """The pages that people read, and the parts of them that can be checked or run.
 
-`python -m tests.docs.pages` writes the tables of settings in docs/methods.md anew.
+`python -m tests.docs.pages` writes the tables of settings in docs/methods.md and docs/extractors.md anew.
 """
 
 import dataclasses
@@ -49,5 +49,5 @@ def value_text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    page = ROOT / "docs" / "methods.md"
-    page.write_text(with_settings_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (ROOT / "docs" / "methods.md", ROOT / "docs" / "extractors.md"):
+        page.write_text(with_settings_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

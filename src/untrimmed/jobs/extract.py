@@ -51,7 +51,7 @@ def extract(
     Args:
         paths: files or folders (searched recursively).
         settings: of the extractor, e.g. `{"fps": 12}`; others keep their defaults.
-        workers: processes, by default one per core.
+        workers: processes, by default one per core, on a GPU at most four.
         download: fetch the extractor's model from the hub, if it is not here; without it nothing is fetched.
         force: a store at `out` that was made with other settings is renamed to `out.1` instead of being an error.
 
@@ -65,10 +65,7 @@ def extract(
         raise InputError(f"engine: only local is there, not {engine!r}")
     if workers is not None and workers < 1:
         raise InputError(f"workers: expected at least 1, not {workers}")
-    extractor, settings = plain_name(extractor, settings)
-    if download:
-        _download(extractor, settings)
-    header = header_of(extractor, settings, flow)
+    header = header_for(extractor, settings, flow, download)
     device = _device_for(header, device)
     videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
 
@@ -92,7 +89,7 @@ def extract(
     tasks.sort(key=lambda task: -_size(task.path))
 
     with progress("extracting", total=len(videos), done=len(report.skipped)) as advance:
-        for outcome in in_workers(tasks, workers or _cores()):
+        for outcome in in_workers(tasks, workers or (_cores() if device == "cpu" else min(_cores(), 4))):
             _take(outcome, report)
             if outcome.fatal:
                 kept = len(report.finished) + len(report.skipped)
@@ -113,6 +110,22 @@ def extract(
     return report
 
 
+def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, download: bool = False) -> Header:
+    """The header of the store that `extract` makes with these arguments.
+
+    Raises:
+        InputError: an unknown extractor, setting or flow, a value that is not allowed, or weights that are not there.
+    """
+    extractor, settings = plain_name(extractor, settings)
+    if download:
+        if extractor != "hub" or not settings.get("model"):
+            raise InputError(f"--download: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
+        from untrimmed.video.extractors.hub import download as fetch
+
+        fetch(settings["model"])
+    return header_of(extractor, settings, flow)
+
+
 def arguments_of(header: Header) -> dict[str, Any]:
     """The arguments with which `extract` makes features that can be mixed with those of a store."""
     settings = dict(header.settings)
@@ -129,14 +142,6 @@ def _take(outcome: Outcome, report: ExtractReport) -> None:
     elif not outcome.fatal:
         report.failures[outcome.video] = outcome.fault
         note(f"left out: {outcome.fault}")
-
-
-def _download(extractor: str, settings: dict[str, Any]) -> None:
-    if extractor != "hub" or not settings.get("model"):
-        raise InputError(f"--download: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
-    from untrimmed.video.extractors.hub import download
-
-    download(settings["model"])
 
 
 def _device_for(header: Header, device: str) -> str:

@@ -19,15 +19,15 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, read_json, set_aside, write_json
 from untrimmed.data.sampling import uniform_sampling
 from untrimmed.data.settings import build, check_streams, merge
-from untrimmed.data.store import FeatureStore
+from untrimmed.data.store import FeatureStore, without_places
 from untrimmed.data.types import Activation, Results
-from untrimmed.jobs.extract import extract
+from untrimmed.jobs.extract import extract, header_for
 from untrimmed.jobs.report import report as write_report
 from untrimmed.jobs.train import check_device
 from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut_activations
 from untrimmed.methods.base import SECTIONS, Method, Preset, activations_of, load_method, settings_from
-from untrimmed.video.extractors import EXTRACTORS
+from untrimmed.video.extractors import extractor_names
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def localize(
         paths: videos or folders of them: their features are extracted exactly as the run's were, into `<run>/features`.
         features: a feature store that was made exactly as the run's.
         subset_from, subset: localize only the videos of that subset of an annotation file (no other part of it is read).
-        settings: values laid over the run's, under `localization` (a bare key means `localization.<key>`) and `data`.
+        settings: values laid over the run's, under `localization` (a bare key means `localization.<key>`) and `data`; and under
+            `extractor` where its weights lie now, if they were moved.
         report: also write the page there.
         activations: also write `<out without suffix>.activations/`.
         ids: how videos given as paths are named, see `extract`.
@@ -81,7 +82,9 @@ def localize(
     if min_score is not None and math.isnan(min_score):
         raise InputError("--min-score: expected a number, found NaN")
     called = {} if names is None else read_names(names)
-    overrides = _sections(settings or {})
+    settings = dict(settings or {})
+    places = settings.pop("extractor", {})
+    overrides = _sections(settings)
     wanted = _wanted(subset_from, subset)
     failures: dict[str, str] = {}
     media: Path | None = None
@@ -99,7 +102,7 @@ def localize(
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
         if paths:
             _settings_of(source, load_method(source / "model"), overrides)  # its faults are told before the long extraction
-            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths], ids)
+            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths], ids, places, device)
             features, wanted = extracted, videos if wanted is None else videos & wanted
         assert features is not None
         found, cutting, about = activations_of_run(source, features, wanted, overrides, device)
@@ -146,16 +149,34 @@ def _discard(activations: Path) -> None:
         set_aside(activations)
 
 
-def _extract_as(run: Path, paths: list[Path], ids: Literal["stem", "relative"]) -> tuple[Path, dict[str, str], set[str]]:
-    """Extract videos with exactly the extractor and settings that a run was trained with, cached in the run."""
+def _extract_as(
+    run: Path, paths: list[Path], ids: Literal["stem", "relative"], places: Mapping[str, Any], device: str
+) -> tuple[Path, dict[str, str], set[str]]:
+    """Extract videos with exactly the extractor, settings and weights that a run was trained with, cached in the run."""
     made = read_json(run / "environment.json")["extractor"]
-    if made["name"] not in EXTRACTORS:
+    if made["name"] not in extractor_names():
         raise InputError(
             f"{run}: was trained on features of {made['name']!r}, which are not made here; give --features, not videos"
         )
-    settings = dict(made["settings"])
+    if not isinstance(places, Mapping) or (other := without_places(places)):
+        named = "extractor" if not isinstance(places, Mapping) else f"extractor.{min(other)}"
+        raise InputError(f"--set {named}: features are made as the run's were; only where the weights lie can be set")
+    settings = made["settings"] | places
     flow = settings.pop("flow", "dis")
-    done = extract(paths, run / "features", extractor=made["name"], settings=settings, flow=flow, ids=ids)
+    try:
+        header = header_for(made["name"], settings, flow)
+    except InputError as error:
+        if not made.get("weights_sha256"):
+            raise
+        raise InputError(
+            f"{error}; {run} was trained with these weights: say where they are with --set extractor.NAME=PLACE"
+        ) from error
+    if header.weights_sha256 != made.get("weights_sha256"):
+        raise InputError(
+            f"{run}: the extractor's weights are not those that it was trained with "
+            f"({made.get('weights_sha256')} then, {header.weights_sha256} now)"
+        )
+    done = extract(paths, run / "features", extractor=made["name"], settings=settings, flow=flow, ids=ids, device=device)
     return run / "features", done.failures, {*done.finished, *done.skipped}
 
 
@@ -253,7 +274,10 @@ def _check_features(store: FeatureStore, widths: Mapping[str, int], environment:
     there = {"extractor": made["name"], "window_seconds": made["window_seconds"], "stride_seconds": made["stride_seconds"]}
     pairs = list(_unequal(there | {"streams": dict(widths)}, here | {"streams": store.streams}))
     if not pairs:
-        pairs = list(_unequal(made["settings"], header.settings))
+        hashes = {"weights_sha256": made.get("weights_sha256")}, {"weights_sha256": header.weights_sha256}
+        known = all(of["weights_sha256"] for of in hashes)  # then it does not matter where the weights lay
+        then, now = (without_places(of) if known else of for of in (made["settings"], header.settings))
+        pairs = list(_unequal(then | hashes[0], now | hashes[1]))
     if pairs:
         raise InputError(f"{store.path}: the features differ from those that {run} was trained on ({'; '.join(pairs)})")
 
