@@ -64,6 +64,8 @@ def _run(block: Block, page: Path) -> list[str]:
     if block.language == "python":
         exec(compile(block.text, str(page), "exec"), {"__name__": "page"})
         return ["python"]
+    if block.language == "csv" and block.file:  # what the reader fills in
+        Path(block.file).write_text(block.text, encoding="utf-8")
     if block.language != "sh":
         return []
     done = []

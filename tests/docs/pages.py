@@ -14,15 +14,17 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 class Block(NamedTuple):
-    """A fenced block: its language and its text."""
+    """A fenced block: its language, its text, and the file whose content it shows, if it names one."""
 
     language: str
     text: str
+    file: str = ""
 
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    return [Block(*found) for found in re.findall(r"^```(\w*).*\n((?:.*\n)*?)^```$", page.read_text(encoding="utf-8"), re.M)]
+    found = re.findall(r"^```(\w*) *(.*)\n((?:.*\n)*?)^```$", page.read_text(encoding="utf-8"), re.M)
+    return [Block(language, text, file) for language, file, text in found]
 
 
 def with_settings_tables(text: str) -> str:
