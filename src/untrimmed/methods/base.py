@@ -221,7 +221,31 @@ def carry_over(method: Method, earlier: Method) -> list[str]:
     return left
 
 
+WINDOW = 4096
+"""Snippets whose curves are computed together, where a method's reach allows it: three quarters of an hour at 0.64 s."""
+
+
 @torch.no_grad()
-def activations_of(method: Method, features: Mapping[str, Tensor]) -> dict[str, StreamActivation]:
-    """Curves and pooling of one video in one piece: features {stream: float32 [T, D]}."""
-    return method.pool(features, method.curves(features))
+def activations_of(method: Method, features: Mapping[str, Tensor], window: int = WINDOW) -> dict[str, StreamActivation]:
+    """Curves and pooling of one video: features {stream: float32 [T, D]}.
+
+    Where the method has a finite reach, the curves of a video longer than `window` snippets are computed in windows that overlap
+    by it, and joined: what a network holds on the way does not grow with the video, and the result is the same as in one piece.
+    """
+    count = len(next(iter(features.values())))
+    if method.reach is None or count <= window:
+        return method.pool(features, method.curves(features))
+    side = method.reach // 2
+    parts: dict[str, list[Curves]] = {}
+    for first in range(0, count, window):
+        begin, last = max(0, first - side), min(first + window, count)
+        for stream, curves in method.curves({stream: x[begin : last + side] for stream, x in features.items()}).items():
+            inside = slice(first - begin, last - begin)
+            attention = None if curves.attention_logit is None else curves.attention_logit[inside].clone()
+            parts.setdefault(stream, []).append(Curves(attention, curves.class_logit[inside].clone()))
+    return method.pool(features, {stream: _joined(curves) for stream, curves in parts.items()})
+
+
+def _joined(parts: list[Curves]) -> Curves:
+    attention = [part.attention_logit for part in parts if part.attention_logit is not None]
+    return Curves(torch.cat(attention) if attention else None, torch.cat([part.class_logit for part in parts]))
