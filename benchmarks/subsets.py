@@ -1,7 +1,7 @@
 """Smaller data sets: `python benchmarks/subsets.py DATA --out OUT` writes shares of its videos and of its trimmed clips.
 
 DATA holds labels.csv and trimmed.csv. OUT gets `only-NN.csv` (for `train --only`) and `trimmed-NN.csv` (for `--trimmed-labels`), NN
-being the share in per cent. Labels are as frequent in a share as in the whole, every label is in each, and a smaller share is a part
+being the share in per cent. Labels are as frequent in a share as in the whole, every label is in each, and a smaller share is part
 of a larger one, so that more data are never other data. The draw depends on nothing but --seed.
 """
 
