@@ -11,7 +11,7 @@ DIR/cache/<key>/             a trained run, or scores; the key is a hash of all 
 import fcntl
 import inspect
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -40,12 +40,13 @@ from untrimmed.evaluation.bootstrap import (
 )
 from untrimmed.jobs.compare_run import (
     Part,
+    Processes,
     Scoring,
     Task,
     Training,
     held_out_fifth,
     is_done,
-    perform_all,
+    perform,
     read_scores,
     scoring_key,
     store_hash,
@@ -179,8 +180,9 @@ def compare(
     plan = replace(plan, keep=plan.keep or keep)
     out = Path(out)
     check_writable(out / "results.md")
-    with _claimed(out):
-        return _Comparing(plan, out, workers).result()
+    with _claimed(out), Processes(workers) as processes:
+        done_by = processes.perform_all if workers > 1 else lambda tasks: ((task, perform(task)) for task in tasks)
+        return _Comparing(plan, out, done_by).result()
 
 
 @contextmanager
@@ -199,8 +201,8 @@ def _claimed(out: Path) -> Iterator[None]:
 class _Comparing:
     """One call: what is trained where, what is scored where, and what came of it."""
 
-    def __init__(self, plan: Experiment, out: Path, workers: int) -> None:
-        self.plan, self.out, self.workers = plan, out, workers
+    def __init__(self, plan: Experiment, out: Path, perform_all: Callable[[Sequence[Task]], Iterable]) -> None:
+        self.plan, self.out, self.perform_all = plan, out, perform_all
         self.failures: dict[str, str] = {}
         self.failed: set[Path] = set()
         self.chosen: dict[str, dict[str, Any]] = {}
@@ -231,7 +233,7 @@ class _Comparing:
         if not left:
             return
         with progress(what, len(unique), len(unique) - len(left)) as advance:
-            for task, fault in perform_all(left, self.workers):
+            for task, fault in self.perform_all(left):
                 if fault is not None:
                     self.failed.add(task.folder)
                     self.failures[task.name] = fault

@@ -453,79 +453,66 @@ def perform(task: Task) -> str | None:
         torch.set_num_threads(threads)
 
 
-def perform_all(tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, str | None]]:
-    """Do tasks in this process, or spread over several; each with the reason why it failed, in the order they end."""
-    if workers == 1 or len(tasks) < 2:
+class Processes:
+    """Some processes of one thread each that do tasks until they are closed; one that dies costs only its task."""
+
+    def __init__(self, count: int) -> None:
+        self.children: list[subprocess.Popen[bytes] | None] = [None] * count
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self.children:
+            if child is not None:
+                child.kill()
+                _close(child)
+
+    def perform_all(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, str | None]]:
+        """Each task with the reason why it failed, or None, in the order they end."""
+        waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[tuple[Task, str | None]] = queue.SimpleQueue()
         for task in tasks:
-            yield task, perform(task)
-        return
-    waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[tuple[Task, str | None]] = queue.SimpleQueue()
-    for task in tasks:
-        waiting.put(task)
-    children: dict[int, subprocess.Popen[bytes]] = {}
-    stopped = threading.Event()
-    threads = [
-        threading.Thread(target=_hand_out, args=(number, children, waiting, ended, stopped), daemon=True)
-        for number in range(min(workers, len(tasks)))
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+            waiting.put(task)
+
+        def hand_out(number: int) -> None:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    task = waiting.get_nowait()
+                    ended.put((task, self._perform(number, task)))
+
+        for number in range(min(len(self.children), len(tasks))):
+            threading.Thread(target=hand_out, args=(number,), daemon=True).start()
         for _ in tasks:
             yield ended.get()
-    finally:
-        stopped.set()
-        for child in list(children.values()):
-            child.kill()
-        for thread in threads:
-            thread.join()
 
-
-def _hand_out(
-    number: int,
-    children: dict[int, "subprocess.Popen[bytes]"],
-    waiting: "queue.SimpleQueue[Task]",
-    ended: "queue.SimpleQueue[tuple[Task, str | None]]",
-    stopped: threading.Event,
-) -> None:
-    """Give one process tasks until none is left; a process that dies costs only its task."""
-    child = None
-    while not stopped.is_set():
-        try:
-            task = waiting.get_nowait()
-        except queue.Empty:
-            break
+    def _perform(self, number: int, task: Task) -> str | None:
+        child = self.children[number]
         if child is None:
-            child = children[number] = subprocess.Popen(
-                [sys.executable, "-c", "from untrimmed.jobs.compare_run import serve; serve()"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, **ONE_THREAD},
-            )
+            command = [sys.executable, "-c", "from untrimmed.jobs.compare_run import serve; serve()"]
+            environment = {**os.environ, **ONE_THREAD}
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            self.children[number] = child
         assert child.stdin is not None
         assert child.stdout is not None
         line = b""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # it is gone, or closed by another thread since the call was interrupted
             child.stdin.write(pickle.dumps(task))
             child.stdin.flush()
             line = child.stdout.readline()
         if line:
-            ended.put((task, json.loads(line)))
-        else:
-            ended.put((task, f"its process ended with {child.wait()} (out of memory?)"))
-            _close(child)
-            child = None
-    if child is not None:
+            return json.loads(line)
+        self.children[number] = None
         _close(child)
+        return f"its process ended with {child.returncode} (out of memory?)"
 
 
 def _close(child: "subprocess.Popen[bytes]") -> None:
+    child.wait()
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
-    child.wait()
 
 
 def serve() -> None:
