@@ -16,7 +16,20 @@ from untrimmed import cli
 
 BRIEF = ["--set", "epochs=2", "--set", "batch=8", "--set", "hidden=8", "--set", "latent=4", "--set", "data.snippets=8"]
 LOOSE = ["--set", "class_threshold=0.01"]
-COMMANDS = ["demo", "extract", "init", "validate", "train", "localize", "evaluate", "report", "export", "methods", "doctor"]
+COMMANDS = [
+    "demo",
+    "extract",
+    "init",
+    "validate",
+    "train",
+    "localize",
+    "evaluate",
+    "report",
+    "export",
+    "convert",
+    "methods",
+    "doctor",
+]
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +255,8 @@ def test_validate_finds_faults(call, planted, tmp_path):
         ("cannot be written", ["report", "DETECTIONS", "--out", "LABELS/report.html"]),
         ("format", ["export", "DETECTIONS", "--format", "cvs", "--out", "OUT"]),
         ("cannot be written", ["export", "DETECTIONS", "--format", "csv", "--out", "LABELS/d.csv"]),
+        ("there is no such layout; did you mean 'dgam'?", ["convert", "VIDEOS", "--layout", "dgma", "--out", "OUT"]),
+        ("cannot be written", ["convert", "TRUTH", "--layout", "activitynet", "--out", "LABELS/pack"]),
     ],
 )
 def test_faults_of_arguments(words, arguments, refused, planted, tmp_path):

@@ -166,3 +166,15 @@ def test_detections_hold_what_the_official_evaluator_wants(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_detections(tmp_path / "d.json", {"v": [Detection(0, 1, "a", math.nan)]}, {})
     assert json.loads((tmp_path / "d.json").read_text()) == content
+
+
+def test_ambiguous_segments_are_kept_apart(tmp_path):
+    truth = {
+        "v": VideoTruth("test", 9.0, (Segment(1, 2, "goal"),), (Segment(0, 3, "Ambiguous"),)),
+        "w": VideoTruth("test", None, ()),
+    }
+    write_annotations(tmp_path / "t.json", truth, "1")
+    written = json.loads((tmp_path / "t.json").read_text())["database"]["v"]["annotations"]
+    assert [item["label"] for item in written] == ["goal", "Ambiguous"]
+    annotations = read_annotations(tmp_path / "t.json")
+    assert (annotations.videos, annotations.classes) == (truth, ("goal",))

@@ -3,18 +3,22 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from untrimmed.data.annotations import VideoTruth, read_annotations, write_annotations
+from untrimmed.data.annotations import VideoTruth, read_annotations, read_detections, write_annotations
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import read_labels
 from untrimmed.data.packs import LAYOUTS, THUMOS14_CLASSES
+from untrimmed.data.settings import parse_assignments
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header
 from untrimmed.data.types import Segment
 from untrimmed.jobs.convert import convert
+from untrimmed.jobs.localize import localize
+from untrimmed.jobs.train import train
 from untrimmed.jobs.validate import validate
 
 D = 4
@@ -399,3 +403,22 @@ def test_the_layouts_are_those_of_the_page():
     page = (Path(__file__).resolve().parents[2] / "docs" / "own-features.md").read_text(encoding="utf-8")
     for name in LAYOUTS:
         assert f"| `{name}` |" in page
+
+
+def test_a_run_on_a_pack_is_the_run_on_a_store(tmp_path):
+    """What comes of features in a pack and of the same rows in an ordinary store is the same, from training to detections."""
+    made("acmnet", tmp_path)
+    pack = FeatureStore(tmp_path / "out")
+    writer = FeatureWriter(tmp_path / "store", pack.header)
+    for video, entry in pack.videos.items():
+        writer.write(video, pack.load(video), replace(entry, source=None))
+    writer.compact()
+    brief = parse_assignments(["epochs=2", "batch=2", "hidden=8", "latent=4", "data.snippets=8"])
+    results = []
+    for features in (tmp_path / "out", tmp_path / "store"):
+        run = tmp_path / f"run-{features.name}"
+        train("dgam", features=features, labels=tmp_path / "out" / "labels.csv", out=run, settings=brief)
+        localize(run, features=features, out=tmp_path / f"{features.name}.json")
+        results.append(read_detections(tmp_path / f"{features.name}.json").results)
+    assert results[0] == results[1]
+    assert set(results[0]) == set(LENGTHS)
