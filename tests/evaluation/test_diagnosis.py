@@ -11,7 +11,7 @@ from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Detection, Segment
 from untrimmed.evaluation.activitynet import evaluate_detections
-from untrimmed.evaluation.diagnosis import KINDS, LEVELS, SIZES, diagnose
+from untrimmed.evaluation.diagnosis import KINDS, LEVELS, SIZES, Bins, diagnose
 
 
 def literal_matches(truth, results, label, threshold):
@@ -167,7 +167,14 @@ def test_the_bins_of_a_trait():
     assert length.range(1) == "3 to 6"
     assert bins["coverage"].unknown == 1, "a video without a duration"
     assert bins["instances"].source == "fifths", "THUMOS14's and ActivityNet's bounds put nearly all into one bin"
+    assert bins["instances"].range(0) == "all", "but one video has 20, the other 1: no fifth ends between"
     assert bins["instances"].names == SIZES[: len(bins["instances"].count)]
+
+
+def test_numbers_of_instances_are_whole():
+    none = np.zeros((4, 1))
+    bins = Bins("instances", SIZES[:4], (1.0, 4.0, 8.0), "ActivityNet", np.zeros(4), none, none, 0)
+    assert [bins.range(b) for b in range(4)] == ["1", "2 to 4", "5 to 8", "9 or more"]
 
 
 def test_a_bin_counts_its_own_truth_only():

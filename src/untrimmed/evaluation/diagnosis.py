@@ -90,6 +90,9 @@ class Bins:
         """In words, such as `3 to 6`."""
         if not self.bounds:
             return "all"
+        if self.trait == "instances":  # whole numbers: the bounds of two bins need not touch
+            low, high = int((1, *(bound + 1 for bound in self.bounds))[b]), int((*self.bounds, 0)[b])
+            return f"{low} or more" if not high else f"{low}" if low == high else f"{low} to {high}"
         if b == 0:
             return f"up to {self.bounds[0]:.3g}"
         return f"above {self.bounds[-1]:.3g}" if b == len(self.bounds) else f"{self.bounds[b - 1]:.3g} to {self.bounds[b]:.3g}"
