@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -74,19 +75,21 @@ def test_settings_that_are_set_exist(page):
 
 def is_setting(line: str, assignment: str) -> bool:
     settings = parse_assignments([assignment])
+    if "untrimmed extract" in line:
+        extractor = re.search(r"--extractor (\S+)", line)
+        name = plain_name(extractor[1])[0] if extractor else "motion"
+        if name not in EXTRACTORS:  # of a page's own; tests/docs/test_extractors.py runs it
+            return True
+        return builds(lambda: build(importlib.import_module(EXTRACTORS[name]).Extractor.Config, settings, name))
+    if "untrimmed localize" in line:
+        return builds(lambda: resolve("dgam", overrides={"localization": settings}))
     named = re.search(r"(?:untrimmed train|--method) (\w+)", line)
+    return any(builds(lambda m=method: resolve(m, overrides=settings)) for method in ([named[1]] if named else METHODS))
+
+
+def builds(make: Callable[[], Any]) -> bool:
     try:
-        if "untrimmed extract" in line:
-            extractor = re.search(r"--extractor (\S+)", line)
-            name = plain_name(extractor[1])[0] if extractor else "motion"
-            if name not in EXTRACTORS:  # of a page's own; tests/docs/test_extractors.py runs it
-                return True
-            config = importlib.import_module(EXTRACTORS[name]).Extractor.Config
-            build(config, settings, name)
-        elif "untrimmed localize" in line:
-            resolve("dgam", overrides={"localization": settings})
-        else:
-            resolve(named[1] if named else "dgam", overrides=settings)
+        make()
     except InputError:
         return False
     return True
