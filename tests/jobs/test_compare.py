@@ -419,6 +419,38 @@ def test_a_run_that_starts_from_another(world, tmp_path):
     assert sum("init" in config for config in configs) == 1
 
 
+def test_attention_with_its_parts(world, tmp_path):
+    truth = read_annotations(world / "d/annotations.json").subset("test")
+    counts = {video: FeatureStore(world / "d/features").videos[video].snippets for video in truth}
+    parts = {
+        v: [["act00", 0, n // 3], ["context", n // 3, n // 3], ["background", n // 3 * 2, n - n // 3 * 2]]
+        for v, n in counts.items()
+    }
+    (world / "d/parts.json").write_text(json.dumps(parts))
+    tree = content(seeds=1, pairs=[["with", "without"]], metrics=["attention:att-gt/gt", "attention:attention.context", "mAP@0.1"])
+    tree["data"]["d"]["parts"] = "d/parts.json"
+    tree["runs"]["wtalc"] = {"method": "wtalc", "settings": {"epochs": 2, "data": {"snippets": 8}}}
+    result = compare(write(world, tree), out=tmp_path / "out")
+    assert not result.failures
+    table = result.tables[0]
+    assert not table.metrics[0].higher_is_better
+    assert len(table.values[0][0]) == len(table.values[0][1]) == 1
+    assert table.values[2][0] == (), "a method that does not tell where it looks"
+    assert len(table.values[2][2]) == 1
+
+
+def test_groups_of_a_run_without_labels(world, tmp_path):
+    tree = content(seeds=1, pairs=[], metrics=["clustering:nmi", "mAP@0.1"], evaluate={"map_clusters": "majority"})
+    tree["data"]["d"]["clusters"] = 3
+    settings = {"epochs": 1, "rounds": 2, "data": {"snippets": 8}}
+    tree["runs"] = {"told": tree["runs"]["with"], "tcam": {"method": "tcam", "unlabelled": True, "settings": settings}}
+    result = compare(write(world, tree), out=tmp_path / "out")
+    assert not result.failures
+    assert result.tables[0].values[0][0] == ()
+    assert 0 <= result.tables[0].values[1][0][0] <= 1
+    assert len(result.tables[0].values[1][1]) == 1
+
+
 def test_published_rows_stand_below(world, done, capsys):
     out, _ = done
     with pytest.raises(SystemExit) as end:

@@ -29,6 +29,7 @@ from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import merge, unknown
 from untrimmed.data.store import FeatureStore
 from untrimmed.evaluation.activitynet import parse_tious
+from untrimmed.evaluation.attention import STATISTICS
 from untrimmed.evaluation.bootstrap import (
     DRAWS,
     Matched,
@@ -67,13 +68,13 @@ from untrimmed.reporting.tables import (
 )
 
 SELECTIONS = ("last", "weak-loss", "oracle")
-LEARNED_BLIND = {
+SELECTED = {
     "last": "last weights, nothing chosen",
     "weak-loss": "weak-loss (the candidate with the lowest loss of the tags on a held-out fifth of the training videos)",
     "oracle": "ORACLE (the candidate that scores best on the test set itself: an upper bound, not a result)",
 }
 IN_PER_CENT = ("mAP", "accuracy", "video_mAP")
-LOWER_IS_BETTER = ("att-gt", "gt-att", "false_alarms")
+LOWER_IS_BETTER = (*(name for name, (_, arrow) in STATISTICS.items() if arrow == "↓"), "false_alarms")
 PART_FIELDS = tuple(field.name for field in fields(Part))
 FILES = ("features", "labels", "annotations", "only", "trimmed", "trimmed_labels", "parts")
 
@@ -426,7 +427,7 @@ class _Comparing:
             f"protocol {', '.join(plan.protocols)}",
             f"set {data.name}, {subset}{folds}",
             *([f"tIoU {plan.tiou}"] if detections else []),
-            f"selection {LEARNED_BLIND[plan.selection]}",
+            f"selection {SELECTED[plan.selection]}",
             f"seeds {', '.join(map(str, plan.seeds))}",
             "mean ± standard deviation over the seeds",
         ]
@@ -471,7 +472,7 @@ class _Comparing:
             "results.tex": "\n\n".join(latex(table) for table in result.tables) + "\n",
         }
         if self.plan.pairs:
-            about = f"selection {LEARNED_BLIND[result.selection]}; {DRAWS} draws.\n\n"
+            about = f"selection {SELECTED[result.selection]}; {DRAWS} draws.\n\n"
             text["pairs.md"] = about + differences_markdown(result.differences) + "\n"
             text["pairs.csv"] = differences_csv(result.differences)
         for name, content in text.items():
@@ -595,7 +596,7 @@ class _Loader(yaml.SafeLoader):
 
 def _evaluate_options() -> list[str]:
     """What the data set does not say itself."""
-    ours = ("target", "annotations", "labels", "subset", "protocol", "parts", "names")
+    ours = ("target", "annotations", "labels", "subset", "protocol", "parts", "names", "diagnose")
     return [name for name in inspect.signature(evaluate).parameters if name not in ours]
 
 

@@ -319,8 +319,10 @@ def score_one(task: Scoring) -> None:
         truth: dict[str, Any] = {"annotations": annotations, "subset": task.parts[0].subset}
         if protocol == "clustering":  # of the training videos
             truth = {"labels": task.parts[0].labels}
+        if protocol == "attention" and not _has_attention(pooled):
+            continue
         target = _target(protocol, pooled, run_of(task.runs[0]))
-        result: Any = evaluate(target, protocol=protocol, **truth, **_options(protocol, task.options, task.parts[0]))
+        result: Any = evaluate(target, protocol=protocol, **truth, **_options(protocol, task, work))
         scores[protocol] = {name: float(value) for name, value in result.scalars().items()}
         found = getattr(result, "scores", None)
         if isinstance(found, DetectionScores) and found.hit_videos is not None and found.video_instances is not None:
@@ -342,12 +344,25 @@ def _target(protocol: str, folder: Path, run: Path) -> Path:
     return folder / ("detections.json" if protocol in DETECTION_PROTOCOLS else "detections.activations")
 
 
-def _options(protocol: str, options: dict[str, Any], part: Part) -> dict[str, Any]:
+def _has_attention(folder: Path) -> bool:
+    activations, _ = read_activations(folder / "detections.activations")
+    return all(stream.attention is not None for stream in activations[0].streams.values())
+
+
+def _options(protocol: str, task: Scoring, work: Path) -> dict[str, Any]:
     """Those of the options that a protocol knows."""
-    known = {"map_clusters", "map_clusters_oracle"} if protocol == "classification" else set()
-    chosen = {name: value for name, value in options.items() if protocol in DETECTION_PROTOCOLS or name in known}
+    known = {"map_clusters", "map_clusters_oracle"} if protocol in ("classification", "attention") else set()
+    chosen = {name: value for name, value in task.options.items() if protocol in DETECTION_PROTOCOLS or name in known}
     if chosen.get("map_clusters"):
-        chosen["labels"] = part.labels
+        chosen["labels"] = task.parts[0].labels
+    files = [part.parts for part in task.parts if part.parts is not None]
+    if protocol == "attention" and len(files) == len(task.parts):
+        told: dict[str, Any] = {}
+        for file, part in zip(files, task.parts, strict=True):
+            tested = read_annotations(part.annotations).subset(part.subset)
+            told |= {video: kinds for video, kinds in read_json(file).items() if video in tested}
+        write_json(work / "parts.json", told)
+        chosen["parts"] = work / "parts.json"
     return chosen
 
 
@@ -413,6 +428,8 @@ class Swapped(Method):
         super().__init__(classification.config, classification.classes, classification.widths)
         self.attention, self.classification = attention, classification
         self.attention_kind = classification.attention_kind  # type: ignore[misc]
+        reaches = [attention.reach, classification.reach]
+        self.reach = None if None in reaches else max(reach for reach in reaches if reach is not None)  # type: ignore[misc]
 
     def fit(self, data: Any, run: Any) -> None:
         raise TypeError("a swap is made of trained models")
