@@ -19,6 +19,7 @@ from untrimmed.methods.base import METHODS, presets_of, resolve
 BRIEF = {
     "dgam": {"epochs": 2, "hidden": 8, "latent": 4, "data": {"snippets": 12}},
     "wtalc": {"epochs": 2, "hidden": 8},
+    "tcam": {"epochs": 1, "rounds": 1, "hidden": 8, "data": {"snippets": 12}},
     "tsrnet": {"iterations": 2, "hidden": 8, "attention_hidden": 4},
 }
 
@@ -73,14 +74,14 @@ def test_from_a_pack_to_the_table(method, pack, tmp_path):
     assert [one.protocol for one in done.evaluations] == ["activitynet", "thumos14", "wtalc", "classification"]
     config = (out / "run" / "config.yaml").read_text()
     assert "preset: thumos14" in config
-    for setting in (f"hidden: {BRIEF[method]['hidden']}", "epochs: 2" if "epochs" in BRIEF[method] else "iterations: 2"):
+    for setting in (f"{key}: {value}" for key, value in BRIEF[method].items() if key != "data"):
         assert setting in config
 
     text = done.text()
     for line in ("recipe     thumos14", "but        3 classes", "activitynet", "classification  accuracy"):
         assert line in text
     published = text.partition("## Published")[2]
-    assert {"dgam": "28.8", "wtalc": "22.8", "tsrnet": "18.6"}[method] in published  # mAP at tIoU 0.5 on THUMOS14
+    assert {"dgam": "28.8", "wtalc": "22.8", "tcam": "30.1", "tsrnet": "18.6"}[method] in published  # mAP at tIoU 0.5 on THUMOS14
     assert "ActivityNet" not in published
     scores = json.loads((out / "scores.json").read_text())
     assert scores["recipe"] == "thumos14"
@@ -180,6 +181,16 @@ def test_classes_and_videos_beyond_the_annotated_ones(planted, tmp_path):
     scored = read_detections(tmp_path / "out" / "scored.json").results
     assert {d.label for own in scored.values() for d in own} == {"act00", "act01"}
     assert set(scored) == set(planted.truth)
+
+
+def test_without_labels(planted, tmp_path):
+    given = {"features": planted.features, "annotations": planted.annotations, "unlabelled": True, "clusters": 3}
+    done = recipe("thumos14", method="tcam", out=tmp_path / "out", settings=BRIEF["tcam"], **given)
+    environment = json.loads((tmp_path / "out" / "run" / "environment.json").read_text())
+    assert environment["data"]["labels"] is None
+    assert set(environment["training_videos"]) == set(read_labels(tmp_path / "out" / "labels.csv").tags)  # no test video
+    assert "mapping    majority, by" in done.text()
+    assert done.evaluations[-1].protocol == "classification"
 
 
 def test_faults_are_told_before_anything_is_made(planted, pack, tmp_path):
