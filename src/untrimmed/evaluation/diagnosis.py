@@ -87,15 +87,16 @@ class Bins:
     unknown: int
 
     def range(self, b: int) -> str:
-        """In words, such as `3 to 6`."""
+        """In words, such as `3 to 6`; coverage in per cent."""
         if not self.bounds:
             return "all"
         if self.trait == "instances":  # whole numbers: the bounds of two bins need not touch
             low, high = int((1, *(bound + 1 for bound in self.bounds))[b]), int((*self.bounds, 0)[b])
             return f"{low} or more" if not high else f"{low}" if low == high else f"{low} to {high}"
+        said = [f"{100 * bound if self.trait == 'coverage' else bound:.3g}" for bound in self.bounds]
         if b == 0:
-            return f"up to {self.bounds[0]:.3g}"
-        return f"above {self.bounds[-1]:.3g}" if b == len(self.bounds) else f"{self.bounds[b - 1]:.3g} to {self.bounds[b]:.3g}"
+            return f"up to {said[0]}"
+        return f"above {said[-1]}" if b == len(said) else f"{said[b - 1]} to {said[b]}"
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ class Diagnosis:
                 for b, name in enumerate(one.names)
                 if one.count[b]
             ]
-            lines.append(f"  by {one.trait}: {', '.join(parts)}")
+            unit = {"length": ", s", "coverage": ", per cent"}.get(one.trait, "")
+            lines.append(f"  by {one.trait}{unit}: {', '.join(parts)}")
         return "\n".join(lines)
 
 

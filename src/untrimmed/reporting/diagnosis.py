@@ -24,7 +24,7 @@ KIND_COLOURS = {
 """Greens lie on a segment of their class, purples on one of another, orange at the wrong time, grey on nothing."""
 
 TRAIT_COLOURS = {"length": "#1f6f8b", "coverage": "#b3401f", "instances": "#4d7a2a"}
-TRAIT_WORDS = {"length": "length, s", "coverage": "coverage of its video", "instances": "instances in its video"}
+TRAIT_WORDS = {"length": "length, s", "coverage": "share of its video, per cent", "instances": "instances in its video"}
 
 
 def draw_diagnosis(diagnosis: Mapping[str, Any], folder: str | Path) -> list[Path]:
