@@ -1,6 +1,7 @@
 """What every registered method must do, on a small problem with a known answer."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 import torch
 
 from tests.methods.planted import Planted, plant, plant_clips
+from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Detection
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import train, training_set, trimmed_set
+from untrimmed.jobs.train import train, training_set, trimmed_set, unlabelled_set
 from untrimmed.methods.base import METHODS, Method, activations_of, load_method, method_class, resolve, save_method
 from untrimmed.training import Run
 
@@ -21,21 +23,29 @@ from untrimmed.training import Run
 ENOUGH = {
     "dgam": {"epochs": 50, "batch": 8, "hidden": 32, "latent": 16, "learning_rate": 0.005, "average": 0, "data": {"snippets": 32}},
     "wtalc": {"epochs": 80, "batch": 8, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
-    "tcam": {"epochs": 30, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
-    "tsrnet": {"epochs": 40, "batch": 8, "hidden": 32, "attention_hidden": 16, "learning_rate": 0.005, "data": {"snippets": 32}},
+    "tcam": {"epochs": 30, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 24}},
+    "tsrnet": {
+        "iterations": 120,
+        "batch": 8,
+        "hidden": 32,
+        "attention_hidden": 16,
+        "learning_rate": 0.005,
+        "data": {"snippets": 32},
+    },
 }
 # Settings with which it merely runs.
 BRIEF = {
     "dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 12}},
     "wtalc": {"epochs": 8, "batch": 8, "hidden": 8, "data": {"snippets": 12}},
     "tcam": {"epochs": 4, "hidden": 8, "data": {"snippets": 12}},
-    "tsrnet": {"epochs": 4, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}},
+    "tsrnet": {"epochs": 4, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}},
 }
 # Videos in a step: as many as there are classes and more, and a single one.
 MANY = {"dgam": {"batch": 64}, "wtalc": {"batch": 64}, "tcam": {"batch_clusters": 64, "batch_videos": 1}, "tsrnet": {"batch": 64}}
 SINGLE = {"dgam": {"batch": 1}, "wtalc": {"batch": 1}, "tcam": {"batch_clusters": 1, "batch_videos": 1}, "tsrnet": {"batch": 1}}
 
 every_method = pytest.mark.parametrize("name", METHODS)
+without_labels = pytest.mark.parametrize("name", [n for n in METHODS if "clusters" in method_class(n).learns_from])
 every_method_with_clips = pytest.mark.parametrize("name", [n for n in METHODS if "trimmed" in method_class(n).learns_from])
 
 
@@ -67,14 +77,17 @@ class Stopped(Exception):
 
 
 def fit(
-    name, planted, folder, settings=None, *, clips=False, seed=0, resume=False, save_seconds=0.0, stop_after=None
+    name, planted, folder, settings=None, *, clusters=None, clips=False, seed=0, resume=False, save_seconds=0.0, stop_after=None
 ) -> tuple[Method, Method, Run]:
-    """Fit a method in a run of its own; `stop_after` that many lines of the log it is cut off.
+    """Fit a method in a run of its own, with `clusters` without labels; `stop_after` that many lines of the log it is cut off.
 
     Returns the fitted method, the same as it began, and the run.
     """
     chosen = resolve(name, "default", {**BRIEF[name], **(settings or {})})
-    data = training_set(planted.store, planted.labels, None, chosen)
+    if clusters is None:
+        data = training_set(planted.store, planted.labels, None, chosen)
+    else:
+        data = unlabelled_set(planted.store, planted.labels, clusters, chosen)
     if clips:
         paths = planted.clips
         data = replace(data, trimmed=trimmed_set(FeatureStore(paths["trimmed"]), paths["trimmed_labels"], data, chosen))
@@ -379,6 +392,60 @@ def test_whatever_the_clips_it_trains(name, count, others, empty, tmp_path):
     for stream in activations_of(method, features_of(planted, "test001")).values():
         assert np.isfinite(stream.class_logit).all()
         assert np.isfinite(stream.class_score).all()
+
+
+@pytest.fixture(scope="module")
+def recurring(tmp_path_factory) -> Planted:
+    """The planted problem for those who have no labels: every video shows an action."""
+    return plant(tmp_path_factory.mktemp("recurring"), empty=0)
+
+
+@without_labels
+def test_without_labels_it_finds_what_recurs(name, recurring, tmp_path):
+    """The clusters are the actions, and the detections, once the clusters are named, are where the actions are."""
+    run, settings = tmp_path / "run", ENOUGH[name]
+    train(name, features=recurring.features, unlabelled=True, clusters=3, only=recurring.labels, out=run, settings=settings)
+    assigned = read_clusters(rounds_of(run)[-1])
+    assert set(assigned) == set(recurring.subset("train"))
+    tags = {video: sorted({s.label for s in truth.segments}) for video, truth in recurring.truth.items()}
+    single = [video for video in assigned if len(tags[video]) == 1]
+
+    def most_common(assigned):
+        """Per cluster its commonest tag, and how often it has it."""
+        counts = {c: Counter(tags[video][0] for video in single if assigned[video] == c) for c in set(assigned.values())}
+        return {c: count.most_common(1)[0] for c, count in counts.items() if count}
+
+    def purity(assigned):
+        return sum(count for _, count in most_common(assigned).values()) / len(single)
+
+    rng = np.random.default_rng(0)
+    chance = np.mean([purity(dict(zip(single, rng.integers(3, size=len(single))))) for _ in range(50)])
+    assert chance < 0.6
+    assert purity(assigned) > chance + 0.3
+    names = {c: tag for c, (tag, _) in most_common(assigned).items()}
+    out = tmp_path / "d.json"
+    found = localize(run, features=recurring.features, subset_from=recurring.annotations, subset="test", out=out).results
+    named = {video: [d._replace(label=names[d.label]) for d in its if d.label in names] for video, its in found.items()}
+    whole = {video: [Detection(0.0, recurring.truth[video].duration, tag, 1.0) for tag in tags[video]] for video in found}
+    assert mean_ap(recurring, named) > mean_ap(recurring, whole) + 0.2
+
+
+@without_labels
+@pytest.mark.parametrize("save_seconds", [0.0, 1e9], ids=["saved-often", "saved-at-the-end"])
+def test_rounds_stopped_and_resumed_are_uninterrupted_bit_for_bit(name, save_seconds, recurring, tmp_path):
+    settings = {"epochs": 1, "rounds": 2, "settled": 0.0}
+    whole, _, _ = fit(name, recurring, tmp_path / "whole", settings, clusters=3)
+    log = (tmp_path / "whole" / "metrics.jsonl").read_text()
+    for stop_after in (1, 2, 4, 6):  # before and in the first round, before the second, at the very end
+        folder = tmp_path / f"{stop_after}"
+        with pytest.raises(Stopped):
+            fit(name, recurring, folder, settings, stop_after=stop_after, save_seconds=save_seconds, clusters=3)
+        resumed, _, _ = fit(name, recurring, folder, settings, resume=True, save_seconds=save_seconds, clusters=3)
+        assert same(resumed, whole), stop_after
+        assert (folder / "metrics.jsonl").read_text() == log, stop_after
+        assert len(rounds_of(folder)) == 2
+        for file in rounds_of(tmp_path / "whole"):
+            assert read_clusters(folder / file.relative_to(tmp_path / "whole")) == read_clusters(file)
 
 
 def test_every_method_is_tested_with_settings_of_its_own():
