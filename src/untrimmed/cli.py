@@ -30,6 +30,7 @@ Set = Annotated[
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
 Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster,name: what you call the clusters.")]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where it runs: this machine, or a Ray cluster.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
 Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
 
@@ -68,7 +69,7 @@ def extract(
     extractor: Annotated[str, typer.Option(help="motion, i3d, resnet101, hub:ID, hub:./folder, or your own.")] = "motion",
     set_: Set = None,
     flow: Annotated[Literal["dis", "farneback", "tvl1"], typer.Option(help="Optical flow.")] = "dis",
-    engine: Annotated[Literal["local"], typer.Option(help="Where it runs.")] = "local",
+    engine: Engine = "local",
     workers: Annotated[int | None, typer.Option(help="Processes; by default one per core.", min=1)] = None,
     ids: Ids = "stem",
     device: Device = "cpu",
@@ -192,6 +193,7 @@ def localize(
     subset: Annotated[str | None, typer.Option(help="Localize only this subset.")] = None,
     set_: Set = None,
     report: Annotated[Path | None, typer.Option(help="Also write the page.")] = None,
+    engine: Engine = "local",
     ids: Ids = "stem",
     device: Device = "cpu",
     no_activations: Annotated[bool, typer.Option("--no-activations", help="Do not keep the activations.")] = False,
@@ -212,6 +214,7 @@ def localize(
         subset=subset,
         settings=settings,
         report=report,
+        engine=engine,
         ids=ids,
         device=device,
         activations=not no_activations,

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +12,10 @@ from untrimmed.console import note, progress
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, set_aside, write_json
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
+from untrimmed.jobs.on_ray import check_engine, on_ray
 from untrimmed.video.decode import find_videos
 from untrimmed.video.extractors import make_extractor, plain_name
-from untrimmed.video.features import Outcome, Task, header_of
+from untrimmed.video.features import Outcome, Task, extract_video, header_of
 from untrimmed.video.workers import in_workers
 
 
@@ -51,6 +52,7 @@ def extract(
     Args:
         paths: files or folders (searched recursively).
         settings: of the extractor, e.g. `{"fps": 12}`; others keep their defaults.
+        engine: "local", or "ray": a task per video on the cluster that RAY_ADDRESS names, whose machines all see `paths` and `out`.
         workers: processes, by default one per core, on a GPU at most four.
         download: fetch the extractor's model from the hub, if it is not here; without it nothing is fetched.
         force: a store at `out` that was made with other settings is renamed to `out.1` instead of being an error.
@@ -61,8 +63,7 @@ def extract(
     """
     began = time.monotonic()
     out = Path(out)
-    if engine != "local":
-        raise InputError(f"engine: only local is there, not {engine!r}")
+    check_engine(engine)
     if workers is not None and workers < 1:
         raise InputError(f"workers: expected at least 1, not {workers}")
     header = header_for(extractor, settings, flow, download)
@@ -89,7 +90,8 @@ def extract(
     tasks.sort(key=lambda task: -_size(task.path))
 
     with progress("extracting", total=len(videos), done=len(report.skipped)) as advance:
-        for outcome in in_workers(tasks, workers or (_cores() if device == "cpu" else min(_cores(), 4))):
+        workers = workers or (_cores() if device == "cpu" else min(_cores(), 4))
+        for outcome in _on_ray(tasks) if engine == "ray" else in_workers(tasks, workers):
             _take(outcome, report)
             if outcome.fatal:
                 kept = len(report.finished) + len(report.skipped)
@@ -131,6 +133,19 @@ def arguments_of(header: Header) -> dict[str, Any]:
     settings = dict(header.settings)
     flow = settings.pop("flow", "dis")
     return {"extractor": header.extractor, "settings": settings, "flow": flow}
+
+
+def _on_ray(tasks: list[Task]) -> Iterator[Outcome]:
+    """Each video as a task of a Ray cluster; four share a GPU."""
+    share = 0.25 if any(task.device != "cpu" for task in tasks) else 0.0
+    tasks = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
+    for i, outcome, died in on_ray(_extract_there, None, tasks, share):
+        task = tasks[i]
+        yield outcome or Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it crashed: {died}")
+
+
+def _extract_there(_: None, task: Task) -> Outcome:
+    return extract_video(task)
 
 
 def _take(outcome: Outcome, report: ExtractReport) -> None:

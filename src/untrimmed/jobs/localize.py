@@ -22,11 +22,13 @@ from untrimmed.data.settings import build, check_streams, merge
 from untrimmed.data.store import FeatureStore, without_places
 from untrimmed.data.types import Activation, Results
 from untrimmed.jobs.extract import extract, header_for
+from untrimmed.jobs.on_ray import check_engine, on_ray
 from untrimmed.jobs.report import report as write_report
 from untrimmed.jobs.train import check_device
 from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut_activations
 from untrimmed.methods.base import SECTIONS, Method, Preset, activations_of, load_method, settings_from
+from untrimmed.training import DataSettings
 from untrimmed.video.extractors import extractor_names
 
 
@@ -53,6 +55,7 @@ def localize(
     ids: Literal["stem", "relative"] = "stem",
     min_score: float | None = None,
     names: str | Path | None = None,
+    engine: str = "local",
 ) -> LocalizeReport:
     """Find the actions in videos and write a detections file.
 
@@ -65,7 +68,7 @@ def localize(
             `extractor` where its weights lie now, if they were moved.
         report: also write the page there.
         activations: also write `<out without suffix>.activations/`.
-        ids: how videos given as paths are named, see `extract`.
+        ids, engine: how videos given as paths are named, and where the work is done, see `extract`.
         min_score: leave out detections that score less; every video stays listed.
         names: a CSV `cluster,name`: detections of these clusters carry the names instead. The activations keep the clusters.
 
@@ -79,6 +82,7 @@ def localize(
     if report is not None:
         check_writable(report)
     check_device(device)
+    check_engine(engine)
     if min_score is not None and math.isnan(min_score):
         raise InputError("--min-score: expected a number, found NaN")
     called = {} if names is None else read_names(names)
@@ -102,10 +106,10 @@ def localize(
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
         if paths:
             _settings_of(source, load_method(source / "model"), overrides)  # its faults are told before the long extraction
-            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths], ids, places, device)
+            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths], ids, places, device, engine)
             features, wanted = extracted, videos if wanted is None else videos & wanted
         assert features is not None
-        found, cutting, about = activations_of_run(source, features, wanted, overrides, device)
+        found, cutting, about = activations_of_run(source, features, wanted, overrides, device, engine=engine)
         media = _folder_of_media(FeatureStore(features), found)
     if not found:
         raise InputError("there is no video to localize")
@@ -150,7 +154,7 @@ def _discard(activations: Path) -> None:
 
 
 def _extract_as(
-    run: Path, paths: list[Path], ids: Literal["stem", "relative"], places: Mapping[str, Any], device: str
+    run: Path, paths: list[Path], ids: Literal["stem", "relative"], places: Mapping[str, Any], device: str, engine: str
 ) -> tuple[Path, dict[str, str], set[str]]:
     """Extract videos with exactly the extractor, settings and weights that a run was trained with, cached in the run."""
     made = read_json(run / "environment.json")["extractor"]
@@ -176,7 +180,8 @@ def _extract_as(
             f"{run}: the extractor's weights are not those that it was trained with "
             f"({made.get('weights_sha256')} then, {header.weights_sha256} now)"
         )
-    done = extract(paths, run / "features", extractor=made["name"], settings=settings, flow=flow, ids=ids, device=device)
+    making = {"extractor": made["name"], "settings": settings, "flow": flow}
+    done = extract(paths, run / "features", **making, ids=ids, device=device, engine=engine)
     return run / "features", done.failures, {*done.finished, *done.skipped}
 
 
@@ -194,6 +199,7 @@ def activations_of_run(
     overrides: Mapping[str, Any],
     device: str,
     instead: Method | None = None,
+    engine: str = "local",
 ) -> tuple[list[Activation], Localization, dict[str, Any]]:
     """Run the model of a run folder (or another, in its place) over a feature store; also the run's localization settings, and
     what is known of it."""
@@ -207,25 +213,46 @@ def activations_of_run(
         method = instead.to(device)
     videos = _videos(store, wanted)
 
-    found: list[Activation] = []
+    by_place: dict[int, Activation] = {}
     with progress(f"localize {len(videos)} videos", len(videos)) as advance:
-        for video in videos:
-            arrays, timeline = store.load(video), store.timeline(video)
-            least, most = preset.data.test_least, preset.data.test_most
-            count = max(timeline.count, least) if most is None else min(max(timeline.count, least), most)
-            if count != timeline.count:  # the papers' presets look at a fixed range of snippets
-                index = uniform_sampling(timeline.count, count)
-                arrays = {stream: array[index] for stream, array in arrays.items()}
-                timeline = replace(timeline, step=timeline.step * timeline.count / count, count=count)
-            x = {stream: torch.from_numpy(array.astype("float32")).to(device) for stream, array in arrays.items()}
-            found.append(
-                Activation(video, method.classes, timeline, activations_of(method, x), attention_kind=method.attention_kind)
-            )
+        for i, activation in _each_video(method, store, preset.data, device, videos, engine):
+            by_place[i] = activation
             advance()
+    found = [by_place[i] for i in range(len(videos))]
     about = {"run": run.name, "method": method.name, "selection": environment["selection"]}
     if rounds := rounds_of(run):
         about["clusters"] = read_clusters(rounds[-1])
     return found, preset.localization, about
+
+
+def _each_video(
+    method: Method, store: FeatureStore, settings: DataSettings, device: str, videos: Sequence[str], engine: str
+) -> Iterator[tuple[int, Activation]]:
+    if engine == "local":
+        for i, video in enumerate(videos):
+            yield i, activation_of((method, store, settings, device), video)
+        return
+    store.path = store.path.absolute()
+    share = 0.25 if device != "cpu" else 0.0
+    for i, activation, died in on_ray(activation_of, (method.cpu(), store, settings, device), videos, share):
+        if died:
+            raise InputError(f"{videos[i]}: could not be localized on the cluster: {died}")
+        yield i, activation
+
+
+def activation_of(shared: tuple[Method, FeatureStore, DataSettings, str], video: str) -> Activation:
+    """What a method says of one video of a store, on a device: the function that every engine calls, once per video."""
+    method, store, settings, device = shared
+    arrays, timeline = store.load(video), store.timeline(video)
+    least, most = settings.test_least, settings.test_most
+    count = max(timeline.count, least) if most is None else min(max(timeline.count, least), most)
+    if count != timeline.count:  # the papers' presets look at a fixed range of snippets
+        index = uniform_sampling(timeline.count, count)
+        arrays = {stream: array[index] for stream, array in arrays.items()}
+        timeline = replace(timeline, step=timeline.step * timeline.count / count, count=count)
+    x = {stream: torch.from_numpy(array.astype("float32")).to(device) for stream, array in arrays.items()}
+    streams = activations_of(method.to(device), x)
+    return Activation(video, method.classes, timeline, streams, attention_kind=method.attention_kind)
 
 
 def _settings_of(run: Path, method: Method, overrides: Mapping[str, Any]) -> Preset:

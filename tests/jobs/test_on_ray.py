@@ -1,0 +1,126 @@
+"""Work on a cluster of two machines, which are two nodes on this one: the same results, retries, and a report of failures."""
+
+import json
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.methods.planted import plant
+from tests.video.films import cut, film, moving_blocks, steady
+from untrimmed import cli
+from untrimmed.data.activations import read_activations
+from untrimmed.data.errors import InputError
+from untrimmed.jobs.extract import extract
+from untrimmed.jobs.on_ray import RETRIES, check_engine, on_ray
+from untrimmed.jobs.train import train
+
+QUICK = {"fps": 6, "frames": 4, "stride": 4, "size": 48}
+
+
+def test_an_engine_that_is_not_there(monkeypatch, tmp_path):
+    with pytest.raises(InputError, match="local or ray"):
+        check_engine("spark")
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'untrimmed\[ray\]'"):
+        extract(tmp_path, tmp_path / "store", engine="ray")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Two nodes of one core each, joined by this process."""
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The nodes' processes import what this one does.
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]))
+        patch.setenv("RAY_DISABLE_IMPORT_WARNING", "1")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster.add_node(num_cpus=1)
+        ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def meet(folder: Path, name: str) -> str:
+    """Wait until the other one is there too: with one core a node, both nodes must be at work."""
+    import ray
+
+    (folder / name).touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.05)
+    return ray.get_runtime_context().get_node_id()
+
+
+def stumble(folder: Path, falls: int) -> int:
+    """Die as often as asked, then answer how often."""
+    mine = folder / str(falls)
+    with mine.open("a") as file:
+        file.write("x")
+    if mine.stat().st_size <= falls:
+        os._exit(3)
+    return mine.stat().st_size
+
+
+def refuse(_, item: str) -> None:
+    raise InputError(f"{item}: refused")
+
+
+def test_both_machines_are_used(cluster, tmp_path):
+    nodes = {i: node for i, node, died in on_ray(meet, tmp_path, ["a", "b"])}
+    assert len(set(nodes.values())) == 2
+
+
+def test_a_process_that_dies_is_replaced_and_one_that_always_dies_is_reported(cluster, tmp_path):
+    found = {i: (result, died) for i, result, died in on_ray(stumble, tmp_path, [1, 99])}
+    assert found[0] == (2, None)
+    result, died = found[1]
+    assert result is None
+    assert f"died {RETRIES + 1} times" in died
+    assert (tmp_path / "99").stat().st_size == RETRIES + 1
+
+
+def test_a_users_fault_stays_one(cluster):
+    with pytest.raises(InputError, match=r"^b: refused$"):
+        list(on_ray(refuse, None, ["b"]))
+
+
+def test_extract_makes_the_same_features_and_reports_failures(cluster, tmp_path, capsys):
+    for i in range(3):
+        film(tmp_path / "videos" / f"{i}.mp4", steady(2), width=64, height=48, draw=partial(moving_blocks, speed=i, seed=i))
+    cut(film(tmp_path / "videos" / "bad.mp4", steady(1)), 0.5)
+    local = extract(tmp_path / "videos", tmp_path / "local", settings=QUICK, workers=1)
+    words = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["extract", str(tmp_path / "videos"), "--out", str(tmp_path / "ray"), "--engine", "ray", *words])
+    assert ended.value.code == 3
+    assert "2 machine(s)" in capsys.readouterr().err
+    for file in sorted((tmp_path / "local").rglob("*.npy")):
+        np.testing.assert_array_equal(np.load(tmp_path / "ray" / file.relative_to(tmp_path / "local")), np.load(file))
+    headers = [json.loads((tmp_path / name / "features.json").read_text()) for name in ("local", "ray")]
+    assert headers[0] == headers[1]
+    assert json.loads((tmp_path / "ray" / "failures.json").read_text()) == local.failures
+
+
+def test_localize_says_the_same(cluster, tmp_path):
+    problem = plant(tmp_path / "problem", train=6, test=4)
+    settings = {"epochs": 2, "hidden": 8, "latent": 4}
+    train("dgam", features=problem.features, labels=problem.labels, out=tmp_path / "run", settings=settings)
+    found = {}
+    for engine in ("local", "ray"):
+        out = tmp_path / f"{engine}.json"
+        words = ["--features", str(problem.features), "--out", str(out), "--engine", engine]
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["localize", str(tmp_path / "run"), *words])
+        assert ended.value.code == 0
+        found[engine] = json.loads(out.read_text())["results"], read_activations(out.with_suffix(".activations"))[0]
+    assert found["ray"][0] == found["local"][0]
+    for one, other in zip(*(activations for _, activations in found.values()), strict=True):
+        assert one.video == other.video
+        for stream, activation in one.streams.items():
+            np.testing.assert_array_equal(activation.class_logit, other.streams[stream].class_logit)
