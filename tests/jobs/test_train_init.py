@@ -9,7 +9,7 @@ from untrimmed.data.labels import read_labels
 from untrimmed.jobs.train import train
 from untrimmed.methods.base import carry_over, load_method, method_class, resolve
 
-BRIEF = {"epochs": 2, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 8}}
+BRIEF = {"epochs": 2, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 8}}
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_run_starts_from_another(planted, earlier, tmp_path, capsys):
     ("more", "words"),
     [
         ({"classes": ["act00", "act3"]}, "unknown name 'act3'"),
-        ({"method": "dgam", "settings": {"attention_hidden": 4}}, "unknown name 'attention_hidden'"),
+        ({"method": "dgam", "settings": {"attention_hidden": 4}}, "method: unknown name"),
         ({"init": "nowhere"}, "holds no finished model"),
     ],
 )

@@ -13,7 +13,7 @@ from untrimmed.methods import tsrnet
 from untrimmed.methods.base import activations_of, load_method, resolve
 from untrimmed.nn.mmd import median_gammas, mmd2, squared_distances
 
-BRIEF = {"epochs": 2, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}}
+BRIEF = {"epochs": 2, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}}
 LADDER = {
     "Two-Stream": {"self_attention": False, "trimmed_class_loss": False, "fc1": 0, "fc2": 0},
     "Two-Stream + KT": {"self_attention": False},
@@ -176,7 +176,7 @@ def test_the_mmd_falls_when_it_is_trained(planted, tmp_path):
         {"mmd": "unbiased"},
         {"sparsity": 0.1, "sparsity_kind": "entropy"},
         {"optimizer": "sgd", "decay_every": 2},
-        {"iterations": 3},
+        {"epochs": 1, "iterations": 3},
         {"trimmed_snippets": 3},
     ],
     ids=lambda settings: "-".join(settings),

@@ -70,7 +70,7 @@ class Config:
     )
     trimmed_snippets: int | None = setting(None, "snippets drawn from a clip for a step; none = as many as of a video", low=1)
     epochs: int = setting(100, "passes over the training videos", low=1, source="ours")
-    iterations: int | None = setting(None, "steps, in place of epochs (rounded up to whole passes)", low=1, source="ours")
+    iterations: int = setting(1, "at least so many steps, in whole passes, where the epochs make fewer", low=1, source="ours")
     batch: int = setting(16, "videos per step, and as many clips", low=1, source="slides; as many clips is ours")
     optimizer: Literal["sgd", "adam"] = setting(
         "sgd", "sgd with momentum, or adam", choices=("sgd", "adam"), source="slides name a momentum", by_stream=False
@@ -232,7 +232,7 @@ class TSRNet(Method):
         trimmed = _useful(data.trimmed, config)
         of_clips = None if trimmed is None else _rows_of_clips(trimmed, data.classes)
         steps = math.ceil(len(data) / config.batch)
-        epochs = config.epochs if config.iterations is None else math.ceil(config.iterations / steps)
+        epochs = max(config.epochs, math.ceil(config.iterations / steps))
         optimizer = _optimizer(net, config)
 
         def draw(what: str, source: TrainingSet, rows: Rows, chosen: np.ndarray) -> Batch:
