@@ -535,6 +535,15 @@ def test_other_faults(world, tmp_path):
         compare(write(world, "- a\n", "bad.yaml"), out=tmp_path / "out")
 
 
+def test_names_stay_as_they_are_written(world):
+    text = yaml.safe_dump(content(runs={}, pairs=[])).replace("runs: {}", "")
+    runs = "runs:\n  O: {method: dgam, settings: {gam: false}}\n  N: {method: dgam}\n  ON: {attention: O, classification: N}\n"
+    runs += "  NO: {attention: N, classification: O}\n  1: {method: dgam, init: N}\n"
+    plan = read_experiment(write(world, f"{text}\n{runs}", "names.yaml"))
+    assert list(plan.runs) == ["O", "N", "ON", "NO", "1"]
+    assert plan.runs["O"].settings == {"gam": False}
+
+
 def test_a_metric_that_the_protocol_does_not_have(world, done):
     out, _ = done
     with pytest.raises(InputError, match=r"classification has no 'acuracy'; it has classification:accuracy"):

@@ -11,12 +11,13 @@ DIR/cache/<key>/             a trained run, or scores; the key is a hash of all 
 import fcntl
 import inspect
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import yaml
@@ -584,7 +585,12 @@ def read_experiment(path: str | Path) -> Experiment:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which no key may stand twice: all but the last would be lost."""
+    """YAML in which no key may stand twice (all but the last would be lost), and ON, NO and the like are names, as in YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -592,6 +598,9 @@ class _Loader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.YAMLError(f"the key {key!r} stands twice, the second time {node.start_mark}")
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
 
 
 def _evaluate_options() -> list[str]:
@@ -667,6 +676,9 @@ def _read_runs(content: Any, where: str, data: Collection[str]) -> dict[str, Run
             if "method" not in entry:
                 raise InputError(f"{place}: no 'method' in it")
             method_class(str(entry["method"]))
+        for key in ("attention", "classification", "init", "method", "preset"):
+            if entry.get(key) is not None:
+                entry[key] = str(entry[key])
         for key in ("settings", "localize"):
             if key in entry:
                 entry[key] = _mapping(entry[key] or {}, f"{place}.{key}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from untrimmed.data.cells import quote_cell
 from untrimmed.data.files import atomic_write
@@ -176,6 +177,7 @@ def plot(tables: Sequence[Table], path: str | Path) -> None:
                 )
             axes.set_ylim(len(table.runs) - 0.5, -0.5)
             axes.set_yticks(range(len(table.runs)), table.runs if column == 0 else [""] * len(table.runs), fontsize=8)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.tick_params(axis="x", labelsize=7.5, colors=SOFT)
             axes.tick_params(axis="y", length=0, colors=INK)
             axes.grid(axis="x", color=RULE, linewidth=0.6)
