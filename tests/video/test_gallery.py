@@ -1,0 +1,229 @@
+"""A gallery of awkward files: each is extracted with the right times, read off the number that is drawn into every frame, or is
+refused with one clear line."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from untrimmed import cli
+from untrimmed.data.store import FeatureStore
+from untrimmed.video.decode import Pictures, VideoError, open_video
+
+from .films import counter, cut, film, number_of, steady
+
+UNEVEN = np.cumsum([0, 1, 3, 1, 7, 2, 2, 5, 1, 1, 12, 3, 2]) / 25
+HDR = {"x264-params": "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc", "preset": "ultrafast"}
+
+
+def interlaced(path: Path) -> Path:
+    return film(path, steady(1), codec="mpeg2video", tick=Fraction(1, 25), options={"flags": "+ilme+ildct", "b": "4M"})
+
+
+def several_tracks(path: Path) -> Path:
+    """The film, and behind it a larger one that counts backwards: players show the first."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for width, height in ((64, 48), (128, 96)):
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.thread_count = 1
+            streams.append(stream)
+        for i in range(25):
+            for stream, number in zip(streams, (i, 24 - i)):
+                frame = av.VideoFrame.from_ndarray(counter(number, stream.width, stream.height), "rgb24")
+                frame = frame.reformat(format="yuv420p")
+                frame.pts, frame.time_base = i, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
+def live(path: Path) -> Path:
+    """As a recorder writes that may be cut off at any time: without a duration and an index."""
+    return film(path, steady(1), container_options={"live": "1"})
+
+
+def without_stamps(path: Path) -> Path:
+    """A file whose index is lost, and with it the times."""
+    film(path.with_suffix(".avi"), steady(1), codec="mjpeg", pix_fmt="yuvj420p", tick=Fraction(1, 25))
+    data = path.with_suffix(".avi").read_bytes()
+    path.with_suffix(".avi").unlink()
+    path.write_bytes(data[: data.rindex(b"idx1")])
+    return path
+
+
+def changing(path: Path) -> Path:
+    """A broadcast whose pictures change their size in the middle."""
+    parts = []
+    for i, (width, height) in enumerate(((128, 96), (64, 96))):
+        draw = lambda n, w, h, i=i: counter(n + 13 * i, w, h)  # noqa: E731
+        parts.append(film(path.with_name(f"part{i}.ts"), steady(0.52, start=0.52 * i), width=width, height=height, draw=draw))
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for part in parts:
+        part.unlink()
+    return path
+
+
+ALL = list(range(25))
+# name: (how it is made, the numbers that are shown at 25 pictures a second, when the first one is shown)
+EXTRACTED = {
+    "varying_rate.mp4": (lambda p: film(p, UNEVEN, tick=Fraction(1, 1000)), None, 0.0),
+    "varying_rate.mkv": (lambda p: film(p, UNEVEN, tick=Fraction(1, 1000)), None, 0.0),
+    "no_stamps.h264": (lambda p: film(p, steady(1)), ALL, 0.0),
+    "no_index.avi": (without_stamps, ALL, 0.0),
+    "negative_start.ts": (lambda p: film(p, steady(1, start=-0.4)), ALL, 0.0),
+    "late_start.mp4": (lambda p: film(p, steady(1, start=2)), ALL, 2.0),
+    "late_start.ts": (lambda p: film(p, steady(1, start=2)), ALL, 0.0),
+    "sound_first.mp4": (lambda p: film(p, steady(1, start=0.4), audio_from=0), ALL, 0.4),
+    "portrait.mp4": (lambda p: film(p, steady(1), width=96, height=170), ALL, 0.0),
+    "interlaced.mpg": (interlaced, ALL, 0.0),
+    "ten_bit.mp4": (lambda p: film(p, steady(1), pix_fmt="yuv420p10le"), ALL, 0.0),
+    "twelve_bit.mkv": (lambda p: film(p, steady(1), codec="ffv1", pix_fmt="yuv444p12le"), ALL, 0.0),
+    "hdr.mp4": (lambda p: film(p, steady(1), pix_fmt="yuv420p10le", options=HDR), ALL, 0.0),
+    "odd_size.mkv": (lambda p: film(p, steady(1), codec="ffv1", width=65, height=49), ALL, 0.0),
+    "chroma_411.mkv": (lambda p: film(p, steady(1), codec="ffv1", pix_fmt="yuv411p"), ALL, 0.0),
+    "chroma_440.mkv": (lambda p: film(p, steady(1), codec="ffv1", pix_fmt="yuv440p"), ALL, 0.0),
+    "grey.mkv": (lambda p: film(p, steady(1), codec="ffv1", pix_fmt="gray"), ALL, 0.0),
+    "rgb.mov": (lambda p: film(p, steady(1), codec="png", pix_fmt="rgb24"), ALL, 0.0),
+    "transparent.mov": (lambda p: film(p, steady(1), codec="qtrle", pix_fmt="argb"), ALL, 0.0),
+    "full_range.avi": (lambda p: film(p, steady(1), codec="mjpeg", pix_fmt="yuvj422p", tick=Fraction(1, 25)), ALL, 0.0),
+    "wide_pixels.mp4": (lambda p: film(p, steady(1), aspect=Fraction(3, 2)), ALL, 0.0),
+    "several_tracks.mp4": (several_tracks, ALL, 0.0),
+    "no_duration.mkv": (live, ALL, 0.0),
+    "fragments.mp4": (lambda p: film(p, steady(1), container_options={"movflags": "frag_keyframe+empty_moov"}), ALL, 0.0),
+    "animated.gif": (lambda p: film(p, steady(1), codec="gif", pix_fmt="rgb8"), ALL, 0.0),
+    "animated.apng": (lambda p: film(p, steady(1), codec="apng", pix_fmt="rgb24"), ALL, 0.0),
+    "b_frames.mp4": (lambda p: film(p, steady(1), b_frames=3), ALL, 0.0),
+    "size_changes.ts": (changing, list(range(26)), 0.0),
+    "one_a_second.mp4": (lambda p: film(p, steady(3, 1), rate=1), [i // 25 for i in range(75)], 0.0),
+    "hundred_a_second.mp4": (lambda p: film(p, steady(1, 100), rate=100), list(range(0, 100, 4)), 0.0),
+    "truncated.mkv": (lambda p: cut(film(p, steady(2)), 0.6), None, 0.0),
+}
+TURNED = {f"turned_{degrees}.mp4": degrees for degrees in (90, 180, 270)}
+
+
+def write(content: bytes):
+    return lambda path: path.write_bytes(content)
+
+
+def picture(path: Path) -> None:
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "rgb24"
+        frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def sound(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        tone.sample_rate = 16000
+        container.mux([*stream.encode(tone), *stream.encode(None)])
+
+
+M3U = b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:1.0,\nhttp://example.org/a.ts\n#EXT-X-ENDLIST\n"
+REFUSED = {
+    "nothing.mp4": (write(b""), "empty"),
+    "words.mkv": (write(b"nothing to see here\n" * 99), "not a video"),
+    "noise.avi": (write(np.random.default_rng(0).bytes(9999)), "not a video"),
+    "playlist.mp4": (write(M3U), "playlist"),
+    "joined.mp4": (write(b"ffconcat version 1.0\nfile 'one_a_second.mp4'\n"), "playlist"),
+    "dash.mp4": (write(b'<?xml version="1.0"?>\n<MPD type="static"><Period/></MPD>'), "playlist"),
+    "address.mp4": (write(b"[InternetShortcut]\nURL=http://example.org/a.mp4\n"), "not a video"),
+    "session.mp4": (write(b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n"), "not a video"),
+    "sound.mp4": (sound, "no video track"),
+    "still.mp4": (lambda p: [picture(p.with_suffix(".png")), p.with_suffix(".png").rename(p)], "not a video"),
+    "frames%03d.mp4": (lambda p: [picture(p.with_name("frames001.png")), write(b"frames%03d.png")(p)], "not a video"),
+    "no_index.mp4": (lambda p: cut(film(p, steady(1)), 0.6), "its index"),
+}
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("gallery")
+    for name, (make, _, _) in EXTRACTED.items():
+        make(folder / name)
+    for name, degrees in TURNED.items():
+        film(folder / name, steady(1), rotate=degrees)
+    for name, (refused, _) in REFUSED.items():
+        refused(folder / name)
+    return folder
+
+
+def test_it_is_large(gallery):
+    assert len(EXTRACTED) + len(TURNED) + len(REFUSED) >= 40
+    with av.open(str(gallery / "interlaced.mpg")) as container:
+        assert next(container.decode(video=0)).interlaced_frame
+    with av.open(str(gallery / "hdr.mp4")) as container:
+        assert container.streams.video[0].codec_context.color_trc == 16  # SMPTE 2084
+    with av.open(str(gallery / "no_duration.mkv")) as container:
+        assert container.duration is None
+    with av.open(str(gallery / "several_tracks.mp4")) as container:
+        assert len(container.streams.video) == 2
+
+
+@pytest.mark.parametrize("name", EXTRACTED)
+def test_times(name, gallery):
+    _, numbers, start = EXTRACTED[name]
+    pictures = Pictures(gallery / name, 25, lambda width, height: (width, height))
+    shown = [number_of(one) for one in pictures]
+    if name.startswith("varying"):
+        grid = np.arange(round(pictures.duration * 25)) / 25
+        numbers = (np.searchsorted(UNEVEN, grid + 1e-3, "right") - 1).tolist()
+        assert pictures.duration > UNEVEN[-1]
+    elif name == "truncated.mkv":
+        numbers = list(range(len(shown)))
+        assert 10 < len(shown) < 45
+        assert pictures.decoded_share < 0.9
+    assert shown == numbers
+    assert pictures.start == pytest.approx(start, abs=2e-3)
+    assert pictures.duration == pytest.approx(start + len(shown) / 25, abs=0.021)
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_turned_pictures_stand_upright(name, gallery):
+    pictures = [np.rot90(one, -TURNED[name] // 90) for one in Pictures(gallery / name, 25, lambda width, height: (width, height))]
+    assert [number_of(one) for one in pictures] == ALL
+    assert pictures[0].shape == (96, 128, 3)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_one_line(name, gallery):
+    with pytest.raises(VideoError, match=REFUSED[name][1]) as caught:
+        open_video(gallery / name)
+    assert "\n" not in str(caught.value)
+    assert str(gallery / name) in str(caught.value)
+
+
+def test_addresses_are_not_followed(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["extract", "http://example.org/a.mp4", "--out", str(tmp_path / "store")])
+    assert ended.value.code == 2
+    assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_all_of_it_at_once(gallery, tmp_path):
+    """What can be extracted is, with its times, and the rest is named with the reason."""
+    videos = [gallery / name for name in [*EXTRACTED, *TURNED, *REFUSED]]
+    for place in (tmp_path / "videos", tmp_path / "store"):
+        place.mkdir(exist_ok=True)
+    for video in videos:
+        (tmp_path / "videos" / f"{video.stem}_{video.suffix[1:]}{video.suffix}").write_bytes(video.read_bytes())
+    words = ["--set", "fps=5", "--set", "frames=5", "--set", "stride=5", "--set", "size=32", "--workers", "1"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["extract", *map(str, sorted((tmp_path / "videos").iterdir())), "--out", str(tmp_path / "store"), *words])
+    assert ended.value.code == 3
+    failures = json.loads((tmp_path / "store" / "failures.json").read_text())
+    assert failures.keys() == {f"{Path(name).stem}_{Path(name).suffix[1:]}" for name in REFUSED}
+    assert all("\n" not in reason for reason in failures.values())
+    store = FeatureStore(tmp_path / "store")
+    assert len(store.videos) == len(EXTRACTED) + len(TURNED)
+    assert store.videos["one_a_second_mp4"].snippets == 3
+    assert store.timeline("late_start_mp4").start == pytest.approx(2.0)
+    assert store.videos["late_start_ts"].source["offset"] == pytest.approx(2.0)
