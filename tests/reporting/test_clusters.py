@@ -70,7 +70,7 @@ def visit(browser, folder):
 
     def go(name="report.html", **context):
         page = browser.new_context(accept_downloads=True, **context).new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto((folder / name).as_uri())
