@@ -391,11 +391,11 @@ class _Mapping:
             truth: the annotation file, or None where the truth is a labels file.
             scored: the labels of the videos that are scored.
         """
-        there = set(clusters.values()) | {label for label in labels_found if label.startswith("cluster_")}
+        there = sorted({*clusters.values(), *(label for label in labels_found if label.startswith("cluster_"))})
         if self.names is not None:
             own = read_names(self.names)
-            if strange := sorted(own.keys() - there):
-                raise InputError(f"{self.names}: {path} has no cluster {strange[0]!r}; it has {', '.join(sorted(there)) or 'none'}")
+            if strange := sorted(own.keys() - set(there)):
+                raise InputError(f"{self.names}: {path} has no cluster {strange[0]!r}; it has {', '.join(there) or 'none'}")
             mapped: Mapped = {name: {own[name]: 1.0} if name in own else {} for name in there}
             return ClusterMapping("names", f"hand, {Path(self.names).name}", mapped)
         assert self.how is not None
