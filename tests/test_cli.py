@@ -117,7 +117,7 @@ def test_methods(call):
     code, out, _ = call("methods")
     assert code == 0
     assert "dgam: DGAM" in out
-    assert "presets: default, thumos14, activitynet, demo" in out
+    assert "presets: default, thumos14, activitynet" in out
     code, out, _ = call("methods", "dgam")
     assert code == 0
     for name in ("gam = True", "epochs = 6000", "localization.nms = 0.5", "data.snippets = 400", "weight of L_guide"):
