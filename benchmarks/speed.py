@@ -3,9 +3,14 @@
 Every section is one function that returns its lines. Run on an idle machine with OMP_NUM_THREADS=1.
 """
 
+import collections
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -175,7 +180,169 @@ def inference() -> list[str]:
     return [f"inference, 212 videos, {count} detections: {total:.2f} CPU s (limit 0.70), of which the model {model:.2f}"]
 
 
-SECTIONS: dict[str, Callable[[], list[str]]] = {"evaluator": evaluator, "dgam_steps": dgam_steps, "inference": inference}
+def write_film(path: Path, seconds: float, rate: int, width: int, height: int) -> Path:
+    """A textured scene through which the camera pans and a patch moves, as H.264."""
+    import av
+
+    random = np.random.default_rng(0)
+    ground = np.kron(random.integers(40, 200, (height // 8 + 2, width // 4 + 2, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    patch = np.kron(random.integers(0, 255, (4, 4, 3)), np.ones((height // 16, height // 16, 1))).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for i in range(round(seconds * rate)):
+            pan = round(40 * (1 + np.sin(i / 30)))
+            picture = ground[:height, pan : pan + width].copy()
+            left = round((width - len(patch)) * (0.5 + 0.5 * np.sin(i / 9)))
+            picture[height // 3 : height // 3 + len(patch), left : left + len(patch)] = patch
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def consume(items: Iterable[object]) -> None:
+    """Make all of them and keep none."""
+    collections.deque(items, 0)
+
+
+def cpu_seconds(work: Callable[[], object], times: int = 3) -> float:
+    """Median CPU seconds of one call, all threads of this process together."""
+    seconds = []
+    for _ in range(times):
+        began = time.process_time()
+        work()
+        seconds.append(time.process_time() - began)
+    return float(np.median(seconds))
+
+
+def motion() -> list[str]:
+    """Pictures per CPU second of `motion`, against decoding (with resizing) and flow done alone. Limit: 80 % of their sum's."""
+    import cv2
+
+    from untrimmed.jobs.extract import extract
+    from untrimmed.video.decode import Pictures
+    from untrimmed.video.extractors import make_extractor
+    from untrimmed.video.features import VideoFeatures
+    from untrimmed.video.flow import with_flow
+
+    cv2.setNumThreads(1)
+    lines = []
+    extractor = make_extractor("motion")
+    with tempfile.TemporaryDirectory() as folder:
+        for width, height, seconds in ((1280, 720, 3.2), (640, 360, 6.4)):
+            path = write_film(Path(folder) / f"{height}.mp4", seconds, 25, width, height)
+            pictures = list(Pictures(path, 25, extractor.frame_size))
+            count = len(pictures)
+            decode = cpu_seconds(lambda path=path: consume(Pictures(path, 25, extractor.frame_size)))
+            flow = cpu_seconds(lambda pictures=pictures: consume(with_flow(pictures, "dis")))
+            whole = cpu_seconds(lambda path=path: consume(VideoFeatures(path, extractor, "dis")))
+            lines.append(
+                f"motion, {width}x{height}, dis: {count / whole:.0f} pictures per CPU s; decoding alone {count / decode:.0f}, "
+                f"flow alone {count / flow:.0f}: {(decode + flow) / whole:.0%} of their limit (at least 80 %)"
+            )
+        paths = [shutil.copy(Path(folder) / "360.mp4", Path(folder) / f"copy{i}.mp4") for i in range(4)]
+        began = time.perf_counter()
+        extract(paths, Path(folder) / "store", workers=2)
+        seconds = time.perf_counter() - began
+        lines.append(f"motion, 640x360, dis, two processes, with their start: {len(paths) * count / seconds:.0f} pictures per s")
+    return lines
+
+
+def i3d() -> list[str]:
+    """CPU seconds of `i3d` on a file, against the network's bare forward passes plus flow alone, one thread. Limit: 90 %."""
+    import torch
+
+    from untrimmed.video.decode import Pictures
+    from untrimmed.video.extractors import make_extractor
+    from untrimmed.video.extractors.i3d import BRANCHES, Inception3D
+    from untrimmed.video.extractors.networks import read_weights
+    from untrimmed.video.features import VideoFeatures
+    from untrimmed.video.flow import with_flow
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+    def checkpoint(channels: int, file: Path) -> Path:
+        state: dict[str, torch.Tensor] = {}
+
+        def unit(name: str, inputs: int, outputs: int, side: int) -> None:
+            state[f"{name}.conv3d.weight"] = torch.randn(outputs, inputs, side, side, side) * (2 / (inputs * side**3)) ** 0.5
+            for part, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+                state[f"{name}.bn.{part}"] = torch.full((outputs,), value)
+
+        unit("Conv3d_1a_7x7", channels, 64, 7)
+        unit("Conv3d_2b_1x1", 64, 64, 1)
+        unit("Conv3d_2c_3x3", 64, 192, 3)
+        inputs = 192
+        for name, (b0, b1a, b1b, b2a, b2b, b3b) in BRANCHES.items():
+            for part, n, of, side in (
+                ("b0", inputs, b0, 1),
+                ("b1a", inputs, b1a, 1),
+                ("b1b", b1a, b1b, 3),
+                ("b2a", inputs, b2a, 1),
+            ):
+                unit(f"{name}.{part}", n, of, side)
+            unit(f"{name}.b2b", b2a, b2b, 3)
+            unit(f"{name}.b3b", inputs, b3b, 1)
+            inputs = b0 + b1b + b2b + b3b
+        torch.save(state, file)
+        return file
+
+    lines = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = write_film(folder / "film.mp4", 64 / 25, 25, 640, 360)
+        files = {"rgb": checkpoint(3, folder / "rgb.pt"), "flow": checkpoint(2, folder / "flow.pt")}
+        bare = {}
+        for stream, channels in (("rgb", 3), ("flow", 2)):
+            network = Inception3D(read_weights(files[stream]), channels, "cpu", stream)
+            x = torch.rand(1, 16, 224, 224, channels)
+            with torch.inference_mode():
+                network(x)
+                bare[stream] = 4 * cpu_seconds(lambda network=network, x=x: network(x), 5)  # the film is four snippets long
+        pictures = list(Pictures(path, 25, lambda width, height: (224, 224)))
+        flow = cpu_seconds(lambda: consume(with_flow(pictures, "dis")))
+        tvl1 = cpu_seconds(lambda: consume(with_flow(pictures[:9], "tvl1")), 1) * (len(pictures) - 1) / 8
+        for streams, limit in ((("rgb",), bare["rgb"]), (("rgb", "flow"), bare["rgb"] + bare["flow"] + flow)):
+            extractor = make_extractor("i3d", {f"{stream}_weights": str(files[stream]) for stream in streams})
+            extractor.load()
+            whole = cpu_seconds(lambda extractor=extractor: consume(VideoFeatures(path, extractor, "dis")))
+            what = "RGB" if len(streams) == 1 else "RGB + DIS"
+            lines.append(
+                f"i3d, {what}, 640x360: {len(pictures) / whole:.1f} pictures per CPU s, "
+                f"{limit / whole:.0%} of the bare forward passes{'' if len(streams) == 1 else ' and flow'} (at least 90 %)"
+            )
+        lines.append(f"i3d, flow at 224 pixels: TV-L1 takes {tvl1 / flow:.0f} x the CPU time of DIS")
+    return lines
+
+
+def memory() -> list[str]:
+    """Peak memory of a process that extracts `motion` from one minute and from two hours of video. Limit: equal within 10 %.
+
+    Both at 96x64 pixels and 2 pictures a second, in snippets of 4: two hours then make 3600 of them, and are done in minutes.
+    """
+    program = (
+        "import resource, sys; from untrimmed.video.features import Task, extract_video; "
+        "out = extract_video(Task('v', sys.argv[1], sys.argv[2], 'motion', {'fps': 2, 'frames': 4, 'stride': 4, 'size': 96}, 'dis')); "
+        "print(out.fault or '', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seconds in (60, 7200):
+            path = write_film(Path(folder) / f"{seconds}.mp4", seconds, 2, 96, 64)
+            words = [sys.executable, "-c", program, str(path), str(Path(folder) / f"store{seconds}")]
+            peaks.append(int(subprocess.run(words, check=True, capture_output=True, text=True).stdout) / 1024)
+    return [
+        f"memory, motion: 1 minute {peaks[0]:.0f} MiB, 2 hours {peaks[1]:.0f} MiB, ratio {peaks[1] / peaks[0]:.3f} (limit 1.10)"
+    ]
+
+
+SECTIONS: dict[str, Callable[[], list[str]]] = {"evaluator": evaluator, "dgam_steps": dgam_steps, "inference": inference} | {
+    "motion": motion,
+    "i3d": i3d,
+    "memory": memory,
+}
 
 
 def main(names: list[str]) -> None:
