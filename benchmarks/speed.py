@@ -324,7 +324,8 @@ def memory() -> list[str]:
     """
     program = (
         "import resource, sys; from untrimmed.video.features import Task, extract_video; "
-        "out = extract_video(Task('v', sys.argv[1], sys.argv[2], 'motion', {'fps': 2, 'frames': 4, 'stride': 4, 'size': 96}, 'dis')); "
+        "settings = {'fps': 2, 'frames': 4, 'stride': 4, 'size': 96}; "
+        "out = extract_video(Task('v', sys.argv[1], sys.argv[2], 'motion', settings, 'dis')); "
         "print(out.fault or '', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peaks = []
