@@ -1,11 +1,13 @@
 """Windows over a stream of pictures, and the flow between them."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from untrimmed.data.errors import InputError
 from untrimmed.video.flow import FLOWS, flow_method, with_flow
-from untrimmed.video.snippets import batches, windows
+from untrimmed.video.snippets import ahead, batches, windows
 
 from .films import moving_blocks
 
@@ -71,3 +73,32 @@ def test_repeated_pictures_have_no_flow_and_cost_none():
     first, second = (moving_blocks(i, 64, 48) for i in (0, 5))
     flows = [flow for _, flow in with_flow([first, first, second, second], "dis")]
     assert [bool(np.abs(flow).max() > 0.1) for flow in flows] == [False, False, True, False]
+
+
+def test_ahead_gives_the_same_items_and_the_same_error():
+    def broken():
+        yield 1
+        raise ValueError("here")
+
+    assert list(ahead(range(100))) == list(range(100))
+    assert list(ahead([])) == []
+    items = ahead(broken())
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="here"):
+        next(items)
+
+
+def test_ahead_is_no_further_ahead_than_asked_and_stops_when_left():
+    made = []
+
+    def count():
+        for i in range(1000):
+            made.append(i)
+            yield i
+
+    threads = threading.active_count()
+    items = ahead(count(), 2)
+    assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
+    items.close()
+    assert len(made) <= 5 + 2 + 1
+    assert threading.active_count() == threads
