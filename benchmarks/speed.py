@@ -300,14 +300,14 @@ def i3d() -> list[str]:
             x = torch.rand(1, 16, 224, 224, channels)
             with torch.inference_mode():
                 network(x)
-                bare[stream] = 4 * cpu_seconds(lambda network=network, x=x: network(x), 5)  # the film is four snippets long
+                bare[stream] = 4 * cpu_seconds(lambda network=network, x=x: network(x), 3)  # the film is four snippets long
         pictures = list(Pictures(path, 25, lambda width, height: (224, 224)))
         flow = cpu_seconds(lambda: consume(with_flow(pictures, "dis")))
         tvl1 = cpu_seconds(lambda: consume(with_flow(pictures[:9], "tvl1")), 1) * (len(pictures) - 1) / 8
         for streams, limit in ((("rgb",), bare["rgb"]), (("rgb", "flow"), bare["rgb"] + bare["flow"] + flow)):
             extractor = make_extractor("i3d", {f"{stream}_weights": str(files[stream]) for stream in streams})
             extractor.load()
-            whole = cpu_seconds(lambda extractor=extractor: consume(VideoFeatures(path, extractor, "dis")))
+            whole = cpu_seconds(lambda extractor=extractor: consume(VideoFeatures(path, extractor, "dis")), 1)
             what = "RGB" if len(streams) == 1 else "RGB + DIS"
             lines.append(
                 f"i3d, {what}, 640x360: {len(pictures) / whole:.1f} pictures per CPU s, "
