@@ -326,6 +326,44 @@ def test_pickled_files_need_leave_and_may_not_call_anything(tmp_path):
     assert (tmp_path / "harm").exists()  # an ordinary reader would have run it
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("videoname", np.array([b"a", b"a", b"b"]), r"the video 'a' stands there twice"),
+        ("videoname", np.array([b"a", b"\xff", b"b"]), r"a video's name: expected text, found .*xff"),
+        ("videoname", np.array(b"a"), r"not an array of arrays \(a single value\)"),
+        ("duration", np.array([[7.7], [np.nan], [5.8]]), f"{OTHER}: duration: expected seconds above 0, found nan"),
+        ("duration", np.zeros((3, 0)), f"{TRAIN}: its segments, labels or duration are not as the layout has them"),
+        ("segments", objects([[[0.5]], [], []]), f"{TRAIN}: its segments, labels or duration are not as"),
+        ("segments", objects([[[0.5, 1.0], [1.0, 2.0]], [], []]), f"{TRAIN}: its segments, labels or duration are not as"),
+        ("segments", objects([[[2.0, 1.0]], [], []]), f"{TRAIN}: the segment 2.0 to 1.0 ends before it starts"),
+        ("segments", objects([[[0.5, "x"]], [], []]), f"{TRAIN}: expected a start and an end in seconds, found 0.5 and x"),
+        ("labels", objects([[b" "], [], []]), f"{TRAIN}: expected text"),
+        ("labels_all", objects([3, [], []]), f"{TRAIN}: its segments, labels or duration are not as"),
+    ],
+)
+def test_pickled_columns_that_are_not_as_the_layout_has_them(tmp_path, column, values, words):
+    source = wtalc(tmp_path / "wtalc")
+    save_pickled(source / "Thumos14reduced-Annotations" / f"{column}.npy", values)
+    with pytest.raises(InputError, match=words):
+        convert(source, tmp_path / "out", layout="wtalc", allow_pickle=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_faults_in_ambiguous_segments_and_in_pickled_features(tmp_path):
+    source = wtalc(tmp_path / "wtalc")
+    (source / "Thumos14reduced-Annotations" / "Ambiguous_test.txt").write_text(f"{TEST} 1 nan\n")
+    with pytest.raises(InputError, match=r"Ambiguous_test\.txt, line 1: .* not finite"):
+        convert(source, tmp_path / "out", layout="wtalc", allow_pickle=True)
+    (source / "Thumos14reduced-Annotations" / "Ambiguous_test.txt").unlink()
+    features = source / "Thumos14reduced-I3D-JOINTFeatures.npy"
+    for bad, words in (("x", "not an array of numbers"), (np.zeros((5, 3)), "as many columns each; found 3")):
+        save_pickled(features, objects([bad, joined(OTHER), joined(TEST)]))
+        with pytest.raises(InputError, match=f"{TRAIN}: .*{words}"):
+            convert(source, tmp_path / "out", layout="wtalc", allow_pickle=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_wtalc_annotations_alone_and_a_named_feature_file(tmp_path):
     source = wtalc(tmp_path / "wtalc")
     report = convert(source / "Thumos14reduced-I3D-JOINTFeatures.npy", tmp_path / "a", layout="wtalc", allow_pickle=True)
@@ -355,7 +393,13 @@ def test_thumos_text_files(tmp_path, capsys):
     convert(folder, tmp_path / "less", layout="thumos14-annotations", exclude=["video_test_0000270"])
     assert set(read_annotations(tmp_path / "less" / "annotations.json").videos) == {TEST, OTHER}
     (folder / "Diving_val.txt").write_text(f"{OTHER} one 2\n")
+    with pytest.raises(InputError, match=r"Diving_val\.txt, line 1: expected a start and an end in seconds, found one and 2"):
+        convert(folder, tmp_path / "bad", layout="thumos14-annotations")
+    (folder / "Diving_val.txt").write_text(f"{OTHER} 1\n")
     with pytest.raises(InputError, match=r"Diving_val\.txt, line 1: expected VIDEO START END"):
+        convert(folder, tmp_path / "bad", layout="thumos14-annotations")
+    (folder / "Diving_val.txt").write_text(f"{TEST} 1 2\n")
+    with pytest.raises(InputError, match="is a video of the part 'validation' here, but of 'test' in another file"):
         convert(folder, tmp_path / "bad", layout="thumos14-annotations")
 
 
@@ -373,6 +417,66 @@ def test_validation_videos_are_only_trained_on_where_there_are_test_videos(tmp_p
     assert convert(tmp_path / "t.json", tmp_path / "out", layout="activitynet").labelled == 0
 
 
+def test_numbers_of_videos_begin_with_one(tmp_path):
+    """With a 0.npy in place of the last, every video would get another one's name."""
+    source = dgam(tmp_path / "dgam")
+    for stream in ("rgb", "flow"):
+        folder = source / "train_data" / f"{stream}_features"
+        (folder / "2.npy").rename(folder / "0.npy")
+    with pytest.raises(InputError, match=r"train_data: holds 0\.npy, but this layout counts its videos from 1"):
+        convert(source, tmp_path / "out", layout="dgam")
+
+
+def test_label_arrays_that_are_none(tmp_path):
+    source = dgam(tmp_path / "dgam")
+    labels = source / "train_data" / "train_labels.npy"
+    for content in (b"", b"junk"):
+        labels.write_bytes(content)
+        with pytest.raises(InputError, match=r"train_labels\.npy: not a readable \.npy array"):
+            convert(source, tmp_path / "out", layout="dgam")
+    np.save(labels, np.array([["yes"] * 20] * 2))
+    with pytest.raises(InputError, match="expected one row of numbers for each of 2 videos, found <U3"):
+        convert(source, tmp_path / "out", layout="dgam")
+
+
+def test_streams_side_by_side_are_as_wide_as_each_other(tmp_path):
+    source = acmnet(tmp_path / "acmnet")
+    save(source / "train" / f"{TRAIN}.npy", np.zeros((12, 7), dtype=np.float32))
+    with pytest.raises(InputError, match=rf"{TRAIN}\.npy: expected both streams side by side, .* found 7 columns"):
+        convert(source, tmp_path / "out", layout="acmnet")
+
+
+def test_files_that_are_cut_off_or_damaged_are_left_out(tmp_path):
+    source = acmnet(tmp_path / "acmnet")
+    file = source / "train" / f"{TRAIN}.npy"
+    file.write_bytes(file.read_bytes()[:-8])
+    report = convert(source, tmp_path / "out", layout="acmnet")
+    assert report.failures.keys() == {TRAIN}
+    assert "it is cut off" in report.failures[TRAIN]
+
+    source = cmcs(tmp_path / "cmcs")
+    (file,) = source.rglob(f"{TRAIN}-rgb.npz")
+    np.savez_compressed(file, feature=rows(TRAIN, "rgb")[None])
+    content = bytearray(file.read_bytes())
+    content[60:80] = b"\xff" * 20
+    file.write_bytes(bytes(content))
+    report = convert(source, tmp_path / "other", layout="cmcs", fps=30, stride=4)
+    assert report.failures.keys() == {TRAIN}
+    assert "not a readable array" in report.failures[TRAIN]
+
+
+@pytest.mark.parametrize("fps", ["fast", -30, float("nan"), float("inf"), [30]])
+def test_a_rate_in_the_pack_that_is_none(tmp_path, fps):
+    source = actionformer(tmp_path / "actionformer")
+    file = source / "annotations" / "thumos14.json"
+    content = json.loads(file.read_text())
+    content["database"][TRAIN]["fps"] = fps
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"{TRAIN}: fps: expected frames a second, above 0, found"):
+        convert(source, tmp_path / "out", layout="actionformer")
+    assert not (tmp_path / "out").exists()
+
+
 def test_faults(tmp_path):
     source = basnet(tmp_path / "basnet")
     out = tmp_path / "out"
@@ -386,6 +490,10 @@ def test_faults(tmp_path):
         convert(source, out, layout="basnet", exclude=["video_test_000004"])
     with pytest.raises(InputError, match="--fps 0: must be above 0"):
         convert(source, out, layout="basnet", fps=0)
+    with pytest.raises(InputError, match=r"--exclude: no video of .* is left"):
+        convert(source, out, layout="basnet", exclude=[TRAIN, OTHER, TEST])
+    with pytest.raises(InputError, match=r"gt\.json is not a folder"):
+        convert(source, source / "gt.json" / "out", layout="basnet")
     assert not out.exists()
     convert(source, out, layout="basnet")
     with pytest.raises(InputError, match="exists already"):

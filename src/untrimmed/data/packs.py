@@ -8,8 +8,7 @@ ispc-lab/ACM-Net, sujoyp/wtalc-pytorch, Finspire13/CMCS-Temporal-Action-Localiza
 
 import pickle
 import re
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from untrimmed.data.annotations import AMBIGUOUS, VideoTruth, read_annotations
 from untrimmed.data.errors import InputError, nearest
 from untrimmed.data.files import read_json
 from untrimmed.data.ids import check_id
-from untrimmed.data.places import Place, shape_at
+from untrimmed.data.places import UNREADABLE, Place, shape_at
 from untrimmed.data.types import Segment
 
 THUMOS14_CLASSES = (
@@ -121,6 +120,8 @@ def _dgam(source: Path, annotations: str | Path | None, **_: Any) -> Pack:
         numbers = {int(file.stem) for file in folder.glob("*_features/*.npy") if file.stem.isdigit()}
         if not numbers:
             continue
+        if 0 in numbers:
+            raise InputError(f"{folder}: holds 0.npy, but this layout counts its videos from 1; number the files so")
         lists = sorted(folder.glob(f"*{mode}_vid_list.txt"))
         if lists:
             names = [check_id(line.strip().removesuffix(".mp4"), lists[0]) for line in _lines(lists[0])]
@@ -165,7 +166,8 @@ def _cmcs(source: Path, **_: Any) -> Pack:
     for file in sorted(source.rglob("*-rgb.npz")):
         video, other = file.name.removesuffix("-rgb.npz"), file.with_name(file.name.replace("-rgb.npz", "-flow.npz"))
         _add(pack, video, {s: {"file": _below(f, source), "key": "feature"} for s, f in (("rgb", file), ("flow", other))})
-        with suppress(OSError, ValueError, zipfile.BadZipFile), np.load(file, allow_pickle=False) as arrays:
+        # A file that cannot be read is named when its rows are counted.
+        with suppress(*UNREADABLE, TypeError), np.load(file, allow_pickle=False) as arrays:
             if "frame_cnt" in arrays.files:
                 pack.frames[video] = int(arrays["frame_cnt"])
     return pack
@@ -181,8 +183,9 @@ def _actionformer(source: Path, flow_first: bool, **_: Any) -> Pack:
         raise InputError(f"{source}: several JSON files ({', '.join(file.name for file in truths)}); leave one, the annotations")
     for file in truths:
         _take_truth(pack, file)
-        entries = read_json(file)["database"]
-        pack.fps = {video: float(entry["fps"]) for video, entry in entries.items() if isinstance(entry, dict) and entry.get("fps")}
+        for video, entry in read_json(file)["database"].items():
+            if entry.get("fps"):
+                pack.fps[video] = _rate(entry["fps"], f"{file}: video {video}")
     return pack
 
 
@@ -199,16 +202,13 @@ def _thumos14_annotations(source: Path, **_: Any) -> Pack:
     for file, name in files.items():
         if name is None:
             continue
-        for number, line in enumerate(_lines(file), 1):
-            try:
-                video, start, end = line.split()
-                segment = Segment(float(start), float(end), name[1])
-            except ValueError:
-                raise InputError(f"{file}, line {number}: expected VIDEO START END, found {line!r}") from None
-            if not 0 <= segment.start <= segment.end < np.inf:
-                raise InputError(f"{file}, line {number}: the segment ends before it starts, or a time is not finite")
+        subset = {"val": "validation", "test": "test"}[name[2]]
+        for video, segment in _kit_segments(file, name[1]):
             segments.setdefault(check_id(video, file), []).append(segment)
-            subsets[video] = {"val": "validation", "test": "test"}[name[2]]
+            if subsets.setdefault(video, subset) != subset:
+                raise InputError(
+                    f"{file}: {video!r} is a video of the part {subset!r} here, but of {subsets[video]!r} in another file"
+                )
     truth = {video: _truth(subsets[video], None, found) for video, found in sorted(segments.items())}
     pack = Pack(truth=truth, training="validation")
     if faults := KNOWN_FAULTS.keys() & pack.truth.keys():
@@ -230,33 +230,47 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
             f"{folder}: its files are pickled Python objects, which in a bad file could run a program; "
             f"give --allow-pickle if you trust where they are from"
         )
-    videos = [check_id(_text(name), folder) for name in _unpickled(folder / "videoname.npy")]
+    videos = [check_id(_text(name, f"{folder}: a video's name"), folder) for name in _unpickled(folder / "videoname.npy")]
+    if twice := next((video for video in videos if videos.count(video) > 1), None):
+        raise InputError(f"{folder / 'videoname.npy'}: the video {twice!r} stands there twice")
     columns = {name: _unpickled(folder / f"{name}.npy") for name in ("subset", "duration", "segments", "labels", "labels_all")}
     if wrong := {name: len(column) for name, column in columns.items() if len(column) != len(videos)}:
         raise InputError(f"{folder}: {len(videos)} videos, but {wrong}")
     ambiguous: dict[str, list[Segment]] = {}
     for file in sorted(folder.glob(f"{AMBIGUOUS}_*.txt")):
-        for video, start, end in (line.split() for line in _lines(file)):
-            ambiguous.setdefault(video, []).append(Segment(float(start), float(end), AMBIGUOUS))
+        for video, segment in _kit_segments(file, AMBIGUOUS):
+            ambiguous.setdefault(video, []).append(segment)
+    tags: dict[str, set[str]] = {}
     pack = Pack(notes=[f"{folder}: unpickled; only NumPy's own arrays, bytes and numbers were let through"])
     for i, video in enumerate(videos):
-        times, labels = columns["segments"][i], columns["labels"][i]
-        found = [Segment(float(t[0]), float(t[1]), _text(label)) for t, label in zip(times, labels, strict=True)]
-        duration = float(np.ravel(columns["duration"][i])[0])
-        pack.truth[video] = _truth(_text(columns["subset"][i]), duration, [*found, *ambiguous.get(video, [])])
+        where = f"{folder}: {video}"
+        try:
+            found = [
+                _segment(start, end, _text(label, where), where)
+                for (start, end), label in zip(columns["segments"][i], columns["labels"][i], strict=True)
+            ]
+            (duration,) = np.ravel(columns["duration"][i]).astype(np.float64).tolist()
+            tags[video] = {_text(label, where) for label in columns["labels_all"][i]}
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{where}: its segments, labels or duration are not as the layout has them ({error})") from None
+        if not 0 < duration < np.inf:
+            raise InputError(f"{where}: duration: expected seconds above 0, found {duration:g}")
+        pack.truth[video] = _truth(_text(columns["subset"][i], where), duration, [*found, *ambiguous.get(video, [])])
     pack.training = training_subset(pack.truth)
-    for video, labels in zip(videos, columns["labels_all"], strict=True):
-        if pack.training is not None and pack.truth[video].subset == pack.training:
-            pack.labels[video] = {_text(label) for label in labels}
+    if pack.training is not None:
+        pack.labels = {video: own for video, own in tags.items() if pack.truth[video].subset == pack.training}
     if features is not None:
         arrays = _unpickled(features)
         if len(arrays) != len(videos):
             raise InputError(f"{features}: {len(arrays)} arrays, but {folder} names {len(videos)} videos")
         for video, array in zip(videos, arrays, strict=True):
-            array = np.asarray(array, dtype=np.float32)
-            if array.ndim != 2 or not len(array) or array.shape[1] % 2:
+            try:
+                array = np.asarray(array, dtype=np.float32)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"{features}: {video}: not an array of numbers ({error})") from None
+            if array.ndim != 2 or not len(array):
                 raise InputError(f"{features}: {video}: expected both streams side by side, [T, 2 D], found {list(array.shape)}")
-            half = array.shape[1] // 2
+            half = _half(array.shape[1], f"{features}: {video}")
             first, second = ("flow", "rgb") if flow_first else ("rgb", "flow")
             pack.loaded[video] = {first: array[:, :half], second: array[:, half:]}
     return pack
@@ -295,6 +309,8 @@ def _unpickled(file: Path) -> Any:
             version = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(stream)
+            if not shape:
+                raise ValueError("a single value")
             if not dtype.hasobject:
                 return np.load(file, allow_pickle=False)
             return np.asarray(_OnlyArrays(stream, encoding="bytes").load(), dtype=object).reshape(shape)
@@ -308,10 +324,12 @@ def _multi_hot(pack: Pack, file: Path, names: list[str], annotations: str | Path
     """Tags from an array [N, C] of 0 and 1, whose columns are the classes in the order of the alphabet."""
     try:
         rows = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{file}: not a readable .npy array ({error})") from error
-    if rows.ndim != 2 or len(rows) != len(names):
-        raise InputError(f"{file}: expected one row for each of {len(names)} videos, found {list(rows.shape)}")
+    if rows.ndim != 2 or len(rows) != len(names) or rows.dtype.kind not in "biuf":
+        raise InputError(
+            f"{file}: expected one row of numbers for each of {len(names)} videos, found {rows.dtype} {list(rows.shape)}"
+        )
     classes = THUMOS14_CLASSES if annotations is None else read_annotations(annotations).classes
     if len(classes) != rows.shape[1]:
         raise InputError(
@@ -333,8 +351,15 @@ def _halves(place: Place, source: Path, flow_first: bool) -> dict[str, Place]:
         width = shape_at(source, place)[1]
     except InputError:
         width = 0  # said when the rows are counted, with the video's name
+    half = _half(width, str(source / place["file"]))
     first, second = ("flow", "rgb") if flow_first else ("rgb", "flow")
-    return {first: {**place, "columns": [0, width // 2]}, second: {**place, "columns": [width // 2, width]}}
+    return {first: {**place, "columns": [0, half]}, second: {**place, "columns": [half, width]}}
+
+
+def _half(width: int, where: str) -> int:
+    if width % 2:
+        raise InputError(f"{where}: expected both streams side by side, as many columns each; found {width} columns")
+    return width // 2
 
 
 def _with_truth_beside(pack: Pack, source: Path) -> Pack:
@@ -363,6 +388,37 @@ def _truth(subset: str, duration: float | None, segments: list[Segment]) -> Vide
     return VideoTruth(subset, duration, tuple(s for s in segments if s.label != AMBIGUOUS), apart)
 
 
+def _kit_segments(file: Path, label: str) -> Iterator[tuple[str, Segment]]:
+    """The lines `VIDEO START END` of one of the kit's text files."""
+    for number, line in enumerate(_lines(file), 1):
+        where = f"{file}, line {number}"
+        try:
+            video, start, end = line.split()
+        except ValueError:
+            raise InputError(f"{where}: expected VIDEO START END, found {line!r}") from None
+        yield video, _segment(start, end, label, where)
+
+
+def _segment(start: Any, end: Any, label: str, where: str) -> Segment:
+    try:
+        segment = Segment(float(start), float(end), label)
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: expected a start and an end in seconds, found {start} and {end}") from None
+    if not 0 <= segment.start <= segment.end < np.inf:
+        raise InputError(f"{where}: the segment {start} to {end} ends before it starts, or has a time below 0 or not finite")
+    return segment
+
+
+def _rate(value: Any, where: str) -> float:
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = np.nan
+    if not 0 < rate < np.inf:
+        raise InputError(f"{where}: fps: expected frames a second, above 0, found {value!r}")
+    return rate
+
+
 def _lines(file: Path) -> list[str]:
     try:
         return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -374,5 +430,11 @@ def _below(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+def _text(value: Any, where: str) -> str:
+    try:
+        text = value.decode("utf-8") if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        text = None
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"{where}: expected text, found {value!r}")
+    return str(text)

@@ -10,7 +10,9 @@ every:   take every n-th row.
 An array may have a leading axis of crops (`[crops, T, D]`): one crop is taken as it is, several are averaged.
 """
 
+import math
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ import numpy as np
 from untrimmed.data.errors import InputError
 
 Place = dict[str, Any]
+
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What comes of reading an array from a file that is none, or is damaged."""
 
 
 def open_place(folder: Path, place: Place) -> np.ndarray:
@@ -34,7 +39,7 @@ def open_place(folder: Path, place: Place) -> np.ndarray:
                 array = arrays[place["key"]]
         else:
             array = np.lib.format.open_memmap(file, mode="r")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise _unreadable(file, error) from error
     _check(file, array.shape, array.dtype)
     if array.ndim == 3:
@@ -57,7 +62,9 @@ def shape_at(folder: Path, place: Place) -> tuple[int, int]:
         else:
             with open(file, "rb") as stream:
                 shape, dtype = _head(stream)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                if stream.tell() + math.prod(shape) * dtype.itemsize > file.stat().st_size:
+                    raise ValueError("it is cut off; fetch it again")
+    except UNREADABLE as error:
         raise _unreadable(file, error) from error
     _check(file, shape, dtype)
     rows, columns = shape[-2:]

@@ -11,7 +11,7 @@ import numpy as np
 from untrimmed.console import note, progress
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.errors import InputError, nearest
-from untrimmed.data.files import set_aside, write_json
+from untrimmed.data.files import check_writable, set_aside, write_json
 from untrimmed.data.labels import write_labels
 from untrimmed.data.packs import LAYOUTS, Pack, read_pack
 from untrimmed.data.places import shape_at
@@ -108,6 +108,7 @@ def convert(
     for name, value in (("fps", fps), ("stride", stride), ("frames", frames), ("every", every)):
         if value is not None and not 0 < value < np.inf:
             raise InputError(f"--{name} {value:g}: must be above 0")
+    check_writable(out / "features.json")
     pack = read_pack(source, layout, annotations, flow_first, allow_pickle)
     there = pack.arrays.keys() | pack.loaded.keys() | pack.truth.keys()
     for video in exclude:
@@ -115,6 +116,8 @@ def convert(
             raise InputError(f"--exclude {video}: there is no such video in {source}{nearest(video, there)}")
         for table in (pack.arrays, pack.loaded, pack.truth, pack.labels):
             table.pop(video, None)
+    if not (pack.arrays or pack.loaded or pack.truth):
+        raise InputError(f"--exclude: no video of {source} is left")
     _match_prefix(pack)
     if every > 1:
         pack.arrays = {v: {s: {**place, "every": every} for s, place in one.items()} for v, one in pack.arrays.items()}
