@@ -302,6 +302,11 @@ def test_names_by_hand(tmp_path, truth, clustered):
     plain = evaluate(write(tmp_path / "plain.json", FOUND), annotations=truth, subset="test").to_json()
     assert found["mAP"] == plain["mAP"]
     assert found["mapping"]["how"] == "names"
+    (tmp_path / "names.csv").write_text("cluster,name\ncluster_00,jump\ncluster_01,Background\n")
+    without = {video: [d for d in own if d.label == "jump"] for video, own in FOUND.items()}
+    found = evaluate(clustered, annotations=truth, subset="test", names=tmp_path / "names.csv").to_json()
+    plain = evaluate(write(tmp_path / "plain.json", without), annotations=truth, subset="test").to_json()
+    assert found["mAP"] == plain["mAP"]  # nothing happens in the other cluster
     (tmp_path / "names.csv").write_text("cluster,name\ncluster_01,rum\n")
     with pytest.raises(InputError, match=r"'rum'.*mean 'run'"):
         evaluate(clustered, annotations=truth, subset="test", names=tmp_path / "names.csv")

@@ -306,6 +306,10 @@ def test_detections_below_a_score_are_left_out_and_clusters_get_names(planted, r
     for video, found in every.items():
         assert kept[video] == [d._replace(label="waving" if d.label == "act00" else d.label) for d in found if d.score >= least]
     assert "waving" not in read_activations(tmp_path / "kept.activations")[0][0].classes
+    (tmp_path / "names.csv").write_text("cluster,name\nact00,none\nact01,waving\n")
+    kept = localize(tmp_path / "all.activations", out=tmp_path / "some.json", names=tmp_path / "names.csv").results
+    assert {d.label for found in every.values() for d in found} == {"act00", "act01", "act02"}
+    assert {d.label for found in kept.values() for d in found} == {"waving", "act02"}  # nothing happens in what is called none
     (tmp_path / "names.csv").write_text("cluster,name\ncluster_99,waving\n")
     refused(
         "has no cluster 'cluster_99'", tmp_path, run, tmp_path / "x.json", features=planted.features, names=tmp_path / "names.csv"

@@ -301,6 +301,8 @@ def test_an_unlabelled_set_has_the_names_of_clusters_for_classes(planted, tmp_pa
     assert some.fingerprint() != data.fingerprint()
     with pytest.raises(InputError, match="--clusters 3: there are only 2 videos"):
         unlabelled_set(store, tmp_path / "only.csv", 3, chosen)
+    with pytest.raises(InputError, match="--clusters 0: there must be one at least"):
+        unlabelled_set(store, None, 0, chosen)
 
 
 def test_a_trimmed_set_has_classes_of_its_own(planted, tmp_path):

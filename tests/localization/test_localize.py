@@ -189,6 +189,16 @@ def test_thresholds_relative_to_the_curve():
     assert found(thresholds=(0.8,), relative_to="mean") == [(0, 20)]
 
 
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_a_curve_that_is_as_high_as_its_mean_everywhere_is_one_run(count):
+    """... however the mean is rounded: a video of a single snippet is not found or lost by luck."""
+    settings = Localization(curve="attention", thresholds=(1.0,), relative_to="mean", smooth=2.0)
+    for height in np.random.default_rng(0).uniform(0.01, 1, 20):
+        activation = bump([(0, 0)], count=count)
+        activation.streams["rgb"].attention[:] = height
+        assert [(d.start, d.end) for d in localize([activation], settings)["v"]] == [(0, count)]
+
+
 def test_several_thresholds_give_each_run_once():
     activation = bump([(5, 9)])
     one = localize([activation], Localization(curve="attention", upsample=1, nms=1.0, thresholds=(0.5,)))["v"]

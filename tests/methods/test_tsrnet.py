@@ -234,7 +234,8 @@ def test_batches_of_clips():
 def test_mmd_of_equal_sets_and_of_equal_rows(estimator):
     x = torch.randn(6, 4, dtype=torch.float64)
     same = torch.full((3, 4), 0.3, requires_grad=True)
-    assert mmd2(x, x, [0.5], estimator="biased").item() == pytest.approx(0, abs=1e-12)
+    if estimator == "biased":
+        assert mmd2(x, x, [0.5]).item() == pytest.approx(0, abs=1e-12)
     value = mmd2(same, torch.full((5, 4), 0.3), estimator=estimator)
     value.backward()
     assert torch.isfinite(value)
@@ -260,6 +261,53 @@ def test_several_bandwidths_double_around_the_median():
     d = torch.tensor([1.0, 2.0, 4.0, 8.0, 100.0])
     np.testing.assert_allclose(1 / (2 * median_gammas(d, 5)), [1, 2, 4, 8, 16])
     np.testing.assert_allclose(1 / (2 * median_gammas(d)), [4])
+    np.testing.assert_allclose(1 / (2 * median_gammas(d[:4])), [3])
+
+
+def test_the_distances_of_a_large_batch_have_a_median():
+    d = torch.full((17_000_000,), 3.0)
+    np.testing.assert_allclose(1 / (2 * median_gammas(d)), [3])
+
+
+def literal_mmd2(t, u, estimator):
+    """The slides' double sums, one pair after the other, with sigma^2 the median of the squared distances of different rows."""
+    rows = t + u
+    square = {(i, j): sum((a - b) ** 2 for a, b in zip(x, y)) for i, x in enumerate(rows) for j, y in enumerate(rows)}
+    n, m = len(t), len(u)
+    sigma2 = np.median([d for (i, j), d in square.items() if i < j])
+    k = {pair: math.exp(-d / (2 * sigma2)) for pair, d in square.items()}
+    within_t = [k[i, j] for i in range(n) for j in range(n) if estimator == "biased" or i != j]
+    within_u = [k[i, j] for i in range(n, n + m) for j in range(n, n + m) if estimator == "biased" or i != j]
+    across = [k[i, j] for i in range(n) for j in range(n, n + m)]
+    return sum(within_t) / len(within_t) + sum(within_u) / len(within_u) - 2 * sum(across) / len(across)
+
+
+@pytest.mark.parametrize("estimator", ["biased", "unbiased"])
+@pytest.mark.parametrize("counts", [(4, 4), (3, 6), (2, 5)])
+def test_mmd_is_the_slides_double_sum(estimator, counts):
+    draw = torch.Generator().manual_seed(0)
+    t, u = (torch.randn(count, 5, generator=draw, dtype=torch.float64) for count in counts)
+    assert mmd2(t, u + 0.5, estimator=estimator).item() == pytest.approx(
+        literal_mmd2(t.tolist(), (u + 0.5).tolist(), estimator), rel=1e-10
+    )
+
+
+def test_gradients_by_finite_differences():
+    draw = torch.Generator().manual_seed(0)
+
+    def some(*shape):
+        return torch.randn(shape, generator=draw, dtype=torch.float64, requires_grad=True)
+
+    check = torch.autograd.gradcheck
+    labels = torch.tensor([[1, 0, 1], [0, 1, 0], [0, 0, 0]], dtype=torch.float64)
+    for kind in ("softmax", "sigmoid"):
+        assert check(lambda logit, kind=kind: tsrnet.loss_class(logit, labels, kind), (some(3, 4),))
+    assert check(lambda logit: tsrnet.r_smooth(logit.softmax(-1)), (some(3, 6),))
+    assert check(lambda logit: tsrnet.r_sparsity(logit.softmax(-1), "entropy"), (some(3, 6),))
+    for estimator in ("biased", "unbiased", "linear"):  # at given bandwidths, for through the median no gradient goes
+        assert check(lambda t, u, e=estimator: mmd2(t, u, [0.3, 0.1], estimator=e), (some(4, 3), some(5, 3)))
+    net, _ = a_net()
+    assert check(lambda x: torch.cat([part.flatten() for part in net.attend(x)]), (some(2, 5, 6),))
 
 
 def test_distances_survive_an_offset():

@@ -65,6 +65,17 @@ def test_the_co_activity_loss_is_that_of_the_paper(seed, margin):
     assert math.isclose(found, np.mean(hinges) if hinges else 0.0, rel_tol=1e-9, abs_tol=1e-9)
 
 
+def test_gradients_by_finite_differences():
+    embedded, logit, length, labels = random_batch(5)
+    labels[:2, 0] = 1  # the first pair shares a class, whatever was drawn
+    video_logit = wtalc.top_mean(logit, length).requires_grad_()
+    check = torch.autograd.gradcheck
+    assert wtalc.loss_cas(embedded, logit, length, labels, 0.5) > 0
+    assert check(lambda x, a: wtalc.loss_cas(x, a, length, labels, 0.5), (embedded.requires_grad_(), logit.requires_grad_()))
+    assert check(lambda a: wtalc.top_mean(a, length), (logit,))
+    assert check(lambda p: wtalc.loss_mil(torch.cat([p, p[:, :1]], 1), labels), (video_logit,))
+
+
 def test_what_lies_beyond_a_videos_end_changes_nothing():
     embedded, logit, length, labels = random_batch(1)
     other = [x.clone() for x in (embedded, logit)]

@@ -59,6 +59,7 @@ from untrimmed.evaluation.results import (
     ClusterRound,
     Evaluation,
 )
+from untrimmed.jobs.init import NO_ACTION
 from untrimmed.localization import Localization, localize
 
 DETECTION_PROTOCOLS = {
@@ -166,7 +167,7 @@ def _evaluate_detections(
         results = map_detections(results, mapping.clusters)
         gone = sum(not mapping.clusters.get(d.label, True) for own in found.results.values() for d in own)
         if gone:
-            note(f"{gone} detection(s) dropped: nothing says what their clusters stand for")
+            note(f"{gone} detection(s) dropped: their clusters stand for no class")
     try:
         scores = DETECTION_PROTOCOLS[protocol](chosen, results, truth.classes, tious)
         point = None if min_score is None else operating_point(chosen, results, truth.classes, min_score)
@@ -396,7 +397,8 @@ class _Mapping:
             own = read_names(self.names)
             if strange := sorted(own.keys() - set(there)):
                 raise InputError(f"{self.names}: {path} has no cluster {strange[0]!r}; it has {', '.join(there) or 'none'}")
-            mapped: Mapped = {name: {own[name]: 1.0} if name in own else {} for name in there}
+            acting = {cluster: name for cluster, name in own.items() if name.casefold() not in NO_ACTION}
+            mapped: Mapped = {name: {acting[name]: 1.0} if name in acting else {} for name in there}
             return ClusterMapping("names", f"hand, {Path(self.names).name}", mapped)
         assert self.how is not None
         if self.oracle:

@@ -22,6 +22,7 @@ from untrimmed.data.settings import build, check_streams, merge
 from untrimmed.data.store import FeatureStore, without_places
 from untrimmed.data.types import Activation, Results
 from untrimmed.jobs.extract import extract, header_for
+from untrimmed.jobs.init import NO_ACTION
 from untrimmed.jobs.on_ray import check_engine, on_ray
 from untrimmed.jobs.report import report as write_report
 from untrimmed.jobs.train import check_device
@@ -70,7 +71,8 @@ def localize(
         activations: also write `<out without suffix>.activations/`.
         ids, engine: how videos given as paths are named, and where the work is done, see `extract`.
         min_score: leave out detections that score less; every video stays listed.
-        names: a CSV `cluster,name`: detections of these clusters carry the names instead. The activations keep the clusters.
+        names: a CSV `cluster,name`: detections of these clusters carry the names instead; those of a cluster named as in
+            `jobs.init.NO_ACTION` (`none`, `background` ...) are left out. The activations keep the clusters.
 
     Raises:
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
@@ -116,8 +118,13 @@ def localize(
 
     if strange := sorted(called.keys() - set(found[0].classes)):
         raise InputError(f"{names}: {source} has no cluster {strange[0]!r}; it has {', '.join(found[0].classes)}")
+    silent = {cluster for cluster, name in called.items() if name.casefold() in NO_ACTION}
     results = {
-        video: [d._replace(label=called.get(d.label, d.label)) for d in own if min_score is None or d.score >= min_score]
+        video: [
+            d._replace(label=called.get(d.label, d.label))
+            for d in own
+            if d.label not in silent and (min_score is None or d.score >= min_score)
+        ]
         for video, own in cut_activations(found, cutting).items()
     }
     stored = out.with_suffix(".activations")

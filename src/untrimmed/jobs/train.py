@@ -194,6 +194,8 @@ def training_set(
 def _of_classes(weak: WeakLabels, classes: Sequence[str], say: Callable[[str], None]) -> WeakLabels:
     """Only these classes' tags, and the videos that hold one of them or surely nothing."""
     for label in classes:
+        if not label:
+            raise InputError("--classes: names no class, or an empty one; write them with commas between, such as: jump,run")
         if label not in weak.classes:
             raise unknown(label, weak.classes, f"--classes: {weak.path}")
     tags = {video: own & set(classes) for video, own in weak.tags.items() if not own or own & set(classes)}
@@ -213,6 +215,8 @@ def unlabelled_set(
     videos = sorted(named & set(store.videos))
     if not videos:
         raise InputError(f"{only or store.path}: none of its videos has features")
+    if clusters is not None and clusters < 1:
+        raise InputError(f"--clusters {clusters}: there must be one at least")
     if clusters is not None and clusters > len(videos):
         raise InputError(f"--clusters {clusters}: there are only {len(videos)} videos to group")
     for video in videos:

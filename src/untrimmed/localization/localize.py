@@ -336,6 +336,7 @@ def _cut_at_all_levels(rows: _Rows, settings: Localization) -> Proposals:
         scale = reduce.reduceat(rows.curve, offsets[:-1])
         if settings.relative_to == "mean":
             scale = scale / np.diff(offsets)
+            scale -= 1e-9 * np.abs(scale)  # a flat curve, such as a single snippet's, is one run, however its mean is rounded
     floor = np.minimum.reduceat(rows.curve, offsets[:-1]) if settings.relative_to == "range" and len(scale) else 0.0
     levels = [
         cut(

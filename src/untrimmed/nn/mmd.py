@@ -53,7 +53,9 @@ def mmd2(
 def median_gammas(distances: Tensor, kernels: int = 1) -> Tensor:
     """1 / (2 sigma^2) for sigma^2 = the median of the squared distances; several kernels double sigma^2 from one to the next,
     the middle one being the median's. Detached."""
-    sigma2 = distances.detach().flatten().quantile(0.5).clamp_min(torch.finfo(distances.dtype).tiny ** 0.5)
+    ordered = distances.detach().flatten().sort().values  # torch's own quantile refuses more than 16 million
+    median = ordered[(len(ordered) - 1) // 2].lerp(ordered[len(ordered) // 2], 0.5)
+    sigma2 = median.clamp_min(torch.finfo(distances.dtype).tiny ** 0.5)
     steps = torch.arange(kernels, dtype=distances.dtype, device=distances.device) - kernels // 2
     return 1 / (2 * sigma2 * 2**steps)
 
