@@ -200,6 +200,9 @@ def test_faults_are_told_before_anything_is_made(planted, pack, tmp_path):
         ({"method": "dgmm"}, r"unknown name 'dgmm'"),
         ({"settings": {"epoch": 3}}, r"did you mean 'epochs'"),
         ({"unlabelled": True}, r"dgam cannot learn without labels"),
+        ({"clusters": 3}, r"--clusters: goes with --unlabelled"),
+        ({"trimmed": "clips"}, r"go together"),
+        ({"trimmed": "clips", "trimmed_labels": "clips.csv"}, r"dgam does not learn from trimmed clips"),
         ({"layout": "basnett"}, r"no such layout"),
         ({"device": "abacus"}, r"no such device"),
         ({"layout": None, "features": planted.features}, r"give the true segments: --annotations FILE"),
@@ -210,6 +213,21 @@ def test_faults_are_told_before_anything_is_made(planted, pack, tmp_path):
         with pytest.raises(InputError, match=message):
             recipe(arguments.pop("name"), out=out, force=True, **arguments)
         assert not (out / "run").exists(), case
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ({"method": "tcam", "unlabelled": True, "clusters": 99}, r"--clusters 99: there are only 10 videos"),
+        ({"method": "wtalc"}, r"background=false: some training videos hold no action"),
+    ],
+    ids=["clusters", "background"],
+)
+def test_what_training_refuses_leaves_nothing_behind(case, message, planted, tmp_path):
+    given = {"features": planted.features, "annotations": planted.annotations, "labels": planted.labels} | case
+    with pytest.raises(InputError, match=message):
+        recipe("thumos14", out=tmp_path / "out", settings={"hidden": 8, "epochs": 1}, **given)
+    assert not (tmp_path / "out").exists()
 
 
 def test_annotations_without_a_test_or_training_part(planted, tmp_path):

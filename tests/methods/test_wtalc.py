@@ -160,6 +160,7 @@ def test_without_background_there_must_be_action_and_a_choice(kind, tmp_path):
             out=tmp_path / "run",
             settings={"background": False, "epochs": 1, "hidden": 4},
         )
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_released_settings_train(planted, tmp_path):

@@ -369,6 +369,25 @@ def test_resumed_with_other_data(tmp_path):
     other = ENVIRONMENT | {"data": ENVIRONMENT["data"] | {"sha256": "abd"}}
     with pytest.raises(InputError, match="cannot resume with other data: features or labels have changed"):
         open_run(tmp_path / "run", resume=True, environment=other)
+    with pytest.raises(InputError, match="other data: it was begun with 0 classes, now there are 2"):
+        open_run(tmp_path / "run", resume=True, environment=ENVIRONMENT | {"classes": ["a", "b"]})
+
+
+def test_a_run_in_which_nothing_was_learned_is_forgotten_and_no_other(tmp_path):
+    (tmp_path / "run" / "features").mkdir(parents=True)
+    for folder in (tmp_path / "run", tmp_path / "empty"):
+        with open_run(folder) as run:
+            run.forget()
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["features"]
+    assert not (tmp_path / "empty").exists()
+    with open_run(tmp_path / "logged") as run:
+        run.log(x=1.0)
+        run.forget()
+    with open_run(tmp_path / "saved") as run:
+        run.once("something", lambda: {"x": np.zeros(1)})
+        run.forget()
+    for name in ("logged", "saved"):
+        open_run(tmp_path / name, resume=True).close()
 
 
 def test_resumed_with_the_same_data_at_another_place(tmp_path):

@@ -24,7 +24,7 @@ from untrimmed.data.store import FeatureStore
 from untrimmed.jobs.convert import convert
 from untrimmed.jobs.evaluate import AnyEvaluation, ClassificationEvaluation, Evaluation, evaluate
 from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import check_device, train
+from untrimmed.jobs.train import check_device, check_kind, train
 from untrimmed.methods.base import method_class, resolve
 from untrimmed.reporting.published import Published, fitting, markdown, read_published
 
@@ -151,8 +151,8 @@ def recipe(
     chosen, out, features = RECIPES[name], Path(out), Path(features)
     resolve(method, name, settings)  # faults are told before the long conversion
     check_device(device)
-    if unlabelled and "clusters" not in method_class(method).learns_from:
-        raise InputError(f"{method} cannot learn without labels; leave --unlabelled out, or train tcam")
+    learned_from = None if unlabelled else out / "labels.csv"
+    check_kind(method, method_class(method).learns_from, learned_from, unlabelled, clusters, trimmed, trimmed_labels)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
             raise InputError(f"{out}: already exists; --resume goes on with it, --force renames it first")
@@ -187,22 +187,30 @@ def recipe(
         note(f"{name}: {text}")
 
     run = out / "run"
-    train(
-        method,
-        features=features,
-        labels=None if unlabelled else out / "labels.csv",
-        only=out / "labels.csv" if unlabelled else None,
-        unlabelled=unlabelled,
-        clusters=clusters,
-        trimmed=trimmed,
-        trimmed_labels=trimmed_labels,
-        out=run,
-        preset=name,
-        settings=settings,
-        seed=seed,
-        device=device,
-        resume=resume and (run / "config.yaml").exists(),
-    )
+    try:
+        train(
+            method,
+            features=features,
+            labels=learned_from,
+            only=out / "labels.csv" if unlabelled else None,
+            unlabelled=unlabelled,
+            clusters=clusters,
+            trimmed=trimmed,
+            trimmed_labels=trimmed_labels,
+            out=run,
+            preset=name,
+            settings=settings,
+            seed=seed,
+            device=device,
+            resume=resume and (run / "config.yaml").exists(),
+        )
+    except InputError:
+        if not (run / "config.yaml").exists():  # nothing has been learned: what is not dear to make again goes
+            (out / "labels.csv").unlink()
+            (out / "annotations.json").unlink()
+            if not any(out.iterdir()):
+                out.rmdir()
+        raise
     of_test = test_labels is None
     localize(
         run,

@@ -86,7 +86,7 @@ def train(
         raise InputError("--classes and --init: go with --labels; clusters have no names that an earlier run could know")
     if videos is None and (extractor or of_extractor or download):
         raise InputError("--extractor and its settings go with --videos; features are made already")
-    _check_kind(method, cls.learns_from, labels, unlabelled, clusters, trimmed, trimmed_labels)
+    check_kind(method, cls.learns_from, labels, unlabelled, clusters, trimmed, trimmed_labels)
     if not force:
         claim(out, resume=resume)
     check_writable(out / "config.yaml")
@@ -132,7 +132,11 @@ def train(
             model = cls(chosen.method, data.classes, store.streams)
         if earlier is not None:
             _start_from(earlier, model, Path(str(init)))
-        model.fit(data, run)
+        try:
+            model.fit(data, run)
+        except InputError:
+            run.forget()  # a fault that only the method knows of, such as a setting that its labels do not allow
+            raise
         save_method(model, out / "model")
     return TrainReport(out, failures)
 
@@ -253,7 +257,7 @@ def trimmed_set(
     return TrainingSet(tuple(clips), weak.classes, matrix, store, settings=chosen.data)
 
 
-def _check_kind(
+def check_kind(
     method: str,
     learns_from: frozenset[str],
     labels: str | Path | None,

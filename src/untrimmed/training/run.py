@@ -129,6 +129,16 @@ class Run:
             self.close()
             raise
 
+    def forget(self) -> None:
+        """Remove what stands in the folder of a run in which nothing has been learned yet, so that the folder is free again."""
+        if self._log_file.exists() or any((self.folder / "checkpoints").iterdir()):
+            return
+        for name in ("config.yaml", "environment.json", ".lock"):
+            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / "checkpoints").rmdir()
+        if not any(self.folder.iterdir()):  # else a cache of features
+            self.folder.rmdir()
+
     def close(self) -> None:
         """Let another process have the folder."""
         os.close(self._lock)
@@ -256,6 +266,9 @@ class Run:
         if differences := list(_differences(there, config)):
             raise InputError(f"{self.folder}: cannot resume with other settings: {'; '.join(differences)}")
         before = read_json(self.folder / "environment.json")
+        then, now = (len(about.get("classes") or ()) for about in (before, environment))
+        if then != now:
+            raise InputError(f"{self.folder}: cannot resume with other data: it was begun with {then} classes, now there are {now}")
         if _fingerprint(before) != _fingerprint(environment):  # at whatever place the same data lie
             raise InputError(f"{self.folder}: cannot resume with other data: features or labels have changed since it began")
 
