@@ -99,6 +99,7 @@ def test_a_score_must_be_a_finite_number(put, score):
         ({"database": {"v": []}}, "video v: expected an object with 'annotations', found list"),
         ({"database": {"v": {"annotations": {}}}}, "video v: annotations: expected a list, found dict"),
         ({"database": {"v": {"duration": "long"}}}, "video v: duration: expected a number, found 'long'"),
+        ({"database": {"v": {"duration": -1}}}, "video v: duration: -1 s; expected seconds, or no duration at all"),
         ({"database": {"../v": {}}}, "the video id '../v' has a path separator"),
         ({"database": {"\u00e9": {}, "e\u0301": {}}}, "the video 'é' stands there twice"),
     ],

@@ -26,6 +26,9 @@ def test_another_file_is_refused(tmp_path, text):
     (tmp_path / "clusters.csv").write_text(text)
     with pytest.raises(InputError, match="video,cluster"):
         read_clusters(tmp_path / "clusters.csv")
+    (tmp_path / "clusters.csv").write_text("video,cluster\n")
+    with pytest.raises(InputError, match="holds no video"):
+        read_clusters(tmp_path / "clusters.csv")
     with pytest.raises(InputError, match="cannot be read"):
         read_clusters(tmp_path / "nothing.csv")
 

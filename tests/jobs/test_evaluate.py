@@ -148,12 +148,27 @@ def test_labels_are_compared_as_text_that_looks_the_same(tmp_path):
         ({"labels": "labels.csv"}, r"labels\.csv.*--annotations FILE"),
         ({"tiou": "0.5:0.9"}, r"--tiou 0\.5:0\.9"),
         ({"annotations": "missing.json"}, r"missing\.json: cannot be read"),
+        ({"diagnose": __file__}, r"--diagnose .*: a file; give the folder"),
+        ({"diagnose": f"{__file__}/below"}, r"cannot be written: .* is not a folder"),
     ],
 )
 def test_faults_in_what_is_asked_for(tmp_path, truth, given, words):
     file = write(tmp_path / "found.json", FOUND)
     with pytest.raises(InputError, match=words):
         evaluate(file, **{"annotations": truth, **given})
+
+
+def test_a_fault_is_all_that_is_said(tmp_path, truth, clustered, capsys):
+    """Notes are for results; before an error they would hide it."""
+    names = tmp_path / "names.csv"
+    names.write_text("cluster,name\ncluster_00,fly\n")
+    with pytest.raises(InputError, match="'fly'"):
+        evaluate(clustered, annotations=truth, names=names)
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"database": {"a": {"annotations": []}}}')
+    with pytest.raises(InputError, match="is not a class of the annotations, which hold no action at all"):
+        evaluate(write(tmp_path / "found.json", FOUND), annotations=empty)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -404,7 +419,8 @@ def test_scalars_of_detections(tmp_path, truth):
         ({"protocol": "classification", "min_score": 0.5}, "classification scores no detections"),
         ({"protocol": "clustering"}, r"holds no rounds/NN/clusters\.csv"),
         ({"protocol": "clustering", "map_clusters": "soft"}, "leave --map-clusters"),
-        ({"min_score": float("nan")}, "--min-score"),
+        ({"min_score": float("nan")}, "--min-score nan"),
+        ({"min_score": float("inf")}, "--min-score inf: expected a finite number"),
     ],
 )
 def test_faults_in_what_is_asked_of_clusters_and_classes(tmp_path, truth, given, words):
@@ -428,6 +444,19 @@ def test_faults_in_where_the_labels_are(tmp_path, truth, two_streams, clustered,
         evaluate(unlabelled, labels=labels, protocol="clustering")
     with pytest.raises(InputError, match="one of the two"):
         evaluate(unlabelled, labels=labels, annotations=truth, protocol="clustering")
+    (unlabelled / "environment.json").write_text("[]")
+    labels.write_text("video,label\nt,run\n")
+    with pytest.raises(InputError, match=r"environment\.json: not as a run writes it"):
+        evaluate(unlabelled, labels=labels, protocol="clustering")
+
+
+@pytest.mark.parametrize("settings", [3, {"streams": {"rgb": 3}}])
+def test_settings_in_stored_activations_that_are_none(tmp_path, truth, settings):
+    kept = tmp_path / "kept"
+    keep_activations(kept, ("run",), {"a": {"rgb": [1.0]}}, localization=settings)
+    for protocol in ("activitynet", "classification"):
+        with pytest.raises(InputError, match=r"activations\.json: localization.*expected settings by name, found 3"):
+            evaluate(kept, annotations=truth, protocol=protocol)
 
 
 # --- attention -----------------------------------------------------------------------------------------------------------------

@@ -78,8 +78,8 @@ def read_annotations(path: str | Path) -> Annotations:
     beyond the video's duration, is kept as it is and counted in a note. Segments labelled `Ambiguous` are kept apart.
 
     Raises:
-        InputError: the file cannot be read, has no "database", or a segment ends before it starts or has a time that is
-            not finite; the message names the video and the segment.
+        InputError: the file cannot be read, has no "database", a segment ends before it starts or has a time that is not
+            finite, or a duration is below zero; the message names the video and the segment.
     """
     annotations, faults = scan_annotations(path)
     if faults:
@@ -106,6 +106,8 @@ def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
             duration = entry.get("duration")
             if duration is not None:
                 duration = _number(duration, f"{path}: video {video}: duration")
+                if duration < 0:
+                    raise InputError(f"{path}: video {video}: duration: {duration:g} s; expected seconds, or no duration at all")
             items = _list(entry.get("annotations", []), f"{path}: video {video}: annotations")
         except InputError as error:
             faults.append(str(error))

@@ -43,7 +43,7 @@ def read_clusters(path: Path) -> dict[str, str]:
     """Cluster by video.
 
     Raises:
-        InputError: the file cannot be read or is not as `write_clusters` makes it.
+        InputError: the file cannot be read, is not as `write_clusters` makes it, or holds no video.
     """
     try:
         with open(path, encoding="utf-8", newline="") as stream:
@@ -52,6 +52,8 @@ def read_clusters(path: Path) -> dict[str, str]:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not rows or rows[0] != ["video", "cluster"] or any(len(row) != 2 for row in rows):
         raise InputError(f"{path}: not a file of clusters; its columns should be: video,cluster")
+    if not rows[1:]:
+        raise InputError(f"{path}: holds no video")
     return {unquote_cell(video): cluster for video, cluster in rows[1:]}
 
 

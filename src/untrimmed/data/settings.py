@@ -43,6 +43,8 @@ def build(cls: type[S], values: Mapping[str, Any], where: str) -> S:
     Raises:
         InputError: an unknown key (the nearest is named), a value of the wrong type, or one out of its range.
     """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: expected settings by name, found {values!r}")
     fields = {field.name: field for field in dataclasses.fields(cls) if field.name != "streams"}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     by_stream = "streams" in hints
@@ -54,6 +56,8 @@ def build(cls: type[S], values: Mapping[str, Any], where: str) -> S:
         elif by_stream and isinstance(value, Mapping):
             # `streams: {flow: ...}` is how a run's config.yaml writes it; `flow: ...` is how people do.
             for stream, overrides in value.items() if key == "streams" else [(key, value)]:
+                if not isinstance(overrides, Mapping):
+                    raise InputError(f"{where}.{stream}: expected settings by name, found {overrides!r}")
                 for name, own in overrides.items():
                     if name not in fields:
                         raise unknown(name, fields, f"{where}.{stream}")

@@ -269,6 +269,8 @@ def _unknown_label(label: str, classes: Sequence[str], results: Results) -> str:
         return f"the label {label!r} (in video {video}) is a cluster, no class of the annotations; {CLUSTER_HINT}"
     if label == AMBIGUOUS:
         return f"the label {label!r} (in video {video}) is no class: in annotations it marks what no one can decide"
+    if not classes:
+        return f"the label {label!r} (in video {video}) is not a class of the annotations, which hold no action at all"
     close = difflib.get_close_matches(label, classes, n=1)
     some = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
     hint = f"did you mean {close[0]!r}?" if close else f"those are: {some}"

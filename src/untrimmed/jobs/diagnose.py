@@ -5,7 +5,6 @@ from pathlib import Path
 
 from untrimmed.console import note
 from untrimmed.data.annotations import VideoTruth
-from untrimmed.data.errors import InputError
 from untrimmed.data.files import write_json
 from untrimmed.data.types import Results
 from untrimmed.evaluation.diagnosis import Diagnosis, diagnose
@@ -18,11 +17,9 @@ def diagnose_into(
     """Write `diagnosis.json` and three pictures into the folder `out`; arguments of `evaluation.diagnosis.diagnose`.
 
     Raises:
-        InputError: as `diagnose` does, or `out` is a file or cannot be written to.
+        InputError: as `diagnose` does, or `out` cannot be written to.
     """
     out = Path(out)
-    if out.is_file():
-        raise InputError(f"--diagnose {out}: a file; give the folder to write diagnosis.json and its pictures into")
     found = diagnose(truth, results, classes, tious)
     content = found.to_json()
     pictures = draw_diagnosis(content, out)

@@ -20,7 +20,7 @@ from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
 from untrimmed.data.clusters import read_clusters, read_names, rounds_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
+from untrimmed.data.files import check_writable, read_json
 from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import build, of_stream, unknown
 from untrimmed.data.types import Activation
@@ -122,10 +122,14 @@ def evaluate(
     if min_score is not None:
         if protocol not in DETECTION_PROTOCOLS:
             raise InputError(f"--min-score: {protocol} scores no detections")
-        if np.isnan(min_score):
-            raise InputError("--min-score: expected a number, found NaN")
-    if diagnose is not None and protocol != "activitynet":
-        raise InputError(f"--diagnose goes by the activitynet protocol; leave --protocol {protocol} away")
+        if not np.isfinite(min_score):
+            raise InputError(f"--min-score {min_score}: expected a finite number")
+    if diagnose is not None:
+        if protocol != "activitynet":
+            raise InputError(f"--diagnose goes by the activitynet protocol; leave --protocol {protocol} away")
+        if Path(diagnose).is_file():
+            raise InputError(f"--diagnose {diagnose}: a file; give the folder to write diagnosis.json and its pictures into")
+        check_writable(Path(diagnose) / "diagnosis.json")
     if parts is not None and protocol != "attention":
         raise InputError(f"--parts: only the protocol attention looks at parts, not {protocol}")
     ask = _Mapping(map_clusters, map_clusters_oracle, names, labels)
@@ -159,15 +163,13 @@ def _evaluate_detections(
     truth, chosen = _truth(annotations, subset)
     found = _detections_of(target)
     results = found.results
-    mapping = None
+    mapping, dropped = None, 0
     if ask.wanted:
         best = {video: max(own, key=lambda d: d.score).label for video, own in results.items() if own}
         labels_found = {d.label for own in results.values() for d in own}
         mapping = ask.fit(found.path, _clusters_in(found.untrimmed), labels_found, best, truth, _tags(chosen))
         results = map_detections(results, mapping.clusters)
-        gone = sum(not mapping.clusters.get(d.label, True) for own in found.results.values() for d in own)
-        if gone:
-            note(f"{gone} detection(s) dropped: their clusters stand for no class")
+        dropped = sum(not mapping.clusters.get(d.label, True) for own in found.results.values() for d in own)
     try:
         scores = DETECTION_PROTOCOLS[protocol](chosen, results, truth.classes, tious)
         point = None if min_score is None else operating_point(chosen, results, truth.classes, min_score)
@@ -177,6 +179,8 @@ def _evaluate_detections(
     where = _where(truth.path, subset)
     for text in truth.notes:
         note(text)
+    if dropped:
+        note(f"{dropped} detection(s) dropped: their clusters stand for no class")
     if results and not results.keys() & chosen.keys():
         note(f"none of the videos in {found.path} (such as {min(results)!r}) is in {where} (such as {min(chosen)!r})")
     if scores.ignored:
@@ -265,6 +269,8 @@ def _evaluate_clustering(
     if left_out:
         note(f"{left_out} clustered video(s) have no label in {_where(truth_path, subset)}, and are left out")
     environment = read_json(run / "environment.json") if (run / "environment.json").is_file() else {}
+    if not isinstance(environment, dict):
+        raise InputError(f"{run / 'environment.json'}: not as a run writes it; expected an object")
     return ClusteringEvaluation(
         truth=truth_path,
         subset=subset,
@@ -305,8 +311,6 @@ def _evaluate_attention(
     scored = [activation for activation in activations if activation.video in chosen]
     if not scored:
         raise InputError(f"{path}: none of its videos (such as {activations[0].video!r}) is in {where}")
-    if missing := len(chosen) - len(scored):
-        note(f"{missing} of {len(chosen)} videos are not in {path}, and are left out")
     told = None if parts is None else check_parts(read_json(parts), str(parts))
     if told is not None and (lacking := [activation.video for activation in scored if activation.video not in told]):
         raise InputError(f"{parts}: does not tell the parts of {lacking[0]!r}")
@@ -336,6 +340,8 @@ def _evaluate_attention(
         statistics = {name: attention_statistics(own) for name, own in snippets.items()}
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    if missing := len(chosen) - len(scored):
+        note(f"{missing} of {len(chosen)} videos are not in {path}, and are left out")
     reports = {}
     if told is not None:
         reports = {name: attention_by_part([video.attention for video in own], kinds) for name, own in snippets.items()}

@@ -85,8 +85,8 @@ def localize(
         check_writable(report)
     check_device(device)
     check_engine(engine)
-    if min_score is not None and math.isnan(min_score):
-        raise InputError("--min-score: expected a number, found NaN")
+    if min_score is not None and not math.isfinite(min_score):
+        raise InputError(f"--min-score {min_score}: expected a finite number")
     called = {} if names is None else read_names(names)
     settings = dict(settings or {})
     places = settings.pop("extractor", {})
