@@ -83,7 +83,8 @@ def test_a_run_starts_from_another(planted, earlier, tmp_path, capsys):
     ("more", "words"),
     [
         ({"classes": ["act00", "act3"]}, "unknown name 'act3'"),
-        ({"classes": [""]}, "--classes: names no class"),
+        ({"classes": []}, "--classes: names no class"),
+        ({"classes": ["act00", ""]}, "--classes: names no class"),
         ({"method": "dgam", "settings": {"attention_hidden": 4}}, "method: unknown name"),
         ({"init": "nowhere"}, "holds no finished model"),
     ],

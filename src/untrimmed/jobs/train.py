@@ -197,9 +197,9 @@ def training_set(
 
 def _of_classes(weak: WeakLabels, classes: Sequence[str], say: Callable[[str], None]) -> WeakLabels:
     """Only these classes' tags, and the videos that hold one of them or surely nothing."""
+    if not all(classes) or not classes:
+        raise InputError("--classes: names no class, or an empty one; write them with commas between, such as: jump,run")
     for label in classes:
-        if not label:
-            raise InputError("--classes: names no class, or an empty one; write them with commas between, such as: jump,run")
         if label not in weak.classes:
             raise unknown(label, weak.classes, f"--classes: {weak.path}")
     tags = {video: own & set(classes) for video, own in weak.tags.items() if not own or own & set(classes)}
