@@ -23,8 +23,9 @@ from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.jobs import compare_run
-from untrimmed.jobs.compare import Comparison, compare, read_experiment
+from untrimmed.jobs.compare import Comparison, compare
 from untrimmed.jobs.evaluate import evaluate
+from untrimmed.jobs.experiment import numbers_of, read_experiment
 from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
 from untrimmed.localization import Localization
@@ -369,8 +370,8 @@ def test_folds_are_scored_together(world, tmp_path):
     assert result.tables[0].values[0][0] == (pytest.approx(scores.average),)
 
     tree["data"]["both"]["folds"][1] = data("f0")
-    again = compare(write(tmp_path, tree), out=tmp_path / "out")
-    assert "is tested in fold 1 and in fold 0" in again.failures["dgam on both, seed 0"]
+    with pytest.raises(InputError, match="is tested in fold 1 and in fold 0"):
+        compare(write(tmp_path, tree), out=tmp_path / "out")
 
 
 @pytest.mark.parametrize("selection", ["weak-loss", "oracle"])
@@ -514,7 +515,39 @@ def test_help_for_what_is_missing(capsys):
         ({"seeds": [1, 1]}, r"one stands twice"),
         ({"selection": "best"}, r"selection: unknown name 'best'"),
         ({"evaluate": {"tiuo": "0.5"}}, r"evaluate: unknown name 'tiuo'; did you mean 'tiou'"),
-        ({"evaluate": {"tiou": "0.5:"}}, r"--tiou 0\.5:"),
+        ({"evaluate": {"tiou": "0.5:"}}, r"evaluate: --tiou 0\.5:"),
+        ({"evaluate": {"map_clusters": "majorty"}}, r"evaluate\.map_clusters: unknown name 'majorty'; did you mean 'majority'"),
+        ({"evaluate": {"map_clusters_oracle": True}}, r"say which: map_clusters"),
+        ({"evaluate": {"min_score": "high"}}, r"min_score: expected a number, found 'high'"),
+        ({"metrics": ["classification:acuracy"]}, r"unknown name 'acuracy'; did you mean 'accuracy'"),
+        ({"metrics": ["classification:accuracy.rbg"]}, r"unknown name 'accuracy\.rbg'; did you mean 'accuracy\.rgb'"),
+        ({"metrics": ["accuracy"]}, r"write classification:accuracy"),
+        ({"metrics": ["clustering:nmii"]}, r"unknown name 'nmii'; did you mean 'nmi'"),
+        ({"metrics": ["clustering:nmi.round2"]}, r"runs with unlabelled: true, and there is none"),
+        ({"metrics": ["attention:att-gt/gt@0.35"]}, r"unknown name 'att-gt/gt@0\.35'; did you mean 'att-gt/gt@0\.3'"),
+        ({"metrics": ["attention:x"]}, r"unknown name 'x'; there is \(att&gt\)-cls/gt, "),
+        ({"metrics": ["attention:attention.context"]}, r"no data set has 'parts'"),
+        ({"metrics": ["f1"]}, r"evaluate: \{min_score: 0\.5\}"),
+        ({"metrics": ["activitynet:"]}, r"unknown name ''; there is "),
+        ({"runs": {"a": {"method": "dgam", "data": []}}}, r"runs\.a\.data: names no data set"),
+        ({"runs": {"a": {"method": "dgam", "data": [{"b": 1}]}}}, r"runs\.a\.data: unknown name"),
+        ({"runs": {"": {"method": "dgam"}}}, r"runs: '' is no name"),
+        ({"runs": {"a": {"method": "dgam", "classes": ["nope"]}}}, r"runs\.a on d: --classes: .*unknown name 'nope'"),
+        ({"runs": {"a": {"method": "tcam", "unlabelled": True}}}, r"mAP@0\.1 needs classes for its clusters"),
+        (
+            {
+                "runs": {"a": {"method": "tcam", "unlabelled": True}},
+                "data": {"d": data(subset="test", clusters=99)},
+                "metrics": ["clustering:nmi"],
+            },
+            r"runs\.a on d: --clusters 99: there are only 13 videos",
+        ),
+        ({"selection": "oracle"}, r"selection oracle: there is nothing to choose from"),
+        (
+            {"selection": "weak-loss", "runs": {"a": {"method": "dgam", "candidates": [{"localization": {"nms": 0.3}}]}}},
+            r"cannot tell settings of localization apart",
+        ),
+        ({"pairs": [["with", "without"], ["with", "without"]]}, r"stand twice"),
     ],
 )
 def test_faults_in_the_file(world, tmp_path, change, words):
@@ -544,10 +577,49 @@ def test_names_stay_as_they_are_written(world):
     assert plan.runs["O"].settings == {"gam": False}
 
 
-def test_a_metric_that_the_protocol_does_not_have(world, done):
-    out, _ = done
-    with pytest.raises(InputError, match=r"classification has no 'acuracy'; it has classification:accuracy"):
-        compare(write(world, content(metrics=["classification:acuracy"])), out=out)
+def test_the_metrics_that_may_be_asked_for_are_those_that_evaluate_gives(world, done, tmp_path):
+    run, found = tmp_path / "run", tmp_path / "found.json"
+    features, annotations = world / "d/features", world / "d/annotations.json"
+    train(
+        "tcam",
+        features=features,
+        unlabelled=True,
+        clusters=3,
+        out=run,
+        settings={"epochs": 1, "rounds": 1, "data": {"snippets": 8}},
+    )
+    localize(run, features=features, out=found, subset_from=annotations, subset="test")
+    streams = ("rgb", "flow")
+    counts = {v: one.snippets for v, one in FeatureStore(features).videos.items()}
+    parts = {
+        v: [["act00", 0, n // 3], ["context", n // 3, n // 3], ["background", n // 3 * 2, n - n // 3 * 2]]
+        for v, n in counts.items()
+    }
+    (tmp_path / "parts.json").write_text(json.dumps(parts))
+    for protocol, more in {
+        "activitynet": {"min_score": 0.0},
+        "classification": {},
+        "attention": {"parts": tmp_path / "parts.json"},
+    }.items():
+        about = {
+            "annotations": annotations,
+            "subset": "test",
+            "map_clusters": "soft",
+            "labels": world / "d/labels.csv",
+            "protocol": protocol,
+        }
+        given = {name for name in evaluate(found, **about, **more).scalars() if not name.startswith("mAP@")}
+        assert given <= set(numbers_of(protocol, streams))
+        assert protocol == "activitynet" or given == set(numbers_of(protocol, streams))
+    given = evaluate(run, labels=world / "d/labels.csv", protocol="clustering").scalars()
+    assert {name for name in given if ".round" not in name} == set(numbers_of("clustering"))
+
+
+def test_a_number_that_a_run_does_not_have_is_left_out(world, tmp_path):
+    tree = content(seeds=1, metrics=["precision", "f1", "silent_share"], evaluate={"min_score": 2.0, "tiou": [0.1, 0.5]})
+    table = compare(write(world, tree), out=tmp_path / "out").tables[0]
+    assert "tIoU 0.1,0.5" in table.caption
+    assert table.values[0] == ((), (0.0,), (1.0,)), "no detection scores that much"
 
 
 def test_result_is_a_value(done):

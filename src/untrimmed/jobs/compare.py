@@ -9,26 +9,19 @@ DIR/cache/<key>/             a trained run, or scores; the key is a hash of all 
 """
 
 import fcntl
-import inspect
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from untrimmed.console import note, progress
-from untrimmed.data.annotations import read_annotations
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, check_writable, read_json, write_json
-from untrimmed.data.labels import read_labels
-from untrimmed.data.settings import merge, unknown
-from untrimmed.data.store import FeatureStore
+from untrimmed.data.settings import merge
 from untrimmed.evaluation.activitynet import parse_tious
 from untrimmed.evaluation.attention import STATISTICS
 from untrimmed.evaluation.bootstrap import (
@@ -54,8 +47,17 @@ from untrimmed.jobs.compare_run import (
     store_hash,
     training_key,
 )
-from untrimmed.jobs.evaluate import DETECTION_PROTOCOLS, PROTOCOLS, evaluate
-from untrimmed.methods.base import method_class, resolve
+from untrimmed.jobs.evaluate import DETECTION_PROTOCOLS
+from untrimmed.jobs.experiment import (
+    Data,
+    Experiment,
+    RunSpec,
+    check_training_data,
+    for_localization,
+    learns_from_clips,
+    read_experiment,
+    split_metric,
+)
 from untrimmed.reporting.tables import (
     Difference,
     Metric,
@@ -68,7 +70,6 @@ from untrimmed.reporting.tables import (
     plot,
 )
 
-SELECTIONS = ("last", "weak-loss", "oracle")
 SELECTED = {
     "last": "last weights, nothing chosen",
     "weak-loss": "weak-loss (the candidate with the lowest loss of the tags on a held-out fifth of the training videos)",
@@ -76,66 +77,6 @@ SELECTED = {
 }
 IN_PER_CENT = ("mAP", "accuracy", "video_mAP")
 LOWER_IS_BETTER = (*(name for name, (_, arrow) in STATISTICS.items() if arrow == "↓"), "false_alarms")
-PART_FIELDS = tuple(field.name for field in fields(Part))
-FILES = ("features", "labels", "annotations", "only", "trimmed", "trimmed_labels", "parts")
-
-
-@dataclass(frozen=True)
-class Data:
-    """A data set: one part, or its folds."""
-
-    name: str
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """A run as the experiment file describes it; `attention` and `classification` name the two runs of a swap."""
-
-    name: str
-    method: str = ""
-    preset: str = "default"
-    settings: dict[str, Any] | None = None
-    candidates: tuple[dict[str, Any], ...] = ()
-    localize: dict[str, Any] | None = None
-    unlabelled: bool = False
-    trimmed: bool = True
-    init: str | None = None
-    classes: tuple[str, ...] | None = None
-    data: tuple[str, ...] | None = None
-    attention: str | None = None
-    classification: str | None = None
-
-    @property
-    def is_swap(self) -> bool:
-        return self.attention is not None
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment file, checked."""
-
-    path: Path
-    data: dict[str, Data]
-    runs: dict[str, RunSpec]
-    seeds: tuple[int, ...]
-    selection: str
-    metrics: tuple[str, ...]
-    evaluate: dict[str, Any]
-    localize: dict[str, Any]
-    pairs: tuple[tuple[str, str], ...]
-    keep: bool
-
-    @cached_property
-    def protocols(self) -> tuple[str, ...]:
-        return tuple(sorted({split_metric(metric)[0] for metric in self.metrics}))
-
-    @property
-    def tiou(self) -> str:
-        return self.evaluate.get("tiou", inspect.signature(evaluate).parameters["tiou"].default)
-
-    def runs_of(self, data: str) -> list[RunSpec]:
-        return [run for run in self.runs.values() if run.data is None or data in run.data]
 
 
 @dataclass(frozen=True)
@@ -217,6 +158,7 @@ class _Comparing:
         for data in plan.data.values():
             for part in data.parts:  # every fault of the features is told before anything is trained
                 store_hash(part.features)
+        check_training_data(plan)
         self._train()
         self._score()
         tables = tuple(self._table(data) for data in plan.data.values())
@@ -284,7 +226,7 @@ class _Comparing:
                 settings=settings,
                 seed=seed,
                 unlabelled=run.unlabelled,
-                trimmed=run.trimmed and part.trimmed is not None and "trimmed" in method_class(run.method).learns_from,
+                trimmed=learns_from_clips(run, part),
                 classes=run.classes,
                 init=init,
             )
@@ -348,11 +290,11 @@ class _Comparing:
             if run.is_swap:
                 self.failures[_title(run, data, None, seed, None)] = "not scored: a run that it is made of failed"
             return
-        source = plan.runs[own]
+        source = plan.source(run)
         settings: dict[str, Any] = {"localization": (source.settings or {}).get("localization", {})}
         if plan.selection == "oracle" and source.candidates:
             settings = merge(settings, {"localization": source.candidates[candidate].get("localization", {})})
-        settings = merge(merge(settings, _nested(plan.localize)), _nested(run.localize or {}))
+        settings = merge(merge(settings, for_localization(plan.localize)), for_localization(run.localize or {}))
         options = dict(plan.evaluate)
         if not source.unlabelled:
             options = {name: value for name, value in options.items() if not name.startswith("map_clusters")}
@@ -373,7 +315,7 @@ class _Comparing:
     # What came of it ---------------------------------------------------------------------------------------------------------
 
     def _value(self, task: Scoring, metric: str) -> float | None:
-        """None where the run was not scored by that protocol."""
+        """None where the run was not scored by that protocol, or there is no such number for it (a round, a stream, parts)."""
         if task.folder in self.failed:
             return None
         protocol, name = split_metric(metric)
@@ -383,10 +325,7 @@ class _Comparing:
         if name not in scores and protocol in DETECTION_PROTOCOLS and name.startswith("mAP@"):
             tious = np.array(parse_tious(self.plan.tiou))
             return float(over_thresholds(np.array([scores[f"mAP@{tiou:g}"] for tiou in tious]), tious, name))
-        if name not in scores:
-            known = ", ".join(f"{protocol}:{other}" for other in scores)
-            raise InputError(f"{self.plan.path}: metrics: {protocol} has no {name!r}; it has {known}")
-        return scores[name]
+        return scores.get(name)
 
     def _of_seeds(self, run: str, data: str) -> dict[int, Scoring]:
         """The scores of each seed; with `oracle`, those of the candidate that is best by the first metric."""
@@ -415,9 +354,12 @@ class _Comparing:
                 values = [self._value(task, metric) for task in tasks.values()]
                 cells.append(tuple(value for value in values if value is not None))
             rows.append(tuple(cells))
-        names = tuple(run.name + (" (oracle)" if self.plan.selection == "oracle" else "") for run in runs)
+        names = tuple(self._shown(run.name) for run in runs)
         metrics = tuple(metric_of(metric) for metric in self.plan.metrics)
         return Table(data.name, self._caption(data), metrics, names, tuple(rows), len(self.plan.seeds))
+
+    def _shown(self, run: str) -> str:
+        return run + (" (oracle)" if self.plan.is_oracle(self.plan.runs[run]) else "")
 
     def _caption(self, data: Data) -> str:
         plan, first = self.plan, data.parts[0]
@@ -429,10 +371,20 @@ class _Comparing:
             f"set {data.name}, {subset}{folds}",
             *([f"tIoU {plan.tiou}"] if detections else []),
             f"selection {SELECTED[plan.selection]}",
+            *([self._mapped()] if any(plan.source(run).unlabelled for run in plan.runs_of(data.name)) else []),
             f"seeds {', '.join(map(str, plan.seeds))}",
             "mean ± standard deviation over the seeds",
         ]
         return "; ".join(parts) + "."
+
+    def _mapped(self) -> str:
+        how = self.plan.evaluate.get("map_clusters")
+        whose = (
+            "ORACLE, the test videos' own labels"
+            if self.plan.evaluate.get("map_clusters_oracle")
+            else "the training videos' labels"
+        )
+        return "clusters as they are" if how is None else f"clusters taken for classes by {how} of {whose}"
 
     def _differences(self) -> Iterator[Difference]:
         for data in self.plan.data.values():
@@ -463,7 +415,8 @@ class _Comparing:
                 if len(both) == 1:
                     how = "videos (bootstrap)"
             value = float(np.mean(both))
-            yield Difference(data, first, second, metric_of(metric), value, interval, len(both), how)
+            names = self._shown(first), self._shown(second)
+            yield Difference(data, *names, metric_of(metric), value, interval, len(both), how)
 
     def _write(self, result: Comparison) -> None:
         out = self.out
@@ -514,290 +467,7 @@ def _title(run: RunSpec, data: Data, number: int | None, seed: int, candidate: i
     return f"{run.name} on {data.name}{fold}, seed {seed}{which}"
 
 
-def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings for localization: a bare key means `localization.<key>`."""
-    tree: dict[str, Any] = {}
-    for key, value in settings.items():
-        tree = merge(tree, {key: value} if key in ("localization", "data") else {"localization": {key: value}})
-    return tree
-
-
-def split_metric(metric: str) -> tuple[str, str]:
-    """`protocol:scalar`; without a protocol it is activitynet's."""
-    protocol, colon, name = metric.partition(":")
-    return (protocol, name) if colon and protocol in PROTOCOLS else ("activitynet", metric)
-
-
 def metric_of(metric: str) -> Metric:
     """How a metric is shown."""
     _, name = split_metric(metric)
     return Metric(metric, name.startswith(IN_PER_CENT), not name.startswith(LOWER_IS_BETTER))
-
-
-# The experiment file -------------------------------------------------------------------------------------------------------
-
-
-def read_experiment(path: str | Path) -> Experiment:
-    """Read and check an experiment file; docs/compare.md has its keys.
-
-    Raises:
-        InputError: not YAML, an unknown key (the nearest is named), a run, file, method, setting or metric that does not exist.
-    """
-    path = Path(path)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not usable YAML: {' '.join(str(error).split())}") from error
-    where = str(path)
-    top = _mapping(content, where, ("data", "runs", "seeds", "selection", "metrics", "evaluate", "localize", "pairs", "keep"))
-    for key in ("data", "runs", "metrics"):
-        if not top.get(key):
-            raise InputError(f"{where}: no {key!r} in it; docs/compare.md shows an experiment file")
-    data = _read_data(top["data"], path)
-    runs = _read_runs(top["runs"], where, data)
-    selection = top.get("selection", "last")
-    if selection not in SELECTIONS:
-        raise unknown(selection, SELECTIONS, f"{where}: selection")
-    if selection == "last" and (run := next((run for run in runs.values() if run.candidates), None)):
-        raise InputError(f"{where}: runs.{run.name}.candidates: nothing is chosen with selection last; write weak-loss or oracle")
-    if selection == "weak-loss" and (run := next((r for r in runs.values() if r.candidates and r.unlabelled), None)):
-        raise InputError(f"{where}: runs.{run.name}: weak-loss needs tags to choose by, and the run uses none")
-    options = _mapping(top.get("evaluate") or {}, f"{where}: evaluate", _evaluate_options())
-    if "tiou" in options:
-        options["tiou"] = str(options["tiou"])
-    tious = np.array(parse_tious(options.get("tiou", "0.1:0.9:0.1")))
-    plan = Experiment(
-        path=path,
-        data=data,
-        runs=runs,
-        seeds=_read_seeds(top.get("seeds", 5), where),
-        selection=selection,
-        metrics=_read_metrics(top["metrics"], where, tious),
-        evaluate=options,
-        localize=_mapping(top.get("localize") or {}, f"{where}: localize"),
-        pairs=_read_pairs(top.get("pairs") or [], where, runs),
-        keep=_boolean(top.get("keep", False), f"{where}: keep"),
-    )
-    _check_settings(plan)
-    return plan
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which no key may stand twice (all but the last would be lost), and ON, NO and the like are names, as in YAML 1.2."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 (as its base has it)
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"the key {key!r} stands twice, the second time {node.start_mark}")
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
-
-
-def _evaluate_options() -> list[str]:
-    """What the data set does not say itself."""
-    ours = ("target", "annotations", "labels", "subset", "protocol", "parts", "names", "diagnose")
-    return [name for name in inspect.signature(evaluate).parameters if name not in ours]
-
-
-def _read_data(content: Any, path: Path) -> dict[str, Data]:
-    where = f"{path}: data"
-    content = _mapping(content, where)
-    if "features" in content or "folds" in content:
-        content = {"data": content}
-    found = {}
-    for name, entry in content.items():
-        entry = _mapping(entry, f"{where}.{name}", (*PART_FIELDS, "folds"))
-        folds = entry.pop("folds", [{}])
-        if not isinstance(folds, list) or not folds:
-            raise InputError(f"{where}.{name}.folds: expected a list, one entry per fold")
-        parts = []
-        for number, fold in enumerate(folds):
-            place = f"{where}.{name}" + (f".folds[{number}]" if len(folds) > 1 else "")
-            parts.append(_read_part({**entry, **_mapping(fold, place, PART_FIELDS)}, place, path))
-        if len({part.subset for part in parts}) > 1:
-            raise InputError(f"{where}.{name}: the folds are scored together, so that all need the same subset")
-        found[str(name)] = Data(str(name), tuple(parts))
-    return found
-
-
-def _read_part(entry: dict[str, Any], where: str, path: Path) -> Part:
-    for key in ("features", "labels", "annotations"):
-        if key not in entry:
-            raise InputError(f"{where}: no {key!r} in it")
-    for key in FILES:
-        if entry.get(key) is not None:
-            entry[key] = _find(entry[key], f"{where}.{key}", path)
-    if (entry.get("trimmed") is None) != (entry.get("trimmed_labels") is None):
-        raise InputError(f"{where}: trimmed and trimmed_labels go together")
-    clusters = entry.get("clusters")
-    if clusters is not None and (type(clusters) is not int or clusters < 1):
-        raise InputError(f"{where}.clusters: expected a whole number from 1, found {clusters!r}")
-    if entry.get("subset") is not None:
-        entry["subset"] = str(entry["subset"])
-    part = Part(**entry)
-    store = FeatureStore(part.features)
-    read_labels(part.labels, store.videos)
-    read_annotations(part.annotations).subset(part.subset)
-    if part.trimmed and part.trimmed_labels:
-        read_labels(part.trimmed_labels, FeatureStore(part.trimmed).videos)
-    return part
-
-
-def _find(value: Any, where: str, path: Path) -> str:
-    """A path relative to the experiment file or, where nothing is there, to the working directory."""
-    for file in (path.parent / str(value), Path(str(value))):
-        if file.exists():
-            return str(file)
-    raise InputError(f"{where}: {value} is neither beside {path.name} nor in {Path.cwd()}")
-
-
-def _read_runs(content: Any, where: str, data: Collection[str]) -> dict[str, RunSpec]:
-    runs: dict[str, RunSpec] = {}
-    for name, entry in _mapping(content, f"{where}: runs").items():
-        place = f"{where}: runs.{name}"
-        entry = _mapping(entry, place)
-        if "attention" in entry or "classification" in entry:
-            entry = _mapping(entry, place, ("attention", "classification", "localize", "data"))
-            if len(entry.keys() & {"attention", "classification"}) < 2:
-                raise InputError(f"{place}: a swap names two runs: attention and classification")
-        else:
-            allowed = ("method", "preset", "settings", "candidates", "localize", "unlabelled", "trimmed", "init", "classes", "data")
-            entry = _mapping(entry, place, allowed)
-            if "method" not in entry:
-                raise InputError(f"{place}: no 'method' in it")
-            method_class(str(entry["method"]))
-        for key in ("attention", "classification", "init", "method", "preset"):
-            if entry.get(key) is not None:
-                entry[key] = str(entry[key])
-        for key in ("settings", "localize"):
-            if key in entry:
-                entry[key] = _mapping(entry[key] or {}, f"{place}.{key}")
-        for key in ("unlabelled", "trimmed"):
-            if key in entry:
-                entry[key] = _boolean(entry[key], f"{place}.{key}")
-        if "classes" in entry:
-            if not isinstance(entry["classes"], list) or not entry["classes"]:
-                raise InputError(f"{place}.classes: expected a list of labels")
-            entry["classes"] = tuple(map(str, entry["classes"]))
-        if "candidates" in entry:
-            if not isinstance(entry["candidates"], list) or not entry["candidates"]:
-                raise InputError(f"{place}.candidates: expected a list of settings")
-            entry["candidates"] = tuple(_mapping(one, f"{place}.candidates") for one in entry["candidates"])
-        if "data" in entry:
-            named = entry["data"] if isinstance(entry["data"], list) else [entry["data"]]
-            for one in named:
-                if one not in data:
-                    raise unknown(one, data, f"{place}.data")
-            entry["data"] = tuple(named)
-        runs[str(name)] = RunSpec(str(name), **entry)
-    for run in runs.values():
-        place = f"{where}: runs.{run.name}"
-        for key in ("attention", "classification", "init"):
-            other = getattr(run, key)
-            if other is None:
-                continue
-            if other not in runs:
-                raise unknown(other, runs, f"{place}.{key}")
-            if runs[other].is_swap:
-                raise InputError(f"{place}.{key}: {other} is a swap itself; name a run that is trained")
-            if runs[other].candidates:
-                raise InputError(f"{place}.{key}: {other} has candidates; name a run that has none")
-            if key == "init" and runs[other].method != run.method:
-                raise InputError(f"{place}.init: {other} is another method ({runs[other].method}); a run starts from its own")
-            if runs[other].data is not None and set(run.data or data) - set(runs[other].data or ()):
-                raise InputError(f"{place}.{key}: {other} is not made on all of this run's data")
-        if run.unlabelled and (run.init or run.classes):
-            raise InputError(f"{place}: init and classes need labels, and the run uses none")
-        seen = [run.name]
-        while (start := runs[seen[-1]].init) is not None:
-            if start in seen:
-                raise InputError(f"{place}.init: the runs {', '.join(seen)} start from each other")
-            seen.append(start)
-    return runs
-
-
-def _read_seeds(content: Any, where: str) -> tuple[int, ...]:
-    seeds = list(range(content)) if type(content) is int else content
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise InputError(f"{where}: seeds: expected how many, or a list of whole numbers from 0, found {content!r}")
-    if len(set(seeds)) < len(seeds):
-        raise InputError(f"{where}: seeds: one stands twice; the same seed gives the same result")
-    return tuple(seeds)
-
-
-def _read_metrics(content: Any, where: str, tious: np.ndarray) -> tuple[str, ...]:
-    metrics = content if isinstance(content, list) else [content]
-    for number, metric in enumerate(metrics):
-        place = f"{where}: metrics"
-        if not isinstance(metric, str):
-            raise InputError(f"{place}: expected a name such as mAP@0.5, found {metric!r}")
-        if metric in metrics[:number]:
-            raise InputError(f"{place}: {metric} stands twice")
-        protocol, colon, name = metric.partition(":")
-        if colon and protocol not in PROTOCOLS and not protocol.startswith("mAP@"):
-            raise unknown(protocol, PROTOCOLS, f"{place}: {metric}: protocol")
-        protocol, name = split_metric(metric)
-        if protocol in DETECTION_PROTOCOLS and name.startswith("mAP"):
-            try:
-                over_thresholds(np.zeros(len(tious)), tious, name)
-            except InputError as error:
-                raise InputError(f"{place}: {error}") from None
-    return tuple(metrics)
-
-
-def _read_pairs(content: Any, where: str, runs: Mapping[str, RunSpec]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for pair in content if isinstance(content, list) else [content]:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise InputError(f"{where}: pairs: expected two runs such as [with, without], found {pair!r}")
-        for name in pair:
-            if str(name) not in runs:
-                raise unknown(name, runs, f"{where}: pairs")
-        if pair[0] == pair[1]:
-            raise InputError(f"{where}: pairs: {pair[0]} with itself")
-        pairs.append((str(pair[0]), str(pair[1])))
-    return tuple(pairs)
-
-
-def _check_settings(plan: Experiment) -> None:
-    """See that every run's settings exist, for the streams of every data set it is made on, and that it can learn from it."""
-    for data in plan.data.values():
-        for run in plan.runs_of(data.name):
-            place = f"{plan.path}: runs.{run.name}"
-            source = plan.runs[run.classification] if run.classification else run
-            streams = FeatureStore(data.parts[0].features).streams
-            laid_over = merge(_nested(plan.localize), _nested(run.localize or {}))
-            try:
-                for candidate in source.candidates or ({},):
-                    resolve(source.method, source.preset, merge(merge(source.settings or {}, candidate), laid_over), streams)
-            except InputError as error:
-                raise InputError(f"{place}: {error}") from None
-            if source.unlabelled and "clusters" not in method_class(source.method).learns_from:
-                raise InputError(f"{place}.unlabelled: {source.method} cannot learn without labels")
-            if len(data.parts) > 1 and source.unlabelled:
-                raise InputError(f"{place}: clusters of different folds have nothing in common; make it on data without folds")
-
-
-def _mapping(content: Any, where: str, allowed: Sequence[str] = ()) -> dict[str, Any]:
-    if not isinstance(content, Mapping):
-        raise InputError(f"{where}: expected names with values, found {content!r}")
-    for key in content:
-        if allowed and key not in allowed:
-            raise unknown(str(key), allowed, where)
-    return dict(content)
-
-
-def _boolean(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise InputError(f"{where}: expected true or false, found {value!r}")
-    return value
