@@ -76,3 +76,23 @@ def test_deviation_is_of_the_sample():
 def test_plot_draws_what_there_is(tmp_path):
     plot([table(), table(name="other", metrics=(MAP,), values=(((0.1,),), ((),), ((0.3,),)))], tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_many_metrics_stand_below_each_other():
+    metrics = tuple(Metric(f"m{number}", False, True) for number in range(20))
+    whole = Table("d", "c", metrics, ("a", "b"), tuple(tuple((float(row * number),) for number in range(20)) for row in (1, 2)), 1)
+    blocks = whole.blocks()
+    assert [metric for block in blocks for metric in block.metrics] == list(metrics)
+    assert max(len(block.metrics) for block in blocks) <= 8
+    assert [value for block in blocks for value in block.values[1]] == list(whole.values[1])
+    assert markdown(whole).count("| run") == latex(whole).count(r"\begin{tabular}") == len(blocks) == 3
+
+
+def test_names_that_latex_or_a_plot_would_read_otherwise(tmp_path):
+    odd = Table("s_1", "100 % & more", (Metric("a>b", True, True),), ("[x] $y_{$", "* z ~^\\"), (((0.5,),), ((0.25,),)), 1)
+    text = latex(odd)
+    assert r"{[}x] \$y\_\{\$ & " in text
+    assert r"{*} z \textasciitilde{}\textasciicircum{}\textbackslash{} & " in text
+    assert r"a$>$b (\%)" in text
+    plot([odd], tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from matplotlib.ticker import MaxNLocator
 
 from untrimmed.data.cells import quote_cell
 from untrimmed.data.files import atomic_write
+
+ACROSS = 8
+"""More metrics than these go below each other: wider tables can be read neither in a terminal nor on a page."""
 
 INK, SOFT, RULE, DOT, MEAN = "#1b1c1e", "#5d6167", "#d9d4c7", "#1f6f8b", "#b3401f"
 
@@ -56,6 +59,15 @@ class Table:
         extreme = max(means.values()) if metric.higher_is_better else min(means.values())
         return {row for row, value in means.items() if value == extreme}
 
+    def blocks(self) -> list["Table"]:
+        """The same in pieces of at most `ACROSS` metrics each, as even as can be."""
+        count = -(-len(self.metrics) // ACROSS)
+        bounds = [len(self.metrics) * number // count for number in range(count + 1)]
+        return [
+            replace(self, metrics=self.metrics[first:last], values=tuple(cells[first:last] for cells in self.values))
+            for first, last in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -81,30 +93,33 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def markdown(table: Table) -> str:
-    """A heading, a caption and the table; the best of each column in bold."""
-    cells = _cells(table, "**{}**", " ± ")
-    rows = [["run", *(metric.title for metric in table.metrics)], *cells]
-    return "\n".join([f"## {table.name}", "", table.caption, "", *markdown_rows(rows, right=True)])
+    """A heading, a caption and the table, of many metrics several below each other; the best of each column in bold."""
+    lines = [f"## {table.name}", "", table.caption]
+    for block in table.blocks():
+        rows = [["run", *(metric.title for metric in block.metrics)], *_cells(block, "**{}**", " ± ")]
+        lines += ["", *markdown_rows(rows, right=True)]
+    return "\n".join(lines)
 
 
 def latex(table: Table) -> str:
-    """A LaTeX table that needs no package."""
-    cells = _cells(table, r"\textbf{{{}}}", r" $\pm$ ", escape=_escape)
-    head = " & ".join(["run", *(_escape(metric.title).replace("↓", r"$\downarrow$") for metric in table.metrics)])
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_escape(table.name)}: {_escape(table.caption)}}}",
-            rf"\begin{{tabular}}{{l{'r' * len(table.metrics)}}}",
-            r"\hline",
+    """A LaTeX table that needs no package, of many metrics several below each other."""
+    lines = [r"\begin{table}", rf"\caption{{{_escape(table.name)}: {_escape(table.caption)}}}"]
+    for block in table.blocks():
+        head = " & ".join(["run", *(_escape(metric.title) for metric in block.metrics)])
+        cells = _cells(block, r"\textbf{{{}}}", r" $\pm$ ", escape=_escape)
+        rows = [rf"{' & '.join(row)} \\" for row in cells]
+        rule = r"\hline"
+        lines += [
+            "",
+            rf"\begin{{tabular}}{{l{'r' * len(block.metrics)}}}",
+            rule,
             rf"{head} \\",
-            r"\hline",
-            *(rf"{' & '.join(row)} \\" for row in cells),
-            r"\hline",
+            rule,
+            *rows,
+            rule,
             r"\end{tabular}",
-            r"\end{table}",
         ]
-    )
+    return "\n".join([*lines, r"\end{table}"])
 
 
 def csv_text(tables: Sequence[Table], selection: str, seeds: Sequence[int]) -> str:
@@ -148,6 +163,7 @@ def plot(tables: Sequence[Table], path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
+    tables = [block for table in tables for block in table.blocks()]
     columns = max(len(table.metrics) for table in tables)
     heights = [0.95 + 0.3 * len(table.runs) for table in tables]
     longest = max(len(run) for table in tables for run in table.runs)
@@ -176,7 +192,9 @@ def plot(tables: Sequence[Table], path: str | Path) -> None:
                     capsize=2.5,
                 )
             axes.set_ylim(len(table.runs) - 0.5, -0.5)
-            axes.set_yticks(range(len(table.runs)), table.runs if column == 0 else [""] * len(table.runs), fontsize=8)
+            axes.set_yticks(
+                range(len(table.runs)), [_plain(run) for run in table.runs] if column == 0 else [""] * len(table.runs), fontsize=8
+            )
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.tick_params(axis="x", labelsize=7.5, colors=SOFT)
             axes.tick_params(axis="y", length=0, colors=INK)
@@ -185,10 +203,10 @@ def plot(tables: Sequence[Table], path: str | Path) -> None:
             for name in ("top", "right", "left"):
                 axes.spines[name].set_visible(False)
             axes.spines["bottom"].set_color(RULE)
-            axes.set_title(metric.title, fontsize=8.5, color=INK, loc="left")
+            axes.set_title(_plain(metric.title), fontsize=8.5, color=INK, loc="left")
             if column == 0:
                 axes.annotate(
-                    table.name,
+                    _plain(table.name),
                     (0, 1),
                     xycoords="axes fraction",
                     xytext=(0, 17),
@@ -230,7 +248,27 @@ def markdown_rows(rows: list[list[str]], right: bool = False) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (pad[0], rule, *pad[1:])]
 
 
+IN_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "↓": r"$\downarrow$",
+    "−": "-",
+    "–": "--",
+    "|": r"$|$",
+    "<": "$<$",
+    ">": "$>$",
+    "[": "{[}",  # else, after the end of a row, the length of a gap
+    "*": "{*}",
+    **{mark: rf"\{mark}" for mark in "&%$#_{}"},
+}
+
+
 def _escape(text: str) -> str:
-    for mark in "\\&%$#_{}":
-        text = text.replace(mark, rf"\{mark}" if mark != "\\" else "/")
-    return text.replace("±", r"$\pm$").replace("−", "-").replace("–", "--").replace("|", r"$|$")
+    return "".join(IN_LATEX.get(mark, mark) for mark in text)
+
+
+def _plain(text: str) -> str:
+    """For a plot, in which two dollar signs would enclose a formula."""
+    return text.replace("$", r"\$")
