@@ -239,7 +239,7 @@ def evaluate(
         str | None, typer.Option(help="Take clusters for classes: majority, soft or hungarian, by the training videos' labels.")
     ] = None,
     map_clusters_oracle: Annotated[
-        bool, typer.Option("--map-clusters-oracle", help="By the scored videos' own labels instead: an upper bound.")
+        bool, typer.Option("--map-clusters-oracle", help="By the scored videos' own labels instead; marked as oracle.")
     ] = False,
     names: Names = None,
     min_score: Annotated[float | None, typer.Option(help="Also say what detections that score at least this are worth.")] = None,
