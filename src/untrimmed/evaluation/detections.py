@@ -249,6 +249,15 @@ def ambiguous_segments(truth: Mapping[str, VideoTruth], videos: Sequence[str]) -
     return video.astype(np.int64), start, end
 
 
+def on_ambiguous(found: Lists, video: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Which detections share some time with an ambiguous segment of their video, [N]; segments as of `ambiguous_segments`."""
+    touching = np.zeros(len(found.label), dtype=bool)
+    for detection, segment in pairs(found.video, video):
+        shared = np.minimum(found.end[detection], end[segment]) - np.maximum(found.start[detection], start[segment])
+        touching[detection[shared > 0]] = True
+    return touching
+
+
 def _columns(results: Results, index: Mapping[str, int], videos: Mapping[str, int]) -> tuple[np.ndarray, ...]:
     """Class, video, start, end and score [N] of the detections of the given videos."""
     inside = [(videos[name], found) for name, found in results.items() if name in videos]

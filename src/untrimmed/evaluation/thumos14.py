@@ -20,7 +20,7 @@ import numpy as np
 
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, pairs, scores
+from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, on_ambiguous, pairs, scores
 
 
 def evaluate_detections(
@@ -40,7 +40,7 @@ def evaluate_detections(
     thresholds = np.asarray(tious, dtype=np.float64)
     found = lists(truth, results, classes)
     hits = _match(found, thresholds)
-    doubtful = _on_ambiguous(found, *ambiguous_segments(truth, found.videos))
+    doubtful = on_ambiguous(found, *ambiguous_segments(truth, found.videos))
     return scores(found, truth, results, thresholds, hits, counted=hits | ~doubtful[:, None], interpolated=False)
 
 
@@ -59,15 +59,6 @@ def _match(found: Lists, thresholds: np.ndarray) -> np.ndarray:
         above = overlap > threshold
         hits[detection[above][in_turn(segment[above], detection[above])], k] = True
     return hits
-
-
-def _on_ambiguous(found: Lists, video: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Which detections touch an ambiguous segment of their video, [N]."""
-    touching = np.zeros(len(found.label), dtype=bool)
-    for detection, segment in pairs(found.video, video):
-        overlap = _overlap(found.start[detection], found.end[detection], start[segment], end[segment])
-        touching[detection[overlap > 0]] = True
-    return touching
 
 
 def _overlap(start: np.ndarray, end: np.ndarray, true_start: np.ndarray, true_end: np.ndarray) -> np.ndarray:

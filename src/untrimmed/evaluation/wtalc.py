@@ -21,7 +21,7 @@ import numpy as np
 
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, pairs, scores
+from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, on_ambiguous, pairs, scores
 
 SNIPPETS_PER_SECOND = 25 / 16
 """The program's unit of time, whatever the features were: 16 frames at 25 frames a second make one snippet."""
@@ -51,7 +51,7 @@ def evaluate_detections(
         true_end=in_snippets(found.true_end),
     )
     video, start, end = ambiguous_segments(truth, found.videos)
-    deleted = _on_ambiguous(found, video, in_snippets(start), in_snippets(end))
+    deleted = on_ambiguous(found, video, in_snippets(start), in_snippets(end))
     hits = _match(found, ~deleted, thresholds)
     counted = np.repeat(~deleted[:, None], len(thresholds), axis=1)
     return scores(found, truth, results, thresholds, hits, counted, interpolated=False)
@@ -76,15 +76,6 @@ def _match(found: Lists, kept: np.ndarray, thresholds: np.ndarray) -> np.ndarray
         above = overlap >= threshold
         hits[detection[above][in_turn(detection[above], segment[above])], k] = True
     return hits
-
-
-def _on_ambiguous(found: Lists, video: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Which detections share a snippet with an ambiguous segment of their video, [N]."""
-    touching = np.zeros(len(found.label), dtype=bool)
-    for detection, segment in pairs(found.video, video):
-        overlap = _overlap(found.start[detection], found.end[detection], start[segment], end[segment])
-        touching[detection[overlap > 0]] = True
-    return touching
 
 
 def _overlap(start: np.ndarray, end: np.ndarray, true_start: np.ndarray, true_end: np.ndarray) -> np.ndarray:
