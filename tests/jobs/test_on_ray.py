@@ -18,6 +18,7 @@ from untrimmed.jobs.extract import extract
 from untrimmed.jobs.on_ray import RETRIES, check_engine, on_ray
 from untrimmed.jobs.train import train
 
+pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\..*", r"ignore::FutureWarning:ray\..*")  # Ray's own code
 QUICK = {"fps": 6, "frames": 4, "stride": 4, "size": 48}
 
 
@@ -33,12 +34,15 @@ def test_an_engine_that_is_not_there(monkeypatch, tmp_path):
 def cluster(tmp_path_factory):
     """Two nodes of one core each, joined by this process."""
     ray = pytest.importorskip("ray", reason="needs the extra ray")
+    for part in ("pandas", "pyarrow"):
+        pytest.importorskip(part, reason="needs the extra ray")
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
         # The nodes' processes import what this one does.
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]))
         patch.setenv("RAY_DISABLE_IMPORT_WARNING", "1")
+        patch.setenv("RAY_worker_niceness", "0")  # else a busy machine leaves them nothing
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         cluster.add_node(num_cpus=1)
         ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)

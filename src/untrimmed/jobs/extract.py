@@ -53,7 +53,7 @@ def extract(
         paths: files or folders (searched recursively).
         settings: of the extractor, e.g. `{"fps": 12}`; others keep their defaults.
         engine: "local", or "ray": a task per video on the cluster that RAY_ADDRESS names, whose machines all see `paths` and `out`.
-        workers: processes, by default one per core, on a GPU at most four.
+        workers: processes, by default one per core, on a GPU at most four; with "ray" tasks at a time, by default as many as fit.
         download: fetch the extractor's model from the hub, if it is not here; without it nothing is fetched.
         force: a store at `out` that was made with other settings is renamed to `out.1` instead of being an error.
 
@@ -67,7 +67,7 @@ def extract(
     if workers is not None and workers < 1:
         raise InputError(f"workers: expected at least 1, not {workers}")
     header = header_for(extractor, settings, flow, download)
-    device = _device_for(header, device)
+    device = _device_for(header, device, engine)
     videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
 
     if force and out.exists() and not _matches(out, header):
@@ -90,8 +90,8 @@ def extract(
     tasks.sort(key=lambda task: -_size(task.path))
 
     with progress("extracting", total=len(videos), done=len(report.skipped)) as advance:
-        workers = workers or (_cores() if device == "cpu" else min(_cores(), 4))
-        for outcome in _on_ray(tasks) if engine == "ray" else in_workers(tasks, workers):
+        here = workers or (_cores() if device == "cpu" else min(_cores(), 4))
+        for outcome in _on_ray(tasks, workers) if engine == "ray" else in_workers(tasks, here):
             _take(outcome, report)
             if outcome.fatal:
                 kept = len(report.finished) + len(report.skipped)
@@ -135,11 +135,11 @@ def arguments_of(header: Header) -> dict[str, Any]:
     return {"extractor": header.extractor, "settings": settings, "flow": flow}
 
 
-def _on_ray(tasks: list[Task]) -> Iterator[Outcome]:
+def _on_ray(tasks: list[Task], workers: int | None) -> Iterator[Outcome]:
     """Each video as a task of a Ray cluster; four share a GPU."""
     share = 0.25 if any(task.device != "cpu" for task in tasks) else 0.0
     tasks = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
-    for i, outcome, died in on_ray(_extract_there, None, tasks, share):
+    for i, outcome, died in on_ray(_extract_there, None, tasks, share, workers):
         task = tasks[i]
         yield outcome or Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it crashed: {died}")
 
@@ -159,7 +159,7 @@ def _take(outcome: Outcome, report: ExtractReport) -> None:
         note(f"left out: {outcome.fault}")
 
 
-def _device_for(header: Header, device: str) -> str:
+def _device_for(header: Header, device: str, engine: str) -> str:
     """Where the extractor computes: as asked for, if it can. Its weights are read once, so that their faults come first."""
     kind = device.split(":")[0]
     if kind not in ("cpu", "cuda"):
@@ -168,6 +168,8 @@ def _device_for(header: Header, device: str) -> str:
     if kind == "cuda" and not hasattr(made, "device"):
         note(f"the extractor {header.extractor!r} runs on the CPU only, and does so")
         device = "cpu"
+    elif kind == "cuda" and engine == "ray":
+        device = "cuda"  # the one that Ray gives to the task; the cluster is asked whether it has any
     elif kind == "cuda":
         from untrimmed.jobs.train import check_device  # brings torch, which the extractor has anyway
 

@@ -83,8 +83,9 @@ def localize(
     check_writable(out)
     if report is not None:
         check_writable(report)
-    check_device(device)
     check_engine(engine)
+    if engine == "local" or not device.startswith("cuda"):  # the cluster is asked for its GPUs by on_ray
+        check_device(device)
     if min_score is not None and not math.isfinite(min_score):
         raise InputError(f"--min-score {min_score}: expected a finite number")
     called = {} if names is None else read_names(names)
@@ -211,13 +212,14 @@ def activations_of_run(
     """Run the model of a run folder (or another, in its place) over a feature store; also the run's localization settings, and
     what is known of it."""
     run, store = Path(run), FeatureStore(features)
-    check_device(device)
-    method = load_method(run / "model").to(device)
+    here = "cpu" if engine == "ray" else device
+    check_device(here)
+    method = load_method(run / "model").to(here)
     environment = read_json(run / "environment.json")
     _check_features(store, method.widths, environment, run)
     preset = _settings_of(run, method, overrides)
     if instead is not None:
-        method = instead.to(device)
+        method = instead.to(here)
     videos = _videos(store, wanted)
 
     by_place: dict[int, Activation] = {}
@@ -241,7 +243,8 @@ def _each_video(
         return
     store.path = store.path.absolute()
     share = 0.25 if device != "cpu" else 0.0
-    for i, activation, died in on_ray(activation_of, (method.cpu(), store, settings, device), videos, share):
+    there = device.split(":")[0]  # the GPU that Ray gives to the task is its only one
+    for i, activation, died in on_ray(activation_of, (method, store, settings, there), videos, share):
         if died:
             raise InputError(f"{videos[i]}: could not be localized on the cluster: {died}")
         yield i, activation

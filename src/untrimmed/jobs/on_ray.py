@@ -1,9 +1,10 @@
-"""Work on many machines: one function, called once per video as a task of a Ray cluster."""
+"""Work on many machines: one function, called once per video as a task of Ray Data on a Ray cluster."""
 
 import logging
 import os
+import socket
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 from untrimmed.console import note
@@ -11,6 +12,7 @@ from untrimmed.data.errors import InputError
 
 RETRIES = 2  # of a task whose process or machine died; what a function raises is not tried again
 ENGINES = ("local", "ray")
+PATIENCE = 10.0  # seconds in which a cluster must answer at all
 
 
 def check_engine(engine: str) -> None:
@@ -19,54 +21,103 @@ def check_engine(engine: str) -> None:
         raise InputError(f"engine: expected {' or '.join(ENGINES)}, not {engine!r}")
     if engine == "ray":
         try:
+            import pandas  # noqa: F401
+            import pyarrow  # noqa: F401
             import ray  # noqa: F401
         except ImportError as error:
-            raise InputError("--engine ray needs Ray: pip install 'untrimmed[ray]'") from error
+            raise InputError(f"--engine ray needs Ray Data: pip install 'untrimmed[ray]' ({error})") from error
 
 
 def on_ray(
-    function: Callable[[Any, Any], Any], shared: Any, items: Sequence[Any], gpu_share: float = 0.0
+    function: Callable[[Any, Any], Any],
+    shared: Any,
+    items: Sequence[Any],
+    gpu_share: float = 0.0,
+    at_once: int | None = None,
 ) -> Iterator[tuple[int, Any, str | None]]:
-    """Call `function(shared, item)` for each item, on one CPU each: yields (index, result, None) as they are ready, in any order.
+    """Call `function(shared, item)` for each item, on one core each: yields (index, result, None) as they are ready, in any order.
 
-    The cluster is that of RAY_ADDRESS, or the one that the caller has joined; without either one is started on this machine, and
-    stopped at the end. A task whose process or machine dies is tried again elsewhere, RETRIES times; then (index, None, the
-    reason) is yielded. What the function itself raises is raised here. Closing the iterator ends the tasks.
+    The cluster is the one that the caller has joined, or that RAY_ADDRESS names, or that runs on this machine; where there is none,
+    one is started here, and stopped at the end. A task whose process or machine dies is tried again, RETRIES times; then (index,
+    None, the reason) is yielded. What the function itself raises is raised here. Closing the iterator ends all tasks.
 
     Args:
         function: importable on all machines.
         shared: sent once, not once per item.
         gpu_share: of a GPU, for each task.
+        at_once: at most so many tasks at a time; else as many as the cluster has cores.
+
+    Raises:
+        InputError: no cluster can be reached or started, it has no GPU where one is needed, or its machines lack a module.
     """
     import ray
+    import ray.data
+    from ray import cloudpickle
 
+    if not items:
+        return
     own = not ray.is_initialized()
     if own:
-        try:
-            ray.init(
-                include_dashboard=None if "RAY_ADDRESS" in os.environ else False, logging_level=logging.ERROR, log_to_driver=False
-            )
-        except Exception as error:
-            raise InputError(f"Ray: no cluster can be reached or started ({' '.join(str(error).split())[:300]})") from error
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    note(f"Ray: {len(nodes)} machine(s) with {ray.cluster_resources().get('CPU', 0):.0f} cores")
-    waiting: dict[Any, int] = {}
+        _join()
+    rows = None
     try:
-        task = ray.remote(num_cpus=1, num_gpus=gpu_share, max_retries=RETRIES)(function)
-        sent = ray.put(shared)
-        waiting = {task.remote(sent, item): i for i, item in enumerate(items)}
-        while waiting:
-            (ready,), _ = ray.wait(list(waiting), num_returns=1)
-            i = waiting.pop(ready)
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        there = ray.cluster_resources()
+        note(f"Ray: {len(nodes)} machine(s) with {there.get('CPU', 0):.0f} cores")
+        if gpu_share and not there.get("GPU"):
+            raise InputError("--device cuda: no machine of the Ray cluster has a GPU; use --device cpu")
+        work = ray.put(cloudpickle.dumps((function, shared)))
+
+        # What is defined here is pickled as a whole, so that it runs, and can say what is wrong, where untrimmed is missing.
+        class Tries:
+            def __init__(self) -> None:
+                self.counts: Counter[int] = Counter()
+
+            def one_more(self, place: int) -> int:
+                self.counts[place] += 1
+                return self.counts[place]
+
+        tries: Any = ray.remote(num_cpus=0, max_restarts=-1)(Tries).remote()  # since Ray Data itself tries again for ever
+
+        def call(row: dict[str, Any]) -> dict[str, Any]:
+            place, result, error = row["place"], None, None
+            lost = ray.get(tries.one_more.remote(place)) > RETRIES + 1
             try:
-                yield i, ray.get(ready), None
-            except ray.exceptions.RayTaskError as error:
-                raise (error.cause if isinstance(error.cause, Exception) else error) from None
-            except ray.exceptions.RayError as error:
-                yield i, None, f"its process died {RETRIES + 1} times ({type(error).__name__})"
+                if not lost:
+                    called, given = cloudpickle.loads(ray.get(work))
+                    result = called(given, cloudpickle.loads(row["item"]))
+            except Exception as raised:
+                error = raised
+            return {"place": place, "answer": cloudpickle.dumps((result, error, lost))}
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        packed = [{"place": i, "item": cloudpickle.dumps(item)} for i, item in enumerate(items)]
+        data = ray.data.from_items(packed, override_num_blocks=len(packed))  # a block, and so a task, for each
+        data.context.enable_progress_bars = False
+        rows = iter(data.map(call, num_cpus=1, num_gpus=gpu_share or None, concurrency=at_once).iter_rows())
+        for row in rows:
+            result, error, lost = cloudpickle.loads(row["answer"])
+            if isinstance(error, ModuleNotFoundError):
+                raise InputError(f"Ray: a machine of the cluster lacks what this one has: {error}") from error
+            if error is not None:
+                raise error
+            yield row["place"], result, f"its process or its machine died {RETRIES + 1} times" if lost else None
     finally:
-        for left in waiting:
-            with suppress(Exception):
-                ray.cancel(left, force=True)
+        del rows  # ends what is under way
         if own:
             ray.shutdown()
+
+
+def _join() -> None:
+    """Join the cluster that RAY_ADDRESS names or that runs on this machine, or start one."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        if host and port.isdigit():  # Ray itself goes on trying for long
+            socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+        ray.init(include_dashboard=None if address else False, logging_level=logging.ERROR, log_to_driver=False)
+    except Exception as error:
+        named = f" at RAY_ADDRESS={address}" if address else ""
+        raise InputError(f"Ray: no cluster can be reached or started{named} ({' '.join(str(error).split())[:300]})") from error
