@@ -1,4 +1,5 @@
-"""How fast the program is, against the limits it sets itself: `python benchmarks/speed.py [SECTION]...`; no section: all.
+"""How fast the program is, against the limits it sets itself: `python benchmarks/speed.py [SECTION]...`; no section: all but
+`ten_hours`, which takes ten minutes or more.
 
 Every section is one function that returns its lines. Run on an idle machine with OMP_NUM_THREADS=1.
 """
@@ -208,20 +209,30 @@ def consume(items: Iterable[object]) -> None:
 
 def cpu_seconds(work: Callable[[], object], times: int = 3) -> float:
     """Median CPU seconds of one call, all threads of this process together."""
-    seconds = []
+    return float(np.median(in_turn({"": work}, times)[""]))
+
+
+def in_turn(works: dict[str, Callable[[], object]], times: int) -> dict[str, np.ndarray]:
+    """CPU seconds of each call, all threads of this process together; one after the other, so that a busy time befalls all."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(times):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return float(np.median(seconds))
+        for name, work in works.items():
+            began = time.process_time()
+            work()
+            seconds[name].append(time.process_time() - began)
+    return {name: np.array(values) for name, values in seconds.items()}
 
 
 def motion() -> list[str]:
-    """Pictures per CPU second of `motion`, against decoding (with resizing) and flow done alone. Limit: 80 % of their sum's."""
+    """Pictures per CPU second of `motion`, against decoding (with resizing) and flow done alone. Limit: 80 % of their sum's.
+
+    All are done in turn, nine times; medians, and the median of the nine shares. Beside it the share of decoding without resizing
+    and flow, which resizing alone keeps below.
+    """
     import cv2
 
     from untrimmed.jobs.extract import extract
-    from untrimmed.video.decode import Pictures
+    from untrimmed.video.decode import Pictures, open_video
     from untrimmed.video.extractors import make_extractor
     from untrimmed.video.features import VideoFeatures
     from untrimmed.video.flow import with_flow
@@ -229,17 +240,33 @@ def motion() -> list[str]:
     cv2.setNumThreads(1)
     lines = []
     extractor = make_extractor("motion")
+
+    def decode_only(path: Path) -> None:
+        with open_video(path) as container:
+            container.streams.video[0].codec_context.thread_count = 1
+            consume(container.decode(video=0))
+
     with tempfile.TemporaryDirectory() as folder:
         for width, height, seconds in ((1280, 720, 3.2), (640, 360, 6.4)):
             path = write_film(Path(folder) / f"{height}.mp4", seconds, 25, width, height)
             pictures = list(Pictures(path, 25, extractor.frame_size))
             count = len(pictures)
-            decode = cpu_seconds(lambda path=path: consume(Pictures(path, 25, extractor.frame_size)))
-            flow = cpu_seconds(lambda pictures=pictures: consume(with_flow(pictures, "dis")))
-            whole = cpu_seconds(lambda path=path: consume(VideoFeatures(path, extractor, "dis")))
+            took = in_turn(
+                {
+                    "full size": lambda path=path: decode_only(path),
+                    "decode": lambda path=path: consume(Pictures(path, 25, extractor.frame_size)),
+                    "flow": lambda pictures=pictures: consume(with_flow(pictures, "dis")),
+                    "whole": lambda path=path: consume(VideoFeatures(path, extractor, "dis")),
+                },
+                9,
+            )
+            share = np.median((took["decode"] + took["flow"]) / took["whole"])
+            least = np.median((took["full size"] + took["flow"]) / took["whole"])
+            rate = {name: f"{count / np.median(values):.0f}" for name, values in took.items()}
             lines.append(
-                f"motion, {width}x{height}, dis: {count / whole:.0f} pictures per CPU s; decoding alone {count / decode:.0f}, "
-                f"flow alone {count / flow:.0f}: {(decode + flow) / whole:.0%} of their limit (at least 80 %)"
+                f"motion, {width}x{height}, dis: {rate['whole']} pictures per CPU s; decoding alone {rate['decode']}, "
+                f"flow alone {rate['flow']}: {share:.0%} of their limit (at least 80 %); decoding without resizing "
+                f"{rate['full size']}, with it {least:.0%}"
             )
         paths = [shutil.copy(Path(folder) / "360.mp4", Path(folder) / f"copy{i}.mp4") for i in range(4)]
         began = time.perf_counter()
@@ -339,17 +366,86 @@ def memory() -> list[str]:
     ]
 
 
-SECTIONS: dict[str, Callable[[], list[str]]] = {"evaluator": evaluator, "dgam_steps": dgam_steps, "inference": inference} | {
+def repeated(short: Path, path: Path, times: int) -> Path:
+    """A video that shows another again and again: its packets with later time stamps, nothing is encoded anew."""
+    import av
+
+    with av.open(str(short)) as source, av.open(str(path), "w") as container:
+        track = source.streams.video[0]
+        stream = container.add_stream_from_template(track)
+        packets = [packet for packet in source.demux(track) if packet.dts is not None]
+        length = max(packet.pts + packet.duration for packet in packets)
+        for i in range(times):
+            for packet in packets:
+                again = av.Packet(bytes(packet))
+                again.pts, again.dts, again.duration = packet.pts + i * length, packet.dts + i * length, packet.duration
+                again.time_base, again.is_keyframe, again.stream = packet.time_base, packet.is_keyframe, stream
+                container.mux(again)
+    return path
+
+
+def ten_hours() -> list[str]:
+    """Peak memory of extracting (`motion`, its defaults) and localizing one minute and ten hours of video. The limit is for
+    extraction: equal within 10 %.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return long_videos(Path(folder))
+
+
+def long_videos(folder: Path) -> list[str]:
+    """See `ten_hours`; whatever is made stays in the folder."""
+    videos = folder / "videos"
+    videos.mkdir()
+    for i, seconds in enumerate((20, 30, 40)):
+        write_film(videos / f"wide_{i}.mp4", seconds, 5, 160, 90)
+        write_film(videos / f"tall_{i}.mp4", seconds, 5, 90, 160)
+    (folder / "labels.csv").write_text("video,label\n" + "".join(f"{f.stem},{f.stem[:4]}\n" for f in sorted(videos.iterdir())))
+    words = ("train", "dgam", "--videos", videos, "--labels", folder / "labels.csv", "--out", folder / "run", "--preset", "demo")
+    subprocess.run([sys.executable, "-m", "untrimmed", *map(str, words)], check=True)
+    minute = write_film(folder / "minute.mp4", 60, 5, 160, 120)
+    films = {"1 minute": minute, "10 hours": repeated(minute, folder / "hours.mp4", 600)}
+    peak = "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1], time.process_time())"
+    extraction = (
+        "import sys, time; from untrimmed.video.features import Task, extract_video; "
+        "out = extract_video(Task(sys.argv[1], sys.argv[2], sys.argv[3], 'motion', {}, 'dis')); assert not out.fault, out.fault; "
+    )
+    localization = (
+        "import sys, time; from pathlib import Path; from untrimmed.jobs.localize import localize; out = Path(sys.argv[4]); "
+        "localize(sys.argv[3], features=sys.argv[2], out=out, report=out.with_suffix('.html')); "
+    )
+    lines, peaks = [], {}
+    for length, film in films.items():
+        store, found = folder / f"features-{film.stem}", folder / f"{film.stem}.json"
+        for verb, program, arguments in (
+            ("extract", extraction, (film.stem, film, store)),
+            ("localize", localization, (film.stem, store, folder / "run", found)),
+        ):
+            words = (sys.executable, "-c", program + peak, *map(str, arguments))
+            kibibytes, seconds = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-2:]
+            peaks[verb, length] = int(kibibytes) / 1024
+            lines.append(f"{verb}, {length}: peak {peaks[verb, length]:.0f} MiB, {float(seconds):.0f} CPU s")
+        page = found.with_suffix(".html").stat().st_size / 1e6
+        lines.append(f"page, {length}: {page:.1f} MB")
+    for verb in ("extract", "localize"):
+        lines.append(f"{verb}, 10 hours to 1 minute: {peaks[verb, '10 hours'] / peaks[verb, '1 minute']:.3f}")
+    return lines
+
+
+SECTIONS: dict[str, Callable[[], list[str]]] = {
+    "evaluator": evaluator,
+    "dgam_steps": dgam_steps,
+    "inference": inference,
     "motion": motion,
     "i3d": i3d,
     "memory": memory,
+    "ten_hours": ten_hours,
 }
 
 
 def main(names: list[str]) -> None:
     if unknown := [name for name in names if name not in SECTIONS]:
         sys.exit(f"no section {unknown[0]!r}; there is {', '.join(SECTIONS)}")
-    for name in names or SECTIONS:
+    for name in names or [name for name in SECTIONS if name != "ten_hours"]:
         for line in SECTIONS[name]():
             print(line, flush=True)
 

@@ -3,18 +3,20 @@
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
 from untrimmed.data.errors import InputError
-from untrimmed.video.extractors import make_extractor
+from untrimmed.video import flow
+from untrimmed.video.extractors import make_extractor, motion
 from untrimmed.video.features import VideoFeatures, header_of
 
 from .films import film, moving_blocks, steady
 
 
-def features(path, flow="dis", **settings):
-    source = VideoFeatures(path, make_extractor("motion", settings), flow)
+def features(path, **settings):
+    source = VideoFeatures(path, make_extractor("motion", settings), "dis")
     parts = list(source)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -90,6 +92,40 @@ def _clip(draw):
     from untrimmed.video.snippets import batches, windows
 
     return next(batches(windows(with_flow([draw(i) for i in range(16)], "dis"), 16, 16), 1))
+
+
+def test_flow_is_that_of_each_picture_and_the_one_before_however_many_are_made_in_turn(monkeypatch):
+    drawn = [moving_blocks(i, 160, 112) for i in range(6)]
+    shown = [drawn[i] for i in (0, 1, 1, 1, 2, 3, 4, 4, 5)]
+    dis = flow.flow_method("dis")
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in shown]
+    still = np.zeros((112, 160, 2), np.float32)
+    expected = [still if i == 0 or shown[i] is shown[i - 1] else dis(grey[i - 1], grey[i]) for i in range(len(shown))]
+    for in_turn in (1, 2, 3, 9, 32):
+        monkeypatch.setattr(flow, "IN_TURN", in_turn)
+        made = list(flow.with_flow(iter(shown), "dis"))
+        assert all(picture is before for (picture, _), before in zip(made, shown, strict=True))
+        assert all(np.array_equal(moved, right) for (_, moved), right in zip(made, expected, strict=True))
+    assert np.abs(expected[1]).max() > 0.5
+
+
+def test_histograms_and_medians_are_those_of_plain_numpy():
+    rng = np.random.default_rng(0)
+    for count, height, width in ((1, 5, 7), (3, 18, 25), (2, 4, 4)):
+        angle = rng.uniform(0, 4 * np.pi, (count, height, width)).astype(np.float32)
+        weight = rng.random((count, height, width)).astype(np.float32)
+        (found,) = motion._histogram(angle, weight)
+        expected = np.zeros((count, motion.GRID**2, 2 * motion.BINS))
+        pixels = np.zeros(motion.GRID**2)
+        for y, x in np.ndindex(height, width):
+            cell = y * motion.GRID // height * motion.GRID + x * motion.GRID // width
+            pixels[cell] += 1
+            for n in range(count):
+                expected[n, cell, int(angle[n, y, x] * np.float32(8 / np.pi)) % 16] += weight[n, y, x]
+        assert found == pytest.approx(expected @ motion.SMOOTH / np.maximum(pixels, 1)[:, None], rel=1e-6)
+        values = angle.reshape(count, -1)
+        assert np.array_equal(motion._median(values), np.median(values, axis=-1))
+        assert np.array_equal(motion._median(values[:, :-1]), np.median(values[:, :-1], axis=-1))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 300), (16, 16), (161, 97)])
