@@ -86,8 +86,8 @@ def draw(grid: Grid, path: Path) -> None:
         axes.axhline(0, color=SOFT, linewidth=1)
         for number, videos in enumerate(of_videos):
             aside = 0.07 * (number - (len(of_videos) - 1) / 2)  # so that bars do not hide each other
-            found = [(place, grid.gain(first, second, (videos, clips))) for place, clips in enumerate(of_clips)]
-            found = [(place + aside, gain) for place, gain in found if len(gain)]
+            gains = [(place + aside, grid.gain(first, second, (videos, clips))) for place, clips in enumerate(of_clips)]
+            found = [(place, gain) for place, gain in gains if len(gain)]
             axes.errorbar(
                 [place for place, _ in found],
                 [gain.mean() for _, gain in found],
