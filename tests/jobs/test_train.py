@@ -11,6 +11,7 @@ from tests.methods.planted import Planted, plant
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
+from untrimmed.jobs.extract import header_for
 from untrimmed.jobs.train import train, trimmed_set, unlabelled_set
 from untrimmed.methods.base import resolve
 from untrimmed.training import Run
@@ -314,8 +315,9 @@ def test_a_trimmed_set_has_classes_of_its_own(planted, tmp_path):
     some = trimmed_set(store, clips, replace(data, classes=("act00", "act01")), chosen, say=said.append)
     assert (some.videos, some.classes) == (("train001", "train002", "train003"), ("act01", "elsewhere"))
     assert some.labels.tolist() == [[1, 0], [0, 1], [1, 0]]
-    assert len(said) == 1
+    assert len(said) == 2
     assert "have no row" in said[0]
+    assert said[1].startswith("warning: 3 trimmed clip(s) have the name of a video, such as 'train001'")
     trimmed_set(store, clips, data, chosen, say=said.append)
     assert "no class of the trimmed clips is one of" in said[-1]
     assert replace(data, trimmed=some).fingerprint() != data.fingerprint()
@@ -346,3 +348,38 @@ def test_trimmed_clips_of_another_width_are_refused(planted, tmp_path):
     write_labels(clips, [("train001", "")])
     with pytest.raises(InputError, match="a trimmed clip shows an action"):
         trimmed_set(store, clips, data, chosen)
+
+
+@pytest.mark.parametrize("wrong", ["streams", "clip", "class", "init"])
+def test_what_is_wrong_with_clips_classes_or_start_is_told_before_videos_are_extracted(wrong, planted, tmp_path, monkeypatch):
+    def too_late(*_, **__):
+        raise AssertionError("extracted")
+
+    monkeypatch.setattr("untrimmed.jobs.train.extract", too_late)
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "one.mp4").write_bytes(b"")
+    write_labels(tmp_path / "labels.csv", [("one", "act00")])
+    streams = {"rgb": 3} if wrong == "streams" else header_for("motion", None, "dis").streams
+    writer = FeatureWriter(tmp_path / "clips", Header("motion", {}, 1.0, 1.0, streams))
+    writer.write("clip", {name: np.ones((4, w), np.float32) for name, w in streams.items()}, VideoEntry(4, 4.0))
+    write_labels(tmp_path / "clips.csv", [("other" if wrong == "clip" else "clip", "act00")])
+    arguments = {
+        "videos": tmp_path / "videos",
+        "labels": tmp_path / "labels.csv",
+        "trimmed": tmp_path / "clips",
+        "trimmed_labels": tmp_path / "clips.csv",
+        "classes": ["act01"] if wrong == "class" else ["act00"],
+        "init": tmp_path if wrong == "init" else None,
+    }
+    words = {
+        "streams": "extract both with the same extractor",
+        "clip": "there is no video 'other'",
+        "class": "unknown name 'act01'",
+        "init": "holds no finished model",
+    }
+    with pytest.raises(InputError, match=words[wrong]):
+        train("tsrnet", **arguments, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    if wrong == "init":  # nothing else is wrong
+        with pytest.raises(AssertionError, match="extracted"):
+            train("tsrnet", **{**arguments, "init": None}, out=tmp_path / "run")

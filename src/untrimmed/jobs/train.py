@@ -90,14 +90,25 @@ def train(
     if not force:
         claim(out, resume=resume)
     check_writable(out / "config.yaml")
+    earlier, start = None, {}
+    if init is not None:
+        earlier = load_method(Path(init) / "model")
+        start = {"init": {"run": Path(init).name, "sha256": _sha256(Path(init) / "model" / "weights.safetensors")}}
     failures: dict[str, str] = {}
     if videos is not None:
         files = find_videos([Path(videos)], ids)
-        if labels is not None:
-            read_labels(labels, files)  # its faults are told before the long extraction, not after
+        if labels is not None:  # its faults are told before the long extraction, not after, as are the clips'
+            weak = read_labels(labels, files)
+            if classes is not None:
+                _of_classes(weak, classes, lambda text: None)
         if not isinstance(of_extractor, Mapping):
             raise InputError(f"extractor: names a group of settings; write extractor.<setting>, not extractor={of_extractor}")
-        making = arguments_of(header_for(extractor or "motion", *_with_flow(of_extractor), download))
+        header = header_for(extractor or "motion", *_with_flow(of_extractor), download)
+        making = arguments_of(header)
+        if trimmed is not None and trimmed_labels is not None:
+            clips = FeatureStore(trimmed)
+            _check_streams(clips, header.streams)
+            read_labels(trimmed_labels, clips.videos)
         claim(out, resume=resume, force=force)
         failures = extract([videos], out / "features", **making, ids=ids, device=device, force=True).failures
         features = out / "features"
@@ -114,11 +125,8 @@ def train(
             notes.append(f"{len(data.classes)} clusters, by how well they stand apart; --clusters N sets another number")
     if trimmed is not None and trimmed_labels is not None:
         data = replace(data, trimmed=trimmed_set(FeatureStore(trimmed), trimmed_labels, data, chosen, say=notes.append))
-    config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict()}
-    earlier = None
-    if init is not None:
-        earlier = load_method(Path(init) / "model")
-        config["init"] = {"run": Path(init).name, "sha256": _sha256(Path(init) / "model" / "weights.safetensors")}
+    config = {"method_name": method, "preset": preset, "seed": seed, **chosen.to_dict(), **start}
+    if earlier is not None:
         carry_over(cls(chosen.method, data.classes, store.streams), earlier)  # its faults are told before there is a run
     claim(out, resume=resume, force=force and videos is None)
     with Run(out, config, environment_of(store, labels, data, seed, device), seed=seed, device=device, resume=resume) as run:
@@ -236,11 +244,7 @@ def trimmed_set(
     Raises:
         InputError: their features differ in streams or width from the untrimmed videos', or no clip has a label.
     """
-    if store.streams != data.store.streams:
-        raise InputError(
-            f"{store.path}: the trimmed clips' streams are {store.streams}, the untrimmed videos' {data.store.streams}; "
-            "extract both with the same extractor"
-        )
+    _check_streams(store, data.store.streams)
     if differences := data.store.header.differences(store.header):  # allowed: clips may come from elsewhere
         say(f"warning: the trimmed clips' features were made otherwise than the videos' ({'; '.join(differences)})")
     weak = read_labels(labels, store.videos)
@@ -248,6 +252,8 @@ def trimmed_set(
         raise InputError(f"{labels}: every label is empty; a trimmed clip shows an action")
     if unlabelled := len(store.videos) - len(weak.tags):
         say(f"{unlabelled} trimmed clip(s) have no row in {labels}; they are not used")
+    if same := sorted(set(weak.tags) & set(data.store.videos)):
+        say(f"warning: {len(same)} trimmed clip(s) have the name of a video, such as {same[0]!r}; are they other recordings?")
     if not set(weak.classes) & set(data.classes):
         say(f"warning: no class of the trimmed clips is one of the untrimmed videos' ({', '.join(data.classes[:5])})")
     clips = sorted(weak.tags)
@@ -255,6 +261,14 @@ def trimmed_set(
         store.load(clip)
     matrix = np.array([[label in weak.tags[clip] for label in weak.classes] for clip in clips], dtype=np.float32)
     return TrainingSet(tuple(clips), weak.classes, matrix, store, settings=chosen.data)
+
+
+def _check_streams(clips: FeatureStore, streams: Mapping[str, int]) -> None:
+    if clips.streams != streams:
+        raise InputError(
+            f"{clips.path}: the trimmed clips' streams are {clips.streams}, the untrimmed videos' {dict(streams)}; "
+            "extract both with the same extractor"
+        )
 
 
 def check_kind(
