@@ -94,7 +94,10 @@ def extract(
         download=download,
         force=force,
     )
-    speed = f" ({report.media_seconds / report.seconds:.1f} x real time)" if report.finished and report.seconds > 0 else ""
+    speed = ""
+    if report.finished and report.seconds > 0:
+        pictures, media = report.pictures / report.seconds, report.media_seconds / report.seconds
+        speed = f" ({pictures:.0f} pictures/s, {media:.1f} x real time)"
     note(f"{out}: {len(report.finished)} videos extracted in {report.seconds:.0f} s{speed}, {len(report.skipped)} were there")
     _left_out(report.failures, out / "failures.json")
 

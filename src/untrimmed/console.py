@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -40,3 +40,46 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[.
             note(f"{description}: {position}/{total}, about {left:.0f} s left {suffix}".rstrip())
 
     yield advance
+
+
+@contextmanager
+def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Callable[[str, float], None]]:
+    """Progress over items that take long one by one: the time left counts what is done of those under way, too.
+
+    Yields `at(name, share)`: of that item `share` is done, 0..1. `sizes` are the items' shares of the work, in any unit.
+    """
+    shares = dict.fromkeys(sizes, 0.0)
+    whole = sum(sizes.values()) or 1.0
+
+    def done() -> tuple[float, int]:
+        return sum(sizes[name] * share for name, share in shares.items()) / whole, sum(share >= 1 for share in shares.values())
+
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(f"{{task.fields[finished]}}/{len(sizes)}"))
+        with Progress(*columns, TaskProgressColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+            task = bar.add_task(description, total=1.0, finished=0)
+
+            def show(name: str, share: float) -> None:
+                shares[name] = share
+                part, finished = done()
+                bar.update(task, completed=part, finished=finished)
+
+            yield show
+        return
+
+    began = last = time.monotonic()
+
+    def at(name: str, share: float) -> None:
+        nonlocal last
+        shares[name] = share
+        now = time.monotonic()
+        part, finished = done()
+        if now - last >= 15 and 0 < part < 1:
+            last = now
+            left = (now - began) / part * (1 - part)
+            note(f"{description}: {finished}/{len(sizes)}, {part:.0%}, about {left:.0f} s left")
+
+    yield at

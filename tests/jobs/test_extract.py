@@ -2,16 +2,20 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.video.films import cut, film, moving_blocks, steady
+from untrimmed import console
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore, FeatureWriter
 from untrimmed.jobs.extract import arguments_of, extract
@@ -215,6 +219,36 @@ def _alive(pid):
         return False
 
 
+def test_one_long_video_says_how_far_it_is_and_how_long_it_takes(videos, tmp_path, monkeypatch, capsys):
+    """Each worker tells of every batch, and to this process 20 seconds pass between any two looks at the clock."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
+        "    import untrimmed.video.workers as workers\n"
+        "    workers.TELLING = 0\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    clock = count(0, 20)
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    film(tmp_path / "films" / "long.mp4", steady(12), width=32, height=32)
+    film(tmp_path / "films" / "short.mp4", steady(2), width=32, height=32)
+
+    def told(paths, name, workers):
+        extract(paths, tmp_path / name, settings=QUICK, workers=workers)
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("extracting")]
+        return [re.fullmatch(r"extracting: (\d)/(\d), (\d+)%, about (\d+) s left", line).groups() for line in lines]
+
+    alone = [tuple(map(int, words)) for words in told(tmp_path / "films" / "long.mp4", "alone", 1)]
+    assert [words[:2] for words in alone] == [(0, 1)] * 8  # 120 pictures, 16 at a time
+    assert 10 <= alone[0][2] < 40  # the decoder is some pictures ahead
+    assert alone[0][3] == pytest.approx(20 * (100 - alone[0][2]) / alone[0][2], abs=5)
+    both = told(tmp_path / "films", "both", 2)
+    assert len(both) >= 8
+    assert {finished for finished, *_ in both} <= {"0", "1"}
+    parts = [int(part) for *_, part, _ in both]
+    assert parts == sorted(parts)
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
@@ -234,10 +268,10 @@ def test_stopped_half_way_leaves_no_workers_and_goes_on_where_it_was(many, tmp_p
         "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
         "    import untrimmed.video.features as features\n"
         "    whole = features.extract_video\n"
-        "    def slow(task):\n"
+        "    def slow(task, *more):\n"
         "        if task.video in ('v6', 'v7'):\n"
         "            time.sleep(1000)\n"
-        "        return whole(task)\n"
+        "        return whole(task, *more)\n"
         "    features.extract_video = slow\n"
     )
     out = tmp_path / "store"
@@ -297,10 +331,10 @@ def test_a_crashing_decoder_costs_one_video(videos, tmp_path, monkeypatch):
         "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
         "    import untrimmed.video.features as features\n"
         "    whole = features.extract_video\n"
-        "    def fragile(task):\n"
+        "    def fragile(task, *more):\n"
         "        if task.video == 'two':\n"
         "            os.kill(os.getpid(), 11)\n"
-        "        return whole(task)\n"
+        "        return whole(task, *more)\n"
         "    features.extract_video = fragile\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

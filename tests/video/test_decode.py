@@ -141,6 +141,24 @@ def test_rotation_is_undone(tmp_path, degrees):
     assert np.abs(turned.astype(int) - np.rot90(plain, degrees // 90)).max() < 3
 
 
+def test_interlaced_pictures_have_no_combs(tmp_path):
+    """Two moments in alternate lines, 8 pixels apart: one of them is looked at."""
+
+    def combed(i: int, width: int, height: int) -> np.ndarray:
+        bars = np.where(np.arange(width + 16) // 16 % 2, 220, 40).astype(np.uint8)
+        lines = np.stack([bars[8 * (y % 2) : 8 * (y % 2) + width] for y in range(height)])
+        return np.repeat(lines[..., None], 3, axis=2)
+
+    kinds = {"options": {"flags": "+ilme+ildct", "preset": "ultrafast"}, "pix_fmt": "yuv444p", "draw": combed}
+    film(tmp_path / "a.mp4", steady(0.2), **kinds)
+    film(tmp_path / "b.mp4", steady(0.2), **(kinds | {"options": {"preset": "ultrafast"}}))
+    for name, share, least, most in (("a", 1, 0, 3), ("a", 2, 0, 3), ("b", 1, 80, 255)):
+        picture = next(iter(Pictures(tmp_path / f"{name}.mp4", 25, lambda w, h, s=share: (w // s, h // s)))).astype(int)
+        assert picture.shape == (96 // share, 128 // share, 3)
+        comb = np.abs(np.diff(picture[4:-4], axis=0)).mean()
+        assert least <= comb <= most, (name, share, comb)
+
+
 def test_pixels_that_are_not_square_are_made_so(tmp_path):
     sizes = []
 
@@ -308,3 +326,16 @@ def test_find_videos_faults(tmp_path):
     with pytest.raises(InputError, match="no video was named"):
         find_videos([])
     assert list(find_videos([tmp_path], "relative")) == ["x__A", "y__a"]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "live.mkv"])
+def test_how_far_it_is_is_known_by_time_or_by_bytes(tmp_path, name):
+    live = {"live": "1"} if name == "live.mkv" else {}  # a stream that is written as it comes declares no length
+    path = film(tmp_path / name, steady(8), container_options=live)
+    pictures = Pictures(path, 25, lambda width, height: (16, 12))
+    assert pictures.share == 0
+    shares = [pictures.share for _ in pictures]
+    assert shares == sorted(shares)
+    assert 0.3 < shares[100] < 0.7
+    assert 0.95 < shares[-1] <= 1
+    assert bool(pictures.decoded_share) == (name != "live.mkv")

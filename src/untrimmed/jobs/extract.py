@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from untrimmed.console import note, progress
+from untrimmed.console import note, progress_within
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, set_aside, write_json
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
@@ -21,13 +21,15 @@ from untrimmed.video.workers import in_workers
 
 @dataclass
 class ExtractReport:
-    """What `extract` did: ids of videos that were finished now and before; why others failed; seconds of work and of video."""
+    """What `extract` did: ids of videos that were finished now and before; why others failed; seconds of work and of video, and
+    pictures that went through the extractor."""
 
     finished: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     media_seconds: float = 0.0
+    pictures: int = 0
 
 
 def extract(
@@ -89,14 +91,21 @@ def extract(
     # Long videos first, so that no core idles while the last one is at work.
     tasks.sort(key=lambda task: -_size(task.path))
 
-    with progress("extracting", total=len(videos), done=len(report.skipped)) as advance:
-        here = workers or (_cores() if device == "cpu" else min(_cores(), 4))
-        for outcome in _on_ray(tasks, workers) if engine == "ray" else in_workers(tasks, here):
-            _take(outcome, report)
-            if outcome.fatal:
-                kept = len(report.finished) + len(report.skipped)
-                raise InputError(f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on")
-            advance()
+    try:
+        with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
+            here = workers or (_cores() if device == "cpu" else min(_cores(), 4))
+            for outcome in _on_ray(tasks, workers) if engine == "ray" else in_workers(tasks, here, at):
+                _take(outcome, report)
+                if outcome.fatal:
+                    kept = len(report.finished) + len(report.skipped)
+                    raise InputError(
+                        f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on"
+                    )
+                at(outcome.video, 1.0)
+    except InputError:
+        if fresh:
+            writer.remove_if_empty()
+        raise
     report.finished.sort()
     report.failures = dict(sorted(report.failures.items()))
     report.seconds = time.monotonic() - began
@@ -138,10 +147,14 @@ def arguments_of(header: Header) -> dict[str, Any]:
 def _on_ray(tasks: list[Task], workers: int | None) -> Iterator[Outcome]:
     """Each video as a task of a Ray cluster; four share a GPU."""
     share = 0.25 if any(task.device != "cpu" for task in tasks) else 0.0
-    tasks = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
-    for i, outcome, died in on_ray(_extract_there, None, tasks, share, workers):
-        task = tasks[i]
-        yield outcome or Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it crashed: {died}")
+    there = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
+    for i, outcome, died in on_ray(_extract_there, None, there, share, workers):
+        task, path = tasks[i], there[i].path
+        if outcome is None:
+            outcome = Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it crashed: {died}")
+        outcome.fault = outcome.fault and outcome.fault.replace(path, task.path)  # as it was named here
+        outcome.notes = [text.replace(path, task.path) for text in outcome.notes]
+        yield outcome
 
 
 def _extract_there(_: None, task: Task) -> Outcome:
@@ -154,6 +167,7 @@ def _take(outcome: Outcome, report: ExtractReport) -> None:
     if outcome.fault is None:
         report.finished.append(outcome.video)
         report.media_seconds += outcome.media_seconds
+        report.pictures += outcome.pictures
     elif not outcome.fatal:
         report.failures[outcome.video] = outcome.fault
         note(f"left out: {outcome.fault}")

@@ -5,6 +5,7 @@ All times are those that a browser's player shows; the offset to the raw time st
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,10 @@ class VideoError(InputError):
 # they do not play; desktop players, and the copies made for browsers, count from the earliest start.
 SHOWN_RAW = ("mov,mp4", "matroska,webm")
 
+# Tracks of these hold cover and preview pictures wherever there is another track; browsers play none of them.
+STILL = ("mjpeg", "png", "bmp", "gif", "tiff", "webp")
+IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp .ppm .exr".split())  # noqa: SIM905
+
 # A gap between two time stamps longer than this, in a file that declares no duration, is a fault of the file, not a still picture.
 LONGEST_GAP = 3600.0
 
@@ -44,7 +49,8 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
     sub-folders a part of the id.
 
     Raises:
-        InputError: a path does not exist, a folder holds no video, an id is not allowed, or two files have one id.
+        InputError: a path is an address or does not exist, a folder holds no video, an id is not allowed, or two files have one
+            id.
     """
     if ids not in ("stem", "relative"):
         raise InputError(f"ids: expected stem or relative, not {ids!r}")
@@ -53,13 +59,19 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
         if path.is_dir():
             files = sorted(_videos_below(path))
             if not files:
+                if any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir()):
+                    raise InputError(f"{path}: there is no video in this folder, only pictures; join them into a video file first")
                 raise InputError(f"{path}: there is no video in this folder ({' '.join(sorted(VIDEO_SUFFIXES)[:6])} ...)")
             for file in files:
                 found.setdefault(file, path)
         elif path.exists():
             found.setdefault(path, path.parent)
+        elif re.match("[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+            address = re.sub(":/+", "://", str(path), count=1)  # a Path holds it with one slash
+            raise InputError(f"{address}: addresses are not read; download the video, then name the file")
         else:
-            raise InputError(f"{path}: no such file or folder")
+            quoted = "; a pattern is for the shell, leave off the quotes" if set("*?[") & set(str(path)) else ""
+            raise InputError(f"{path}: no such file or folder{quoted}")
     if not found:
         raise InputError("no video was named: give files or folders")
     once = {os.path.abspath(file): file for file in reversed(found)}  # a file that is named twice is one video
@@ -107,9 +119,10 @@ def open_video(path: str | Path) -> av.container.InputContainer:
         container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: {_why_not_a_video(head, error)}") from error
-    if not _video_streams(container):
+    tracks = _video_streams(container)
+    if not tracks or video_track(container).codec_context is None:
         container.close()
-        raise VideoError(f"{path}: there is no video track in this file")
+        raise VideoError(f"{path}: there is no video track in this file{' that can be decoded' if tracks else ''}")
     return container
 
 
@@ -127,6 +140,21 @@ def _why_not_a_video(head: bytes, error: Exception) -> str:
 def _video_streams(container: Any) -> list[Any]:
     """The video tracks, without cover pictures."""
     return [s for s in container.streams.video if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)]
+
+
+def video_track(container: Any) -> Any:
+    """The track that browsers play, of an opened file: the first, in MP4 the first that is enabled (seen in Chromium).
+
+    Of containers that they do not play, it is the one that FFmpeg holds for the main one.
+    """
+    tracks = _video_streams(container)
+    tracks = [track for track in tracks if track.codec_context is not None] or tracks
+    tracks = [track for track in tracks if track.codec_context is not None and track.codec_context.name not in STILL] or tracks
+    if container.format.name.startswith("mov,mp4"):
+        tracks = [track for track in tracks if track.disposition & Disposition.default] or tracks
+    elif not container.format.name.startswith(SHOWN_RAW) and (best := container.streams.best("video")) in tracks:
+        return best
+    return tracks[0]
 
 
 class Pictures:
@@ -155,14 +183,20 @@ class Pictures:
         self.start = self.duration = self.offset = 0.0
         self.decoded_share: float | None = None
         self.faults = self.shown = 0
+        self._time, self._bytes = 0.0, 0
+        self._end: float | None = None
         self._track: Any = None
         self._container: Any = None
 
+    @property
+    def share(self) -> float:
+        """How much of the file the iteration has decoded, 0..1: by time where it declares its length, else by bytes."""
+        done, whole = (self._time, self._end) if self._end else (self._bytes, self.path.stat().st_size)
+        return min(max(done / max(whole, 1e-9), 0.0), 1.0)
+
     def __iter__(self) -> Iterator[np.ndarray]:
         with open_video(self.path) as container:
-            tracks = _video_streams(container)
-            best = container.streams.best("video")
-            self._track = best if best in tracks else tracks[0]
+            self._track = video_track(container)
             self._track.thread_type = "NONE"
             self._track.codec_context.thread_count = 1
             self._container = container
@@ -209,7 +243,7 @@ class Pictures:
             self.offset = min(0.0, float(first * self._track.time_base)) if first is not None else 0.0
         else:
             self.offset = min(starts, default=0.0)
-        declared_end = self._declared_end()
+        declared_end = self._end = self._declared_end()
         last, shift = None, 0.0
         for frame in self._decoded():
             stamp = frame.pts if frame.pts is not None else frame.dts
@@ -227,7 +261,7 @@ class Pictures:
                 time = last + self._length(frame)
             elif time <= last:
                 continue
-            last = time
+            last = self._time = time
             yield time, frame
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
@@ -239,6 +273,8 @@ class Pictures:
             except FFmpegError:
                 self.faults += 1
                 packet = None
+            if packet is not None and packet.pos is not None:
+                self._bytes = packet.pos
             try:
                 yield from self._track.codec_context.decode(packet)
             except FFmpegError as error:
@@ -256,6 +292,9 @@ class Pictures:
         width, height = self._size
         if turns % 2:
             width, height = height, width
+        if frame.interlaced_frame:  # two moments in alternate lines, which scaling would keep apart: one of them is looked at
+            field: Any = np.ascontiguousarray(frame.to_ndarray(format="rgb24")[::2])
+            frame = av.VideoFrame.from_ndarray(field, "rgb24")
         small = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="BILINEAR", threads=1).to_ndarray()
         return np.ascontiguousarray(np.rot90(small, turns)) if turns else small
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -44,6 +44,7 @@ class Outcome:
     fatal: bool = False
     seconds: float = 0.0
     media_seconds: float = 0.0
+    pictures: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -62,8 +63,11 @@ def header_of(extractor: str, settings: dict[str, Any] | None, flow: str) -> Hea
     return Header(made.name, all_settings, window, stride, dict(made.streams), getattr(made, "weights_sha256", None))
 
 
-def extract_video(task: Task) -> Outcome:
-    """Extract one video into the store. A fault of the video or of the disk is in the outcome, not raised."""
+def extract_video(task: Task, under_way: Callable[[float], None] = lambda share: None) -> Outcome:
+    """Extract one video into the store. A fault of the video or of the disk is in the outcome, not raised.
+
+    `under_way` is told again and again how much of the video is done, 0..1.
+    """
     began = time.perf_counter()
     outcome = Outcome(task.video, task.path)
     cv2.setNumThreads(1)
@@ -74,8 +78,10 @@ def extract_video(task: Task) -> Outcome:
         with writer.adding(task.video, dict.fromkeys(writer.header.streams, np.float16)) as rows:
             for features in source:
                 rows.append(features)
+                under_way(source.pictures.share)
             rows.entry = source.entry()
         outcome.media_seconds = rows.entry.duration
+        outcome.pictures = source.pictures.shown
         outcome.notes = source.notes()
     except VideoError as error:
         outcome.fault = str(error)

@@ -12,21 +12,29 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from untrimmed.video.features import Outcome, Task, extract_video
 
+TELLING = 1.0  # seconds at least between two words of a worker on how far it is
 
-def in_workers(tasks: list[Task], workers: int) -> Iterator[Outcome]:
+Share = tuple[str, float]
+"""A video that is under way, and how much of it is done, 0..1."""
+
+
+def in_workers(tasks: list[Task], workers: int, under_way: Callable[[str, float], None] = lambda *_: None) -> Iterator[Outcome]:
     """Extract each video in one of `workers` processes of one thread; outcomes come as they are ready, in any order.
+
+    While the next outcome is waited for, `under_way(video, share)` is called with how much of a video is done, 0..1.
 
     Closing the iterator (or an exception in the loop over it, Ctrl-C too) ends the workers at once.
     """
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    ready: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+    ready: queue.SimpleQueue[Outcome | Share | BaseException] = queue.SimpleQueue()
     for task in tasks:
         waiting.put(task)
     running: list[subprocess.Popen] = []
@@ -44,7 +52,7 @@ def in_workers(tasks: list[Task], workers: int) -> Iterator[Outcome]:
                 if worker is None:
                     worker = _start()
                     running.append(worker)
-                outcome = _ask(worker, task)
+                outcome = _ask(worker, task, ready.put)
                 if outcome is None:
                     code = worker.wait()
                     worker = None
@@ -62,10 +70,11 @@ def in_workers(tasks: list[Task], workers: int) -> Iterator[Outcome]:
         thread.start()
     try:
         for _ in tasks:
-            outcome = ready.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            yield outcome
+            while isinstance(said := ready.get(), tuple):
+                under_way(*said)
+            if isinstance(said, BaseException):
+                raise said
+            yield said
     finally:
         stopping.set()
         for worker in list(running):
@@ -89,14 +98,16 @@ def _start() -> subprocess.Popen:
     )
 
 
-def _ask(worker: subprocess.Popen, task: Task) -> Outcome | None:
-    """The outcome of one task, or None if the worker died over it."""
+def _ask(worker: subprocess.Popen, task: Task, tell: Callable[[Share], None]) -> Outcome | None:
+    """The outcome of one task, or None if the worker died over it; until then how far it is."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     try:
         worker.stdin.write(json.dumps(asdict(task)) + "\n")
         worker.stdin.flush()
-        return Outcome(**json.loads(worker.stdout.readline()))
+        while isinstance(answer := json.loads(worker.stdout.readline()), float):
+            tell((task.video, answer))
+        return Outcome(**answer)
     except (OSError, ValueError):  # a closed pipe, or half a line
         worker.kill()
         return None
@@ -124,9 +135,20 @@ def serve() -> None:
         os.kill(os.getpid(), signal.SIGTERM)  # the parent is gone: what is under way is not wanted
 
     threading.Thread(target=read, daemon=True).start()
-    while True:
-        answers.write(json.dumps(asdict(extract_video(Task(**tasks.get())))) + "\n")
+    told = 0.0
+
+    def answer(value: dict[str, Any] | float) -> None:
+        answers.write(json.dumps(value) + "\n")
         answers.flush()
+
+    def under_way(share: float) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TELLING:
+            told = time.monotonic()
+            answer(min(share, 0.99))  # the outcome says when it is done
+
+    while True:
+        answer(asdict(extract_video(Task(**tasks.get()), under_way)))
 
 
 def _leave(*_: Any) -> None:

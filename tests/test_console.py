@@ -1,0 +1,39 @@
+"""Progress over items that take long one by one."""
+
+import io
+from types import SimpleNamespace
+
+from untrimmed import console
+
+
+def test_elsewhere_than_on_a_terminal_a_line_at_most_every_15_seconds(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now))
+    with console.progress_within("extracting", {"long": 3, "short": 1}) as at:
+        for seconds, name, share in ((5, "long", 0.1), (20, "long", 0.2), (30, "long", 0.3), (40, "short", 1.0), (60, "long", 1.0)):
+            now = seconds
+            at(name, share)
+    assert capsys.readouterr().err.splitlines() == [
+        "extracting: 0/2, 15%, about 113 s left",
+        "extracting: 1/2, 48%, about 44 s left",
+    ]
+
+
+def test_on_a_terminal_a_bar(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with console.progress_within("extracting", {"long": 3, "short": 1}) as at:
+        at("short", 1.0)
+        at("long", 0.5)
+    assert "extracting" in terminal.getvalue()
+    assert "1/2" in terminal.getvalue()
+    assert "62%" in terminal.getvalue()
+
+
+def test_nothing_to_do_is_no_fault(capsys):
+    with console.progress_within("extracting", {}):
+        pass
+    assert capsys.readouterr().err == ""
