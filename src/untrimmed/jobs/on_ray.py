@@ -115,9 +115,17 @@ def _join() -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.rpartition("://")[2].rpartition(":")
     try:
-        if host and port.isdigit():  # Ray itself goes on trying for long
-            socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+        if host and port.isdigit() and not os.environ.get("RAY_USE_TLS"):  # Ray itself goes on trying for many minutes
+            _greet(host, int(port))
         ray.init(include_dashboard=None if address else False, logging_level=logging.ERROR, log_to_driver=False)
     except Exception as error:
         named = f" at RAY_ADDRESS={address}" if address else ""
         raise InputError(f"Ray: no cluster can be reached or started{named} ({' '.join(str(error).split())[:300]})") from error
+
+
+def _greet(host: str, port: int) -> None:
+    """Raise OSError for an address at which nothing answers, or something that does not speak HTTP/2 as all of Ray's servers do."""
+    with socket.create_connection((host, port), timeout=PATIENCE) as line:
+        line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))  # its opening, and no settings
+        if line.recv(9)[3:4] != b"\x04":  # it tells its own settings first
+            raise ConnectionError("what answers there is not Ray")

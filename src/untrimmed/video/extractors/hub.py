@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
-from untrimmed.video.extractors.networks import eight_bit_flow, first_line, in_precision, precision_setting, sha256_of
+from untrimmed.video.extractors.networks import eight_bit_flow, first_line, in_precision, precision_setting, sha256_of, to_device
 
 CLASS_TOKEN = {"vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "beit", "data2vec-vision", "timesformer", "vivit"}
 """Kinds of models whose first token stands for the whole picture."""
@@ -170,7 +170,7 @@ class Extractor:
         self.load()
         how, count, length = self._preparation, len(frames), frames.shape[1]
         pictures = frames[:, _spread(length, self._pictures(length))]
-        x = how.middle(torch.from_numpy(pictures).to(self.device)).float() * how.scale
+        x = how.middle(to_device(pictures, self.device)).float() * how.scale
         x = (x - torch.tensor(how.mean, device=x.device)) / torch.tensor(how.std, device=x.device)
         found = {"rgb": self._summary("rgb", x.movedim(-1, 2), count)}
         if self.config.flow_stack:
@@ -178,7 +178,7 @@ class Extractor:
                 raise ValueError("the flow stream needs optical flow")
             stack = self.config.flow_stack
             starts = np.unique(np.linspace(0, length - stack, self.config.looks).round().astype(int))
-            stacks = torch.from_numpy(flow[:, starts[:, None] + np.arange(stack)]).to(self.device)
+            stacks = to_device(flow[:, starts[:, None] + np.arange(stack)], self.device)
             x = eight_bit_flow(how.middle(stacks)) / 2 / float(np.mean(how.std))  # [B, looks, stack, H, W, 2]
             x = x.permute(0, 1, 2, 5, 3, 4).flatten(2, 3)
             found["flow"] = self._summary("flow", x, count)

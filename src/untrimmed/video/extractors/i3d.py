@@ -23,7 +23,7 @@ from torch import Tensor
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
-from untrimmed.video.extractors.networks import eight_bit_flow, in_precision, precision_setting, read_weights, sha256_of
+from untrimmed.video.extractors.networks import eight_bit_flow, in_precision, precision_setting, read_weights, sha256_of, to_device
 
 BRANCHES = {  # output channels of each Inception block's b0, b1a, b1b, b2a, b2b, b3b
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
@@ -124,7 +124,7 @@ class Extractor:
             given = frames if stream == "rgb" else flow
             if given is None:
                 raise ValueError("the flow network needs optical flow")
-            x = torch.from_numpy(given).to(self.device)
+            x = to_device(given, self.device)
             x = x.float() / 127.5 - 1 if stream == "rgb" else eight_bit_flow(x)
             views = _ten_views(x, is_flow=stream == "flow") if self.config.views == 10 else [x]
             with in_precision(self.config.precision, self.device):

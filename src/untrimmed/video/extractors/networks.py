@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -28,9 +29,17 @@ def precision_setting() -> Any:
 
 def in_precision(precision: str, device: str) -> AbstractContextManager[Any]:
     """Within it matrix products and convolutions are of that precision, and everything else stays float32."""
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(torch.device(device).type, getattr(torch, precision))
+    kind = torch.device(device).type
+    if precision != "float32":
+        return torch.autocast(kind, getattr(torch, precision))
+    # On GPUs torch rounds the factors of float32 convolutions to ten bits (TF32) unless told not to.
+    return nullcontext() if kind == "cpu" else torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
+def to_device(array: np.ndarray, device: str) -> Tensor:
+    """The array there. To a GPU it goes from page-locked memory, while the program goes on."""
+    tensor = torch.from_numpy(array)
+    return tensor if torch.device(device).type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def sha256_of(*files: str | Path) -> str:
