@@ -78,7 +78,7 @@ def test_what_browsers_play(tmp_path, name, codec, plays):
         sink.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
         sink.mux(stream.encode(None))
     with av.open(str(tmp_path / name)) as container:
-        played, words = playable(Path(name).suffix, container)
+        played, words = playable(Path(name).suffix, container.streams.video[0])
     assert played == plays
     assert words.endswith(f"in {Path(name).suffix}")
 
@@ -90,7 +90,7 @@ def test_colour_that_few_browsers_decode(tmp_path):
         sink.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
         sink.mux(stream.encode(None))
     with av.open(str(tmp_path / "a.mp4")) as container:
-        assert playable(".mp4", container) == (False, "h264 (yuv444p) in .mp4")
+        assert playable(".mp4", container.streams.video[0]) == (False, "h264 (yuv444p) in .mp4")
 
 
 @pytest.mark.parametrize(

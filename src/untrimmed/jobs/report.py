@@ -17,7 +17,7 @@ from untrimmed.jobs.names import assigned_clusters
 from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, find_videos, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
-from untrimmed.video.decode import Pictures, open_video
+from untrimmed.video.decode import Pictures, open_video, video_track
 
 
 def report(
@@ -173,7 +173,7 @@ def _media(folder: Path, ids: list[str], out: Path, proxies: bool) -> dict[str, 
     for video, file in find_videos(folder, ids, leave_out=copies).items():
         try:
             with open_video(file) as container:
-                plays, holds = playable(file.suffix, container)
+                plays, holds = playable(file.suffix, video_track(container))
         except InputError as error:
             note(str(error))
             media[video] = Media(link(file, out), "", False, fault=str(error).removeprefix(f"{file}: "))
@@ -201,7 +201,7 @@ def _media(folder: Path, ids: list[str], out: Path, proxies: bool) -> dict[str, 
 
 def _copy(file: Path, target: Path) -> None:
     with open_video(file) as container:
-        fps = min(float(container.streams.video[0].average_rate or 25), COPY_FPS)
+        fps = min(float(video_track(container).average_rate or 25), COPY_FPS)
     pictures = Pictures(file, fps, copy_size)
     write_copy(target, pictures, fps, late=lambda: pictures.start)
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write
@@ -71,16 +72,19 @@ def link(file: str | Path, page: str | Path) -> str:
     return "/".join(quote(os.fsencode(part), safe="") for part in Path(relative).parts)
 
 
-def playable(suffix: str, container: av.container.InputContainer) -> tuple[bool, str]:
-    """Whether browsers play an opened file, by container and codec, and what it holds, in words (`mpeg4 in .avi`)."""
-    context = container.streams.video[0].codec_context
+def playable(suffix: str, track: av.video.stream.VideoStream) -> tuple[bool, str]:
+    """Whether browsers play a track of an opened file, by container and codec, and what it is, in words (`mpeg4 in .avi`)."""
+    context = track.codec_context
     codec = DECODERS.get(context.name, context.name)
     suffix = suffix.lower()
-    held = DEMUXER_BY_SUFFIX.get(suffix, "") in container.format.name.split(",")
+    held = DEMUXER_BY_SUFFIX.get(suffix, "") in track.container.format.name.split(",")
     # Few browsers decode the 4:2:2, 4:4:4 and 10-bit H.264 of cameras and screen recorders.
     rare = codec == "h264" and (context.pix_fmt or "yuv420p") not in ("yuv420p", "yuvj420p")
-    words = f"{codec}{f' ({context.pix_fmt})' if rare else ''} in {suffix}"
-    return held and codec in CODECS_BY_SUFFIX.get(suffix, ()) and not rare, words
+    # Browsers play the first enabled track, or nothing: they do not look for a track behind it that they know.
+    others = [other for other in track.container.streams.video if not other.disposition & Disposition.attached_pic]
+    behind = any(other.disposition & Disposition.default for other in others[: others.index(track)])
+    words = f"{codec}{f' ({context.pix_fmt})' if rare else ''}{' behind another track' if behind else ''} in {suffix}"
+    return held and codec in CODECS_BY_SUFFIX.get(suffix, ()) and not rare and not behind, words
 
 
 def copy_size(width: int, height: int) -> tuple[int, int]:
