@@ -9,9 +9,10 @@ from untrimmed.data.types import Detection, Segment
 from untrimmed.evaluation import activitynet, thumos14, wtalc
 from untrimmed.evaluation.bootstrap import (
     Matched,
+    drawn_differences,
     drawn_videos,
+    interval_over_draws,
     interval_over_seeds,
-    interval_over_seeds_and_videos,
     mean_average_precision,
     over_thresholds,
 )
@@ -79,10 +80,10 @@ def test_draws_are_of_as_many_videos():
     assert times.mean(axis=0) == pytest.approx(np.ones(7), abs=0.1)
 
 
-def test_interval_over_seeds_and_videos_is_that_of_drawing_both_by_hand():
+def test_interval_over_draws_is_that_of_drawing_seeds_and_videos_by_hand():
     rng = np.random.default_rng(0)
     first, second = rng.normal(0.5, 0.05, (4, 3000)), rng.normal(0.4, 0.05, (4, 3000))
-    low, high = interval_over_seeds_and_videos(first, second, np.random.default_rng(1))
+    low, high = interval_over_draws(drawn_differences(first, second, np.random.default_rng(1)))
     by_hand = []
     for draw in range(3000):
         seeds = rng.integers(4, size=4)
@@ -93,7 +94,7 @@ def test_interval_over_seeds_and_videos_is_that_of_drawing_both_by_hand():
 
 def test_equal_runs_differ_by_nothing():
     same = np.random.default_rng(0).random((3, 100))
-    assert interval_over_seeds_and_videos(same, same, np.random.default_rng(0)) == (0.0, 0.0)
+    assert interval_over_draws(drawn_differences(same, same, np.random.default_rng(0))) == (0.0, 0.0)
 
 
 def test_interval_over_seeds_is_students():

@@ -115,6 +115,20 @@ def test_files(done):
     assert not list((out / "cache").glob("*/run/checkpoints")), "what only a resumed training needs goes"
 
 
+def test_average_is_the_mean_of_the_data_sets_differences_and_surer_than_they_are(world, tmp_path):
+    tree = content(data={name: data(name, subset="test") for name in "de"}, metrics=["mAP@0.1", "classification:accuracy"])
+    tree["averages"] = {"gain": {"d": ["with", "without"], "e": ["with", "without"]}}
+    result = compare(write(world, tree), out=tmp_path / "out")
+    for metric, how in (("mAP@0.1", "seeds and videos (bootstrap)"), ("classification:accuracy", "seeds (t)")):
+        *single, average = [d for d in result.differences if d.metric.name == metric]
+        assert (average.data, average.first, average.second, average.how) == ("mean of 2", "gain", None, how)
+        assert average.value == pytest.approx(np.mean([d.value for d in single]))
+        assert average.interval[0] <= average.value <= average.interval[1]
+    widths = [d.interval[1] - d.interval[0] for d in result.differences if d.metric.name == "mAP@0.1"]
+    assert 0 < widths[2] < max(widths[:2]), "independent draws of two data sets partly cancel out"
+    assert "| mean of 2 | gain " in (tmp_path / "out/pairs.md").read_text()
+
+
 def count(monkeypatch):
     """The names of the tasks that are done from now on."""
     names: list[str] = []
@@ -299,6 +313,18 @@ def test_a_process_that_dies_costs_its_task_only(world, tmp_path):
         ended = {task.name: why for task, why in processes.perform_all([bad, good])}
     assert ended == {"bad": "its process ended with 9 (out of memory?)", "good": None}
     assert (tmp_path / "good/run/model/model.json").is_file()
+
+
+def test_an_interrupt_is_the_parents_to_answer(world, tmp_path):
+    part = read_experiment(write(world, content())).data["d"].parts[0]
+    tasks = [compare_run.Training(f"{n}", tmp_path / f"{n}", part, "dgam", "default", FAST, n) for n in range(2)]
+    with compare_run.Processes(1) as processes:
+        assert [why for _, why in processes.perform_all(tasks[:1])] == [None]
+        child = processes.children[0]
+        assert child is not None
+        child.send_signal(signal.SIGINT)
+        assert [why for _, why in processes.perform_all(tasks[1:])] == [None]
+        assert processes.children[0] is child
 
 
 class Deadly(dict):
@@ -507,6 +533,11 @@ def test_help_for_what_is_missing(capsys):
         ({"pairs": [["with", "withot"]]}, r"pairs: unknown name 'withot'; did you mean 'without'"),
         ({"pairs": [["with"]]}, r"expected two runs"),
         ({"pairs": [["with", "with"]]}, r"with itself"),
+        ({"averages": {"gain": {"d": ["with", "without"]}}}, r"averages\.gain: expected a pair for each of two data sets"),
+        (
+            {"averages": {"gain": {"d": ["with", "without"], "x": ["with", "without"]}}},
+            r"averages\.gain: unknown name 'x'; there is d",
+        ),
         ({"metrics": ["mAP@0.55"]}, r"mAP@0\.55: no such metric; there is mAP@avg and mAP@ one of 0\.1"),
         ({"metrics": ["mAP@x"]}, r"mAP@x: no such metric"),
         ({"metrics": ["mAP@0.1", "mAP@0.1"]}, r"stands twice"),

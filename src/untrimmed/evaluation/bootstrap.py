@@ -158,15 +158,20 @@ def over_thresholds(values: np.ndarray, tious: np.ndarray, metric: str) -> np.nd
     return values[..., chosen].mean(axis=-1)
 
 
-def interval_over_seeds_and_videos(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """The middle 95 % of the difference of two runs' means, both [S, B]: seed by seed, in the same draws of the test videos.
+def drawn_differences(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The difference of two runs' means in every draw, [B], of both runs' values by seed and draw of the test videos, [S, B].
 
     In each draw, S seeds are drawn with replacement too, the same for both runs.
     """
     difference = first - second
     seeds, draws = difference.shape
     times = drawn_videos(seeds, draws, rng)
-    low, high = np.nanquantile((times.T * difference).sum(axis=0) / seeds, (0.025, 0.975))
+    return (times.T * difference).sum(axis=0) / seeds
+
+
+def interval_over_draws(values: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the values [B] of all draws."""
+    low, high = np.nanquantile(values, (0.025, 0.975))
     return float(low), float(high)
 
 

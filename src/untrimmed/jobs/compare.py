@@ -27,9 +27,10 @@ from untrimmed.evaluation.attention import STATISTICS
 from untrimmed.evaluation.bootstrap import (
     DRAWS,
     Matched,
+    drawn_differences,
     drawn_videos,
+    interval_over_draws,
     interval_over_seeds,
-    interval_over_seeds_and_videos,
     mean_average_precision,
     over_thresholds,
 )
@@ -163,7 +164,7 @@ class _Comparing:
         self._score()
         tables = tuple(self._table(data) for data in plan.data.values())
         methods = tuple(sorted({run.method for run in plan.runs.values() if not run.is_swap}))
-        differences = tuple(self._differences())
+        differences = (*self._differences(), *self._averages())
         result = Comparison(tables, differences, self.failures, plan.selection, plan.seeds, methods, plan.metrics)
         self._write(result)
         return result
@@ -394,29 +395,50 @@ class _Comparing:
                     yield from self._difference(data.name, first, second)
 
     def _difference(self, data: str, first: str, second: str) -> Iterator[Difference]:
+        names = self._shown(first), self._shown(second)
+        for metric, by_seed, draws in self._paired(data, first, second):
+            interval, how = _interval(list(by_seed.values()), draws)
+            yield Difference(data, *names, metric_of(metric), float(np.mean(list(by_seed.values()))), interval, len(by_seed), how)
+
+    def _averages(self) -> Iterator[Difference]:
+        """Means of differences over data sets, whose seeds and videos are drawn independently of each other."""
+        for name, members in self.plan.averages.items():
+            paired = [list(self._paired(*member, number)) for number, member in enumerate(members)]
+            for metric in self.plan.metrics:
+                found = [(by_seed, draws) for one in paired for which, by_seed, draws in one if which == metric]
+                seeds = [seed for seed in found[0][0] if all(seed in by_seed for by_seed, _ in found)] if found else []
+                if len(found) < len(members) or not seeds:
+                    continue
+                value = float(np.mean([np.mean(list(by_seed.values())) for by_seed, _ in found]))
+                draws = None if any(d is None for _, d in found) else np.mean([d for _, d in found if d is not None], axis=0)
+                interval, how = _interval([float(np.mean([by_seed[seed] for by_seed, _ in found])) for seed in seeds], draws)
+                yield Difference(f"mean of {len(members)}", name, None, metric_of(metric), value, interval, len(seeds), how)
+
+    def _paired(
+        self, data: str, first: str, second: str, number: int = 0
+    ) -> Iterator[tuple[str, dict[int, float], np.ndarray | None]]:
+        """By metric the differences by seed, and for mAP of detections those in draws of seeds and videos, [B].
+
+        number: of the data set among those averaged; each draws for itself.
+        """
         one, other = self._of_seeds(first, data), self._of_seeds(second, data)
         seeds = [seed for seed in one if seed in other]
         drawn: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray] | None] = {}
         for metric in self.plan.metrics:
             protocol, name = split_metric(metric)
-            values = [(self._value(one[seed], metric), self._value(other[seed], metric)) for seed in seeds]
-            both = [a - b for a, b in values if a is not None and b is not None]
-            if not both:
+            values = {seed: (self._value(one[seed], metric), self._value(other[seed], metric)) for seed in seeds}
+            by_seed = {seed: a - b for seed, (a, b) in values.items() if a is not None and b is not None}
+            if not by_seed:
                 continue
             if protocol not in drawn:
-                drawn[protocol] = _drawn([one[s].folder for s in seeds], [other[s].folder for s in seeds], protocol)
-            material = drawn[protocol]
-            interval, how = interval_over_seeds(both), "seeds (t)"
-            if material is not None and name.startswith("mAP@"):
+                folders = [one[s].folder for s in seeds], [other[s].folder for s in seeds]
+                drawn[protocol] = _drawn(*folders, protocol, np.random.default_rng(2 * number))
+            draws = None
+            if (material := drawn[protocol]) is not None and name.startswith("mAP@"):
                 tious, a, b = material
-                spread = [over_thresholds(x, tious, name) for x in (a, b)]
-                rng = np.random.default_rng(1)
-                interval, how = interval_over_seeds_and_videos(spread[0], spread[1], rng), "seeds and videos (bootstrap)"
-                if len(both) == 1:
-                    how = "videos (bootstrap)"
-            value = float(np.mean(both))
-            names = self._shown(first), self._shown(second)
-            yield Difference(data, *names, metric_of(metric), value, interval, len(both), how)
+                rng = np.random.default_rng(2 * number + 1)
+                draws = drawn_differences(over_thresholds(a, tious, name), over_thresholds(b, tious, name), rng)
+            yield metric, by_seed, draws
 
     def _write(self, result: Comparison) -> None:
         out = self.out
@@ -425,7 +447,7 @@ class _Comparing:
             "results.csv": csv_text(result.tables, result.selection, result.seeds),
             "results.tex": "\n\n".join(latex(table) for table in result.tables) + "\n",
         }
-        if self.plan.pairs:
+        if self.plan.pairs or self.plan.averages:
             about = f"selection {SELECTED[result.selection]}; {DRAWS} draws.\n\n"
             text["pairs.md"] = about + differences_markdown(result.differences) + "\n"
             text["pairs.csv"] = differences_csv(result.differences)
@@ -441,7 +463,16 @@ class _Comparing:
                 (out / name).unlink(missing_ok=True)  # of a call before
 
 
-def _drawn(first: Sequence[Path], second: Sequence[Path], protocol: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _interval(by_seed: Sequence[float], draws: np.ndarray | None) -> tuple[tuple[float, float] | None, str]:
+    """The 95 % interval of a difference, and over what it was taken."""
+    if draws is None:
+        return interval_over_seeds(by_seed), "seeds (t)"
+    return interval_over_draws(draws), "videos (bootstrap)" if len(by_seed) == 1 else "seeds and videos (bootstrap)"
+
+
+def _drawn(
+    first: Sequence[Path], second: Sequence[Path], protocol: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Thresholds, and each run's mAP [S, B, K] in the same draws of the test videos; None without detections."""
     files = [[folder / f"{protocol}.npz" for folder in folders] for folders in (first, second)]
     if not all(file.is_file() for side in files for file in side):
@@ -455,7 +486,7 @@ def _drawn(first: Sequence[Path], second: Sequence[Path], protocol: str) -> tupl
             matched = Matched.read(file)
             tious = matched.tious
             if times is None:
-                times = drawn_videos(matched.video_instances.shape[1], DRAWS, np.random.default_rng(0))
+                times = drawn_videos(matched.video_instances.shape[1], DRAWS, rng)
             values.append(mean_average_precision(matched, times))
         sides.append(np.stack(values))
     return tious, sides[0], sides[1]

@@ -81,6 +81,7 @@ class Experiment:
     evaluate: dict[str, Any]
     localize: dict[str, Any]
     pairs: tuple[tuple[str, str], ...]
+    averages: dict[str, tuple[tuple[str, str, str], ...]]
     keep: bool
 
     @cached_property
@@ -120,7 +121,8 @@ def read_experiment(path: str | Path) -> Experiment:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: not usable YAML: {' '.join(str(error).split())}") from error
     where = str(path)
-    top = _mapping(content, where, ("data", "runs", "seeds", "selection", "metrics", "evaluate", "localize", "pairs", "keep"))
+    known = ("data", "runs", "seeds", "selection", "metrics", "evaluate", "localize", "pairs", "averages", "keep")
+    top = _mapping(content, where, known)
     for key in ("data", "runs", "metrics"):
         if not top.get(key):
             raise InputError(f"{where}: no {key!r} in it; docs/compare.md shows an experiment file")
@@ -153,6 +155,7 @@ def read_experiment(path: str | Path) -> Experiment:
         evaluate=options,
         localize=_mapping(top.get("localize") or {}, f"{where}: localize"),
         pairs=_read_pairs(top.get("pairs") or [], where, runs, data),
+        averages=_read_averages(top.get("averages") or {}, f"{where}: averages", runs, data),
         keep=_boolean(top.get("keep", False), f"{where}: keep"),
     )
     _check_settings(plan)
@@ -424,6 +427,24 @@ def _read_pairs(content: Any, where: str, runs: Mapping[str, RunSpec], data: Col
             raise InputError(f"{where}: pairs: {first} and {second} are never made on the same data")
         pairs.append((first, second))
     return tuple(pairs)
+
+
+def _read_averages(
+    content: Any, where: str, runs: Mapping[str, RunSpec], data: Collection[str]
+) -> dict[str, tuple[tuple[str, str, str], ...]]:
+    """By name, the differences whose mean is wanted, each of a data set of its own: (data set, run, run it is compared with)."""
+    averages = {}
+    for name, members in _mapping(content, where).items():
+        if not isinstance(members, Mapping) or len(members) < 2:
+            raise InputError(
+                f"{where}.{name}: expected a pair for each of two data sets or more, such as {{mine: [with, without]}}"
+            )
+        for which, pair in members.items():
+            if which not in data:
+                raise unknown(which, data, f"{where}.{name}")
+            _read_pairs([pair], f"{where}.{name}.{which}", runs, [which])
+        averages[name] = tuple((which, str(first), str(second)) for which, (first, second) in members.items())
+    return averages
 
 
 def _check_settings(plan: Experiment) -> None:

@@ -71,11 +71,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Difference:
-    """One run less another, by one metric on one data set, with a 95 % interval (None: too few seeds) and where it comes from."""
+    """One run less another, by one metric on one data set, with a 95 % interval (None: too few seeds) and where it comes from.
+
+    Of a mean over data sets, `first` is its name and `second` None.
+    """
 
     data: str
     first: str
-    second: str
+    second: str | None
     metric: Metric
     value: float
     interval: tuple[float, float] | None
@@ -141,7 +144,7 @@ def differences_markdown(differences: Sequence[Difference]) -> str:
     rows = [["data", "difference", "metric", "mean", "95 % interval", "seeds", "interval over"]]
     for d in differences:
         between = "–" if d.interval is None else f"{d.metric.text(d.interval[0], '+')} to {d.metric.text(d.interval[1], '+')}"
-        names = f"{d.first} − {d.second}"
+        names = d.first if d.second is None else f"{d.first} − {d.second}"
         rows.append([d.data, names, d.metric.title, d.metric.text(d.value, "+"), between, str(d.seeds), d.how])
     return "\n".join(markdown_rows(rows))
 
@@ -152,7 +155,7 @@ def differences_csv(differences: Sequence[Difference]) -> str:
     writer.writerow(["data", "first", "second", "metric", "difference", "low", "high", "seeds", "interval_over"])
     for d in differences:
         between = ["", ""] if d.interval is None else [f"{end:.6f}" for end in d.interval]
-        names = [quote_cell(name) for name in (d.data, d.first, d.second)]
+        names = [quote_cell(name) for name in (d.data, d.first, d.second or "")]
         writer.writerow([*names, d.metric.name, f"{d.value:.6f}", *between, d.seeds, d.how])
     return out.getvalue()
 
