@@ -470,6 +470,10 @@ def perform(task: Task) -> str | None:
         torch.set_num_threads(threads)
 
 
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""Ctrl-C reaches every process of a terminal; the parent's answer is to end the others, which need not say anything."""
+
+
 class Processes:
     """Some processes of one thread each that do tasks until they are closed; one that dies costs only its task."""
 
@@ -506,7 +510,7 @@ class Processes:
     def _perform(self, number: int, task: Task) -> str | None:
         child = self.children[number]
         if child is None:
-            command = [sys.executable, "-c", "from untrimmed.jobs.compare_run import serve; serve()"]
+            command = [sys.executable, "-c", f"{DEAF}; from untrimmed.jobs.compare_run import serve; serve()"]
             environment = {**os.environ, **ONE_THREAD}
             child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
             self.children[number] = child
