@@ -388,7 +388,7 @@ def ten_hours() -> list[str]:
     """Peak memory of extracting (`motion`, its defaults) and localizing one minute and ten hours of video. Limit for
     extraction: equal within 10 %.
 
-    At 96x64 pixels and 2 pictures a second, in snippets of 4, one every second: ten hours then make 36,000, and are done in minutes.
+    At 96x64 pixels and 2 pictures a second, in snippets of 4, one every second: ten hours are 36,000 then, and done in minutes.
     """
     with tempfile.TemporaryDirectory() as folder:
         return long_videos(Path(folder))

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
@@ -379,3 +380,91 @@ def test_a_failed_call_does_not_take_away_the_store_of_another(videos, tmp_path)
     writer = FeatureWriter(tmp_path / "store", FeatureStore(tmp_path / "store").header)
     writer.remove_if_empty()
     assert FeatureStore(tmp_path / "store").videos
+
+
+def test_names_that_a_file_system_allows(videos, tmp_path, capsys):
+    whole = (videos / "short.mp4").read_bytes()
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    names = ("a b", "ümläut", "-dash", "quote'\"", "percent%03d", "bracket[1]", "colon:x", "emoji😀", "dots..")
+    for name in (*names, ".hidden"):
+        (folder / f"{name}.mp4").write_bytes(whole)
+    (folder / "up").symlink_to("..")  # round and round
+    (folder / "self.mp4").symlink_to("self.mp4")
+    (folder / "nowhere.mp4").symlink_to("gone.mp4")
+    (folder / "folder.mp4").mkdir()
+    os.mkfifo(folder / "pipe.mp4")
+    report = extract(folder, tmp_path / "store", settings=QUICK, workers=1)
+    assert set(report.finished) == set(names)
+    assert report.failures.keys() == {"self", "nowhere", "pipe"}
+    rows = [FeatureStore(tmp_path / "store").load(name)["rgb"] for name in names]
+    assert all(np.array_equal(rows[0], other) for other in rows)
+    assert "pipe.mp4: not a regular file" in capsys.readouterr().err
+    assert extract(folder, tmp_path / "store", settings=QUICK, workers=1).skipped == report.finished
+
+
+@pytest.mark.parametrize("name", ["new\nline.mp4", "tab\t.mp4", os.fsdecode(b"bad\xff.mp4"), "x" * 201 + ".mp4"])
+def test_names_that_cannot_be_an_id_are_refused_before_any_work(videos, tmp_path, name):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / name).write_bytes((videos / "short.mp4").read_bytes())
+    with pytest.raises(InputError, match="rename the video"):
+        extract(tmp_path / "videos", tmp_path / "store", settings=QUICK)
+    assert not (tmp_path / "store").exists()
+
+
+def test_folders_names_may_be_odd_but_are_said_in_one_line(videos, tmp_path, capsys):
+    odd = tmp_path / "two\nlines\x1b[31m"
+    odd.mkdir()
+    (odd / "good.mp4").write_bytes((videos / "short.mp4").read_bytes())
+    (odd / "bad.mp4").write_bytes(b"")
+    assert extract(odd, tmp_path / "store", settings=QUICK, workers=1).finished == ["good"]
+    said = [line for line in capsys.readouterr().err.splitlines() if "bad" in line]
+    assert len(said) == 1
+    assert said[0].startswith("left out: ")
+    assert said[0].endswith("bad.mp4: the file is empty (zero bytes)")
+    assert "\x1b" not in said[0]
+    latin = tmp_path / os.fsdecode(b"caf\xe9")
+    latin.mkdir()
+    (latin / "good.mp4").write_bytes((videos / "short.mp4").read_bytes())
+    with pytest.raises(InputError, match="folder's name is not valid Unicode text; rename the folder"):
+        extract([videos, latin], tmp_path / "other", settings=QUICK)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_without_videos_and_one_with_sound_alone(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="there is no video in this folder"):
+        extract(tmp_path / "empty", tmp_path / "store")
+    film(tmp_path / "sound.mp4", steady(1), audio_from=0.0)
+    (tmp_path / "sound").mkdir()
+    with av.open(str(tmp_path / "sound.mp4")) as source, av.open(str(tmp_path / "sound" / "a.mp4"), "w") as copy:
+        track = copy.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = track
+                copy.mux(packet)
+    with pytest.raises(InputError, match=r"a\.mp4: there is no video track in this file"):
+        extract(tmp_path / "sound", tmp_path / "store", workers=1)
+    assert capsys.readouterr().err == ""  # the one fault is said once
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_file_that_changes_while_it_is_read_is_done_again(own, tmp_path, monkeypatch):
+    """What is noted of a file is how it was before it was read."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
+        "    import untrimmed.video.features as features\n"
+        "    whole = features.VideoFeatures.__iter__\n"
+        "    def changing(self):\n"
+        "        for i, part in enumerate(whole(self)):\n"
+        "            if i == 0:\n"
+        "                os.utime(self.path, ns=(1, 1))\n"
+        "            yield part\n"
+        "    features.VideoFeatures.__iter__ = changing\n"
+    )
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1)
+    assert extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1).finished == ["one"]
+    assert extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1).skipped == ["one"]

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +45,7 @@ def extract(
     ids: Literal["stem", "relative"] = "stem",
     force: bool = False,
     download: bool = False,
+    keep: Collection[str] | None = None,
 ) -> ExtractReport:
     """Extract the features of videos into the store `out`, in parallel over videos.
 
@@ -57,6 +58,8 @@ def extract(
         engine: "local", or "ray": a task per video on the cluster that RAY_ADDRESS names, whose machines all see `paths` and `out`.
         workers: processes, by default one per core, on a GPU at most four; with "ray" tasks at a time, by default as many as fit.
         download: fetch the extractor's model from the hub, if it is not here; without it nothing is fetched.
+        keep: the only ids that another file's features keep in a store that is a mere cache, where those of other ids give way to
+            the file that is named now; None: all of them, since two files of one id are a mistake in a store of one's own.
         force: a store at `out` that was made with other settings is renamed to `out.1` instead of being an error.
 
     Raises:
@@ -79,7 +82,7 @@ def extract(
     _sweep(out)
     report = ExtractReport()
     finished = writer.finished()
-    _check_ids(videos, finished, out)
+    _check_ids(videos, finished, out, keep)
     for video, file in videos.items():
         if video in finished and _is_current(finished[video], file) and _is_whole(out, header, video):
             report.skipped.append(video)
@@ -95,7 +98,7 @@ def extract(
         with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
             here = workers or (_cores() if device == "cpu" else min(_cores(), 4))
             for outcome in _on_ray(tasks, workers) if engine == "ray" else in_workers(tasks, here, at):
-                _take(outcome, report)
+                _take(outcome, report, alone=len(videos) == 1)
                 if outcome.fatal:
                     kept = len(report.finished) + len(report.skipped)
                     raise InputError(
@@ -161,16 +164,22 @@ def _extract_there(_: None, task: Task) -> Outcome:
     return extract_video(task)
 
 
-def _take(outcome: Outcome, report: ExtractReport) -> None:
+def _take(outcome: Outcome, report: ExtractReport, alone: bool) -> None:
+    """Keep what became of a video, and say it, in one line whatever its folder is called; the fault of the only one is raised."""
     for text in outcome.notes:
-        note(text)
+        note(_one_line(text))
     if outcome.fault is None:
         report.finished.append(outcome.video)
         report.media_seconds += outcome.media_seconds
         report.pictures += outcome.pictures
     elif not outcome.fatal:
         report.failures[outcome.video] = outcome.fault
-        note(f"left out: {outcome.fault}")
+        if not alone:
+            note(f"left out: {_one_line(outcome.fault)}")
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _device_for(header: Header, device: str, engine: str) -> str:
@@ -206,8 +215,8 @@ def _is_current(entry: VideoEntry, file: Path) -> bool:
     return source.get("size") == stat.st_size and source.get("mtime_ns") == stat.st_mtime_ns
 
 
-def _check_ids(videos: dict[str, Path], finished: dict[str, VideoEntry], out: Path) -> None:
-    """Raise InputError where a video would take the place of another file's: one id, two files (also by case)."""
+def _check_ids(videos: dict[str, Path], finished: dict[str, VideoEntry], out: Path, keep: Collection[str] | None) -> None:
+    """Raise InputError where a video would take the place of another file's that is kept: one id, two files (also by case)."""
     by_case = {video.casefold(): video for video in finished}
     for video, file in videos.items():
         there = by_case.get(video.casefold())
@@ -215,10 +224,15 @@ def _check_ids(videos: dict[str, Path], finished: dict[str, VideoEntry], out: Pa
             continue
         before = (finished[there].source or {}).get("path")
         moved = there == video and _is_current(finished[there], file)
-        if before is not None and not moved and Path(before).resolve() != file.resolve():
-            raise InputError(
-                f"two videos have the id {video!r}: {before}, which {out} holds, and {file}; rename one, or use --ids relative"
-            )
+        if before is None or moved or Path(before).resolve() == file.resolve():
+            continue
+        if keep is not None and there == video and video not in keep:
+            note(f"{video}: extracted anew from {file}; the features of {before} give way")
+            continue
+        raise InputError(
+            f"two videos have the id {video!r}: {before}, which {out} holds, and {file}; "
+            "rename one, or extract it into a store of its own"
+        )
 
 
 def _is_whole(out: Path, header: Header, video: str) -> bool:

@@ -50,7 +50,7 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
 
     Raises:
         InputError: a path is an address or does not exist, a folder holds no video, an id is not allowed, or two files have one
-            id.
+            id, or a folder's name is not Unicode text.
     """
     if ids not in ("stem", "relative"):
         raise InputError(f"ids: expected stem or relative, not {ids!r}")
@@ -76,6 +76,11 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
         raise InputError("no video was named: give files or folders")
     once = {os.path.abspath(file): file for file in reversed(found)}  # a file that is named twice is one video
     files = sorted(once.values())
+    for file in files:
+        try:
+            os.path.abspath(file.parent).encode()
+        except UnicodeEncodeError:  # such a name cannot be written to a file
+            raise InputError(f"{file.parent}: the folder's name is not valid Unicode text; rename the folder") from None
     if ids == "stem":
         return dict(sorted(ids_of(files).items()))
     videos: dict[str, Path] = {}
@@ -84,7 +89,7 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
         for video, file in ids_of([file for file in files if found[file] == root], relative_to=root).items():
             if (other := folded.get(video.casefold())) is not None:
                 raise InputError(
-                    f"two videos have the id {video!r}: {other} and {file}; extract them into two stores, or rename one"
+                    f"two videos have the id {video!r}: {other} and {file}; rename one, or name only a folder that holds both"
                 )
             videos[video] = folded[video.casefold()] = file
     return dict(sorted(videos.items()))
