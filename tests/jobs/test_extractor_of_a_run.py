@@ -119,6 +119,59 @@ def test_weights_that_were_moved_or_changed(folder, capsys):
         shutil.move(moved, here)
 
 
+def test_a_file_of_the_same_name_gives_way_but_not_that_of_a_training_video(folder, tmp_path, capsys):
+    """The run's store is a cache; its page links to the very files that were named, also where others have their names."""
+    for place in ("monday", "tuesday"):
+        (tmp_path / "week" / place).mkdir(parents=True)
+        film(tmp_path / "week" / place / "match 1.mp4", steady(3), width=64, height=48, draw=moving_blocks)
+    rows = {}
+    for place in ("monday", "tuesday", "tuesday"):
+        file = tmp_path / "week" / place / "match 1.mp4"
+        words = [str(folder / "new"), "--report", str(tmp_path / "page.html")]
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["localize", str(folder / "run"), str(file), *words, "--out", str(tmp_path / "found.json")])
+        assert ended.value.code == 0
+        assert f"week/{place}/match%201.mp4" in (tmp_path / "page.html").read_text()
+        rows[place] = FeatureStore(folder / "run" / "features").videos["match 1"].source["path"]
+        assert rows[place] == str(file)
+    said = capsys.readouterr().err
+    assert said.count("extracted anew") == 1
+    assert "2 of 2 videos are extracted already" in said
+
+    film(tmp_path / "1.mp4", steady(3), width=64, height=48, draw=moving_blocks)
+    assert localize(folder, str(tmp_path / "1.mp4"))[0] == 2
+    assert "two videos have the id '1'" in capsys.readouterr().err
+
+
+def test_a_file_that_was_moved_is_linked_where_it_is_now(folder, tmp_path):
+    film(tmp_path / "there" / "moved.mp4", steady(3), width=64, height=48, draw=moving_blocks)
+    for place in ("there", "here"):
+        if place == "here":
+            (tmp_path / "there").rename(tmp_path / "here")
+        code, _ = localize(folder, str(tmp_path / place / "moved.mp4"), "--report", str(tmp_path / "page.html"))
+        assert code == 0
+        assert f'"{place}/moved.mp4"' in (tmp_path / "page.html").read_text()
+
+
+def test_a_run_that_does_not_know_how_its_features_were_made(folder, tmp_path, capsys):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    about = json.loads((tmp_path / "run" / "environment.json").read_text())
+    for made, said in (
+        (None, "does not say how the features were made"),
+        (about["extractor"] | {"name": "my-i3d"}, "give --features, not videos"),
+        (
+            about["extractor"] | {"stride_seconds": 9.0},
+            "videos cannot be extracted as its training videos were (stride_seconds: 9.0",
+        ),
+    ):
+        (tmp_path / "run" / "environment.json").write_text(json.dumps(about | {"extractor": made}))
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["localize", str(tmp_path / "run"), str(folder / "new"), "--out", str(tmp_path / "found.json")])
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "found.json").exists()
+
+
 def test_features_of_other_weights_are_refused(folder, tmp_path, capsys):
     """A store's features too: by the hash, not by the place."""
     for name, text, code in (("same", "1 2 3 4", 0), ("other", "1 2 3 5", 2)):

@@ -1,7 +1,6 @@
 """`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
 
 import math
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +18,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, read_json, set_aside, write_json
 from untrimmed.data.sampling import uniform_sampling
 from untrimmed.data.settings import build, check_streams, merge
-from untrimmed.data.store import FeatureStore, without_places
+from untrimmed.data.store import FeatureStore, Header, without_places
 from untrimmed.data.types import Activation, Results
 from untrimmed.jobs.extract import extract, header_for
 from untrimmed.jobs.init import NO_ACTION
@@ -30,6 +29,7 @@ from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut_activations
 from untrimmed.methods.base import SECTIONS, Method, Preset, activations_of, load_method, settings_from
 from untrimmed.training import DataSettings
+from untrimmed.video.decode import find_videos
 from untrimmed.video.extractors import extractor_names
 
 
@@ -44,7 +44,7 @@ class LocalizeReport:
 def localize(
     source: str | Path,
     *,
-    paths: Iterable[str | Path] | None = None,
+    paths: str | Path | Iterable[str | Path] | None = None,
     features: str | Path | None = None,
     out: str | Path,
     subset_from: str | Path | None = None,
@@ -78,6 +78,7 @@ def localize(
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
     """
     source, out = Path(source), Path(out)
+    named = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths or ())]
     if not source.is_dir():
         raise InputError(f"{source}: no such run or folder of activations")
     check_writable(out)
@@ -94,9 +95,9 @@ def localize(
     overrides = _sections(settings)
     wanted = _wanted(subset_from, subset)
     failures: dict[str, str] = {}
-    media: Path | None = None
+    media: dict[str, Path] = {}
     if (source / "activations.json").exists():
-        if features is not None or paths:
+        if features is not None or named:
             raise InputError("stored activations are cut again as they are; give no videos and no --features")
         found, about = read_activations(source)
         if "data" in overrides:
@@ -105,15 +106,15 @@ def localize(
         found = [a for a in found if wanted is None or a.video in wanted]
         cutting = build(Localization, merge(about.get("localization", {}), overrides.get("localization", {})), "localization")
     else:
-        if bool(paths) == (features is not None):
+        if bool(named) == (features is not None):
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
-        if paths:
+        if named:
             _settings_of(source, load_method(source / "model"), overrides)  # its faults are told before the long extraction
-            extracted, failures, videos = _extract_as(source, [Path(path) for path in paths], ids, places, device, engine)
+            extracted, failures, videos = _extract_as(source, named, ids, places, device, engine)
             features, wanted = extracted, videos if wanted is None else videos & wanted
         assert features is not None
         found, cutting, about = activations_of_run(source, features, wanted, overrides, device, engine=engine)
-        media = _folder_of_media(FeatureStore(features), found)
+        media |= _files_of(FeatureStore(features), found) | (find_videos(named, ids) if named else {})
     if not found:
         raise InputError("there is no video to localize")
 
@@ -144,10 +145,10 @@ def localize(
         shutil.rmtree(fresh, ignore_errors=True)
     note(f"{out}: {sum(map(len, results.values()))} detections in {len(results)} videos")
     if report is not None:
-        write_report(out, out=report, activations=stored if stored.exists() else None, videos=media)
+        write_report(out, out=report, activations=stored if stored.exists() else None, videos=media or None)
     if failures:
         write_json(out.with_name("failures.json"), failures, indent=1)
-    elif paths:
+    elif named:
         out.with_name("failures.json").unlink(missing_ok=True)  # of a call before
     return LocalizeReport(results, failures)
 
@@ -165,7 +166,8 @@ def _extract_as(
     run: Path, paths: list[Path], ids: Literal["stem", "relative"], places: Mapping[str, Any], device: str, engine: str
 ) -> tuple[Path, dict[str, str], set[str]]:
     """Extract videos with exactly the extractor, settings and weights that a run was trained with, cached in the run."""
-    made = read_json(run / "environment.json")["extractor"]
+    environment = read_json(run / "environment.json")
+    made = _made(environment, run)
     if made["name"] not in extractor_names():
         raise InputError(
             f"{run}: was trained on features of {made['name']!r}, which are not made here; give --features, not videos"
@@ -188,16 +190,17 @@ def _extract_as(
             f"{run}: the extractor's weights are not those that it was trained with "
             f"({made.get('weights_sha256')} then, {header.weights_sha256} now)"
         )
+    _check_header(header, header.streams, made, f"{run}: videos cannot be extracted as its training videos were")
     making = {"extractor": made["name"], "settings": settings, "flow": flow}
-    done = extract(paths, run / "features", **making, ids=ids, device=device, engine=engine)
+    kept = set(environment.get("training_videos", ()))
+    done = extract(paths, run / "features", **making, ids=ids, device=device, engine=engine, keep=kept)
     return run / "features", done.failures, {*done.finished, *done.skipped}
 
 
-def _folder_of_media(store: FeatureStore, found: Sequence[Activation]) -> Path | None:
-    """The folder that holds the video files the features came from, where the store knows them."""
-    sources = [(store.videos[activation.video].source or {}).get("path") for activation in found]
-    known = [str(Path(path).parent) for path in sources if path]
-    return Path(os.path.commonpath(known)) if known else None
+def _files_of(store: FeatureStore, found: Sequence[Activation]) -> dict[str, Path]:
+    """The video files that the features came from, where the store knows them."""
+    sources = {activation.video: (store.videos[activation.video].source or {}).get("path") for activation in found}
+    return {video: Path(path) for video, path in sources.items() if path}
 
 
 def activations_of_run(
@@ -305,18 +308,30 @@ def _videos(store: FeatureStore, wanted: set[str] | None) -> Sequence[str]:
     return [video for video in store.videos if video in wanted]
 
 
+def _made(environment: Mapping[str, Any], run: Path) -> dict[str, Any]:
+    """How the features that a run was trained on were made, as the run recorded it."""
+    made = environment.get("extractor")
+    if not isinstance(made, dict) or not {"name", "settings", "window_seconds", "stride_seconds"} <= made.keys():
+        raise InputError(f"{run / 'environment.json'}: does not say how the features were made (extractor); train the run again")
+    return made
+
+
 def _check_features(store: FeatureStore, widths: Mapping[str, int], environment: Mapping[str, Any], run: Path) -> None:
-    made, header = environment["extractor"], store.header
+    said = f"{store.path}: the features differ from those that {run} was trained on"
+    _check_header(store.header, widths, _made(environment, run), said)
+
+
+def _check_header(header: Header, widths: Mapping[str, int], made: Mapping[str, Any], said: str) -> None:
     here = {"extractor": header.extractor, "window_seconds": header.window_seconds, "stride_seconds": header.stride_seconds}
     there = {"extractor": made["name"], "window_seconds": made["window_seconds"], "stride_seconds": made["stride_seconds"]}
-    pairs = list(_unequal(there | {"streams": dict(widths)}, here | {"streams": store.streams}))
+    pairs = list(_unequal(there | {"streams": dict(widths)}, here | {"streams": header.streams}))
     if not pairs:
         hashes = {"weights_sha256": made.get("weights_sha256")}, {"weights_sha256": header.weights_sha256}
         known = all(of["weights_sha256"] for of in hashes)  # then it does not matter where the weights lay
         then, now = (without_places(of) if known else of for of in (made["settings"], header.settings))
         pairs = list(_unequal(then | hashes[0], now | hashes[1]))
     if pairs:
-        raise InputError(f"{store.path}: the features differ from those that {run} was trained on ({'; '.join(pairs)})")
+        raise InputError(f"{said} ({'; '.join(pairs)})")
 
 
 def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:

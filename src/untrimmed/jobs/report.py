@@ -26,7 +26,7 @@ def report(
     out: str | Path,
     activations: str | Path | None = None,
     annotations: str | Path | None = None,
-    videos: str | Path | None = None,
+    videos: str | Path | Mapping[str, Path] | None = None,
     subset: str | None = None,
     proxies: bool = False,
     scores: Mapping[str, Any] | None = None,
@@ -39,7 +39,7 @@ def report(
         activations: its stored activations; by default `X.activations` beside `X.json`, where that exists.
         annotations: the truth. The detections are then scored by the ActivityNet protocol, on the annotated videos that they list,
             or on all videos of `subset`.
-        videos: a folder with the video files, which are linked to, not copied.
+        videos: a folder with the video files, or the file of each video; they are linked to, not copied.
         subset: show and score only the videos of this subset of the annotations.
         proxies: write small copies, into `OUT_files` beside the page, of the videos that browsers cannot play.
         scores: show these instead of scoring here: what `evaluate --json` says, and optionally `precision_recall`,
@@ -59,9 +59,9 @@ def report(
     if truth is not None and scores is None:
         scores, diagnosis, more = _score(found, results, truth, shown_truth, subset, parse_tious(tiou))
         notes += more
-    media = None if videos is None else _media(Path(videos), sorted(results), out, proxies)
+    media = None if videos is None else _media(videos, sorted(results), out, proxies)
     if media is not None and (without := len(results) - len(media)):
-        notes.append(f"{_many(without, 'video')} without a file in the folder of videos: only the timelines are shown.")
+        notes.append(f"{_many(without, 'video')} without a video file: only the timelines are shown.")
 
     method = found.untrimmed.get("method")
     about = [
@@ -165,12 +165,16 @@ def _score(
     return {**scores, "precision_recall": outcome.plot_data(middle), "precision_recall_tiou": float(middle)}, diagnosis, notes
 
 
-def _media(folder: Path, ids: list[str], out: Path, proxies: bool) -> dict[str, Media]:
+def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, proxies: bool) -> dict[str, Media]:
     """Where each video is, for the page; with `proxies`, copies of those that browsers cannot play."""
     copies = out.with_name(f"{out.stem}_files")
     media = {}
     unplayable: dict[str, Path] = {}
-    for video, file in find_videos(folder, ids, leave_out=copies).items():
+    if isinstance(videos, Mapping):
+        files = {video: videos[video] for video in ids if video in videos and videos[video].is_file()}
+    else:
+        files = find_videos(videos, ids, leave_out=copies)
+    for video, file in files.items():
         try:
             with open_video(file) as container:
                 plays, holds = playable(file.suffix, video_track(container))
