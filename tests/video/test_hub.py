@@ -262,14 +262,31 @@ def test_models_that_cannot_be_used(saved, tmp_path):
     part.mkdir()
     (part / "config.json").write_bytes((saved["resnet"][0] / "config.json").read_bytes())
     state = load_file(saved["resnet"][0] / "model.safetensors")
-    state.pop("embedder.embedder.convolution.weight")
+    first = state.pop("embedder.embedder.convolution.weight")
     save_file(state, part / "model.safetensors", {"format": "pt"})
+    others = {
+        "prefixed": {f"net.{name}": value for name, value in state.items()},
+        "wider": state | {"embedder.embedder.convolution.weight": first.repeat(2, 1, 1, 1)},
+    }
+    for name, weights in others.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_bytes((saved["resnet"][0] / "config.json").read_bytes())
+        save_file(weights, tmp_path / name / "model.safetensors", {"format": "pt"})
+    for name, said in (("unreadable", "[1"), ("a_list", "[1]")):
+        (tmp_path / name).mkdir()
+        for file in saved["resnet"][0].iterdir():
+            (tmp_path / name / file.name).write_bytes(file.read_bytes())
+        (tmp_path / name / "preprocessor_config.json").write_text(said)
     for folder, words_said in (
         ("words", "no image or video backbone"),
         ("empty", "no config.json"),
         ("no_weights", "no weights in this folder"),
         ("torn", "cannot be read"),
         ("part", "lack 1 part"),
+        ("prefixed", r"such as embedder\.embedder\.convolution\.weight; they hold net\."),
+        ("wider", r"embedder\.embedder\.convolution\.weight has the shape \[16, 3, 7, 7\], not \[8, 3, 7, 7\]"),
+        ("unreadable", r"preprocessor_config\.json"),
+        ("a_list", r"preprocessor_config\.json"),
         ("absent", "no config.json"),
     ):
         with pytest.raises(InputError, match=words_said) as caught:
@@ -280,8 +297,9 @@ def test_models_that_cannot_be_used(saved, tmp_path):
             make_extractor(f"hub:{saved['videomae'][0]}", more)
     with pytest.raises(InputError, match="do not fit"):
         make_extractor(f"hub:{saved['resnet'][0]}", {"flow_stack": 9, "frames": 8})
-    with pytest.raises(InputError, match="needs a model"):
-        make_extractor("hub")
+    for name in ("hub", "hub:"):
+        with pytest.raises(InputError, match="needs a model"):
+            make_extractor(name)
 
 
 def test_weights_of_the_old_kind_are_read_safely(saved, tmp_path):

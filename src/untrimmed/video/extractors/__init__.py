@@ -43,8 +43,8 @@ def extractor_names() -> list[str]:
 
 def plain_name(name: str, settings: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
     """`hub:MODEL`, or a model's own name, as the extractor `hub` with the setting `model`; others as they are."""
-    kind, _, model = name.partition(":")
-    if model and kind == "hub":
+    kind, colon, model = name.partition(":")
+    if colon and kind == "hub":
         return kind, {"model": model, **(settings or {})}
     if name in MODELS:
         return "hub", {"model": MODELS[name], **(settings or {})}

@@ -11,7 +11,6 @@ prepared as the model's preprocessor file says, resized by the decoder (bilinear
 """
 
 import copy
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from untrimmed.data.errors import InputError
+from untrimmed.data.files import read_json
 from untrimmed.data.settings import setting
 from untrimmed.video.extractors.networks import eight_bit_flow, first_line, in_precision, precision_setting, sha256_of, to_device
 
@@ -105,7 +105,12 @@ class Extractor:
             raise InputError(f"flow_stack: {config.flow_stack} flow pictures do not fit into {config.frames} frames")
         self.streams = {"rgb": widths[-1]} | ({"flow": widths[-1]} if config.flow_stack else {})
         self.needs_flow = config.flow_stack > 0
-        self._preparation = _preparation(self.folder, vision)
+        try:
+            self._preparation = _preparation(self.folder, vision)
+        except InputError:
+            raise
+        except Exception as error:  # any value may be of any kind
+            raise InputError(f"{self.folder}: its preprocessor_config.json is not understood ({first_line(error)})") from error
         self._networks: dict[str, nn.Module] = {}
 
     @property
@@ -138,6 +143,7 @@ class Extractor:
                 trust_remote_code=False,
                 use_safetensors=safe,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are named below
                 dtype=torch.float32,
             )
         except Exception as error:
@@ -149,8 +155,12 @@ class Extractor:
         names = {name for name, _ in seen.named_parameters()} | {name for name, _ in seen.named_buffers()}
         prefix = "" if seen is network else "vision_model."
         missing = [n.removeprefix(prefix) for n in info["missing_keys"]]
+        if wrong := sorted(info["mismatched_keys"]):
+            name, there, wanted = wrong[0]
+            raise InputError(f"{where}: the weights are another model's: {name} has the shape {list(there)}, not {list(wanted)}")
         if lost := sorted(n for n in missing if n in names and not n.startswith(unused)):
-            raise InputError(f"{where}: the weights lack {len(lost)} part(s) of the backbone, such as {lost[0]}")
+            more = f"; they hold {min(info['unexpected_keys'])}, which is none of its" if info["unexpected_keys"] else ""
+            raise InputError(f"{where}: the weights lack {len(lost)} part(s) of the backbone, such as {lost[0]}{more}")
         seen.eval().requires_grad_(False)
         if self.config.flow_stack:
             self._networks["flow"] = _for_flow(seen, self.config.flow_stack).to(self.device)
@@ -285,7 +295,7 @@ def _preparation(folder: Path, vision: Any) -> Preparation:
     said: Mapping[str, Any] = {}
     for name in PREPROCESSORS:
         if (folder / name).is_file():
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
+            content = read_json(folder / name)
             said = content.get("video_processor") or content.get("image_processor") or content
             break
     size = said.get("size") or getattr(vision, "image_size", None) or getattr(vision, "crop_size", None) or 224
