@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,31 @@ def test_an_engine_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'untrimmed\[ray\]'"):
         extract(tmp_path, tmp_path / "store", engine="ray")
+
+
+def test_an_address_at_which_there_is_no_cluster(monkeypatch, tmp_path):
+    """What Ray itself would go on trying for many minutes."""
+    for part in ("ray", "pandas", "pyarrow"):
+        pytest.importorskip(part, reason="needs the extra ray")
+    path = film(tmp_path / "a.mp4", steady(0.5), width=64, height=48)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            line, _ = server.accept()
+            line.recv(100)
+            line.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+            line.close()
+
+        other = threading.Thread(target=answer)
+        other.start()
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        with pytest.raises(InputError, match=f"at RAY_ADDRESS=127.0.0.1:{port} .what answers there is not Ray"):
+            extract(path, tmp_path / "store", engine="ray")
+        other.join()
+    with pytest.raises(InputError, match="no cluster can be reached"):  # now nothing answers
+        extract(path, tmp_path / "store", engine="ray")
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +121,20 @@ def test_a_users_fault_stays_one(cluster):
         list(on_ray(refuse, None, ["b"]))
 
 
-def test_extract_makes_the_same_features_and_reports_failures(cluster, tmp_path, capsys):
+def test_a_gpu_that_no_machine_has(cluster):
+    with pytest.raises(InputError, match="no machine of the Ray cluster has a GPU"):
+        list(on_ray(refuse, None, ["a"], gpu_share=0.25))
+
+
+def test_extract_makes_the_same_features_and_reports_failures(cluster, tmp_path, monkeypatch, capsys):
     for i in range(3):
         film(tmp_path / "videos" / f"{i}.mp4", steady(2), width=64, height=48, draw=partial(moving_blocks, speed=i, seed=i))
     cut(film(tmp_path / "videos" / "bad.mp4", steady(1)), 0.5)
-    local = extract(tmp_path / "videos", tmp_path / "local", settings=QUICK, workers=1)
+    monkeypatch.chdir(tmp_path)
+    local = extract("videos", tmp_path / "local", settings=QUICK, workers=1)
     words = [word for name, value in QUICK.items() for word in ("--set", f"{name}={value}")]
     with pytest.raises(SystemExit) as ended:
-        cli.main(["extract", str(tmp_path / "videos"), "--out", str(tmp_path / "ray"), "--engine", "ray", *words])
+        cli.main(["extract", "videos", "--out", "ray", "--engine", "ray", *words])
     assert ended.value.code == 3
     assert "2 machine(s)" in capsys.readouterr().err
     for file in sorted((tmp_path / "local").rglob("*.npy")):
