@@ -61,7 +61,7 @@ def report(
         notes += more
     media = None if videos is None else _media(videos, sorted(results), out, proxies)
     if media is not None and (without := len(results) - len(media)):
-        notes.append(f"{_many(without, 'video')} without a video file: only the timelines are shown.")
+        notes.append(f"{_many(without, 'video')} without a file: only the timelines are shown.")
 
     method = found.untrimmed.get("method")
     about = [
