@@ -344,23 +344,28 @@ def i3d() -> list[str]:
     return lines
 
 
+# What a process prints of itself: its peak memory in KiB and its CPU seconds. (`ru_maxrss` would count that of the process that
+# started it, too.)
+PEAK = "import time; print(next(line for line in open('/proc/self/status') if 'VmHWM' in line).split()[1], time.process_time())"
+
+
 def memory() -> list[str]:
     """Peak memory of a process that extracts `motion` from one minute and from two hours of video. Limit: equal within 10 %.
 
     Both at 96x64 pixels and 2 pictures a second, in snippets of 4: two hours then make 3600 of them, and are done in minutes.
     """
     program = (
-        "import resource, sys; from untrimmed.video.features import Task, extract_video; "
+        "import sys; from untrimmed.video.features import Task, extract_video; "
         "settings = {'fps': 2, 'frames': 4, 'stride': 4, 'size': 96}; "
         "out = extract_video(Task('v', sys.argv[1], sys.argv[2], 'motion', settings, 'dis')); "
-        "print(out.fault or '', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "assert not out.fault, out.fault; " + PEAK
     )
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for seconds in (60, 7200):
             path = write_film(Path(folder) / f"{seconds}.mp4", seconds, 2, 96, 64)
             words = [sys.executable, "-c", program, str(path), str(Path(folder) / f"store{seconds}")]
-            peaks.append(int(subprocess.run(words, check=True, capture_output=True, text=True).stdout) / 1024)
+            peaks.append(int(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()[0]) / 1024)
     return [
         f"memory, motion: 1 minute {peaks[0]:.0f} MiB, 2 hours {peaks[1]:.0f} MiB, ratio {peaks[1] / peaks[0]:.3f} (limit 1.10)"
     ]
@@ -408,14 +413,13 @@ def long_videos(folder: Path) -> list[str]:
     subprocess.run([sys.executable, "-m", "untrimmed", *map(str, words)], check=True)
     minute = write_film(folder / "minute.mp4", 60, 2, 96, 64)
     films = {"1 minute": minute, "10 hours": repeated(minute, folder / "hours.mp4", 600)}
-    peak = "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1], time.process_time())"
     extraction = (
-        "import sys, time; from untrimmed.video.features import Task, extract_video; "
+        "import sys; from untrimmed.video.features import Task, extract_video; "
         f"out = extract_video(Task(sys.argv[1], sys.argv[2], sys.argv[3], 'motion', {settings}, 'dis')); "
         "assert not out.fault, out.fault; "
     )
     localization = (
-        "import sys, time; from pathlib import Path; from untrimmed.jobs.localize import localize; out = Path(sys.argv[4]); "
+        "import sys; from pathlib import Path; from untrimmed.jobs.localize import localize; out = Path(sys.argv[4]); "
         "localize(sys.argv[3], features=sys.argv[2], out=out, report=out.with_suffix('.html')); "
     )
     lines, peaks = [], {}
@@ -425,7 +429,7 @@ def long_videos(folder: Path) -> list[str]:
             ("extract", extraction, (film.stem, film, store)),
             ("localize", localization, (film.stem, store, folder / "run", found)),
         ):
-            words = (sys.executable, "-c", program + peak, *map(str, arguments))
+            words = (sys.executable, "-c", program + PEAK, *map(str, arguments))
             kibibytes, seconds = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-2:]
             peaks[verb, length] = int(kibibytes) / 1024
             lines.append(f"{verb}, {length}: peak {peaks[verb, length]:.0f} MiB, {float(seconds):.0f} CPU s")
