@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-import candidates
 import numpy as np
 import pytest
 import torch
 import yaml
 
+import candidates
 from tests.methods.planted import Planted, plant, plant_clips
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.store import FeatureStore
