@@ -9,8 +9,9 @@ import threading
 import numpy as np
 import pytest
 
+from untrimmed.data import store as data_store
 from untrimmed.data.errors import InputError
-from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
+from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry, let_go
 
 HEADER = Header("motion", {"fps": 25}, window_seconds=0.64, stride_seconds=0.64, streams={"rgb": 4, "flow": 3})
 
@@ -50,6 +51,37 @@ def test_what_is_written_is_read_by_memory_map(tmp_path, dtype):
     assert store.header == HEADER
     assert store.videos["é"] == entry(source={"path": "é.mp4"})
     assert store.faults("é") == []
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="Linux tells what of a map is in memory")
+def test_what_is_let_go_of_a_map_is_no_longer_in_memory(tmp_path):
+    rows = 200_000
+    writer = FeatureWriter(tmp_path / "s", HEADER)
+    writer.write("a", arrays(rows), entry(rows))
+    loaded = FeatureStore(tmp_path / "s").load("a")  # looks at all of it
+    array, file = loaded["rgb"], str(tmp_path / "s" / "rgb" / "a.npy")
+
+    def kibibytes() -> int:
+        with open("/proc/self/smaps", encoding="utf-8") as maps:
+            assert any(line.rstrip().endswith(file) for line in maps)
+            return int(next(line for line in maps if line.startswith("Rss:")).split()[1])
+
+    assert kibibytes() == 0
+    assert array.sum() == rows * 4
+    assert kibibytes() > 3000
+    let_go(array[10:20])
+    assert kibibytes() == 0
+    assert array.sum() == rows * 4, "it is read again"
+    let_go(np.ones(3))  # not mapped: nothing to do
+
+
+def test_a_value_far_behind_that_is_not_finite_is_named(store, monkeypatch):
+    monkeypatch.setattr(data_store, "ROWS", 2)
+    array = np.ones((5, 4), np.float32)
+    array[3, 1] = np.nan
+    np.save(store / "rgb" / "a.npy", array)
+    with pytest.raises(InputError, match="row 3 has a value that is not finite"):
+        FeatureStore(store).load("a")
 
 
 def test_readers_take_the_union_of_header_and_single_files(store):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import METHODS, Curves, Method, activations_of, method_class, resolve
+from untrimmed.methods import base
+from untrimmed.methods.base import METHODS, Curves, Method, activations_of, method_class, resolve, weighted_sum
 
 WIDTHS = {"rgb": 6, "flow": 5}
 
@@ -78,8 +80,10 @@ def features(count: int) -> dict[str, torch.Tensor]:
 
 
 def assert_alike(method: Method, count: int, window: int) -> None:
-    x = features(count)
-    whole, parts = activations_of(method, x, window=count), activations_of(method, x, window=window)
+    """The video whole, as tensors, and in windows, as arrays of float16 that a store would hold."""
+    stored = {stream: x.numpy().astype(np.float16) for stream, x in features(count).items()}
+    x = {stream: torch.from_numpy(array.astype(np.float32)) for stream, array in stored.items()}
+    whole, parts = activations_of(method, x, window=count), activations_of(method, stored, window=window)
     assert whole.keys() == parts.keys()
     for stream, one in whole.items():
         other = parts[stream]
@@ -118,3 +122,34 @@ def test_the_whole_video_is_given_to_a_method_that_needs_it():
     method.reach = None  # type: ignore[misc]
     activations_of(method, features(50), window=8)
     assert set(method.lengths) == {50}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_short_video_is_the_same_to_the_last_bit_as_tensors_or_as_stored(dtype):
+    stored = {stream: x.numpy().astype(dtype) for stream, x in features(50).items()}
+    x = {stream: torch.from_numpy(array.astype(np.float32)) for stream, array in stored.items()}
+    for name in METHODS:
+        method = made(method_class(name), resolve(name).method)
+        with torch.no_grad():
+            plain = method.pool(x, method.curves(x))
+        for stream, found in activations_of(method, stored).items():
+            for part in ("attention", "class_logit", "class_score"):
+                assert np.array_equal(getattr(found, part), getattr(plain[stream], part)), (name, stream, part)
+
+
+@pytest.mark.parametrize("window", [1, 16, 50, 4096])
+def test_a_weighted_sum_in_windows(window):
+    x, weights = features(50)["rgb"], torch.linspace(0, 1, 50).softmax(0)
+    of_tensor, of_array = weighted_sum(weights, x, window), weighted_sum(weights, x.numpy(), window)
+    torch.testing.assert_close(of_tensor, weights @ x)
+    assert torch.equal(of_array, of_tensor)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if method_class(name).reach is not None])
+def test_no_more_than_a_window_of_features_is_held(name, monkeypatch):
+    """Of a long video no method asks for more rows at once, and what was read of a memory map is let go each time."""
+    method, held = made(method_class(name), resolve(name).method), []
+    monkeypatch.setattr(base, "let_go", lambda array: held.append(len(array)))
+    activations_of(method, {stream: x.numpy() for stream, x in features(base.WINDOW + 500).items()})
+    assert max(held) <= base.WINDOW
+    assert sum(held) >= (base.WINDOW + 500) * len(WIDTHS)

@@ -12,6 +12,7 @@ video's `source.arrays` says where in it a stream lies (see `places`), and the a
 
 import fcntl
 import json
+import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -75,6 +76,17 @@ class Header:
 def without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
     """An extractor's settings without those that say where its weights lie: `model`, and what ends in `weights`."""
     return {name: value for name, value in settings.items() if name != "model" and not name.endswith("weights")}
+
+
+ROWS = 4096
+"""So many rows of an array are looked at together."""
+
+
+def let_go(array: np.ndarray) -> None:
+    """Forget what was read of a memory-mapped array, which counts as the process's memory; it is read again where it is used."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None:
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class FeatureStore:
@@ -165,11 +177,15 @@ class FeatureStore:
         return found
 
     def _check_finite(self, video: str, stream: str, array: np.ndarray) -> None:
-        if not np.isfinite(array).all():
-            bad = int(np.flatnonzero(~np.isfinite(array).all(1))[0])
-            raise InputError(
-                f"{self._file(video, stream)}: row {bad} has a value that is not finite (NaN or infinity); extract the video again"
-            )
+        for first in range(0, len(array), ROWS):
+            finite = np.isfinite(array[first : first + ROWS])
+            let_go(array)
+            if not finite.all():
+                bad = first + int(np.flatnonzero(~finite.all(1))[0])
+                raise InputError(
+                    f"{self._file(video, stream)}: row {bad} has a value that is not finite (NaN or infinity); "
+                    "extract the video again"
+                )
 
     def _entry(self, video: str) -> VideoEntry:
         if video not in self.videos:

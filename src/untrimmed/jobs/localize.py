@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import yaml
 
 from untrimmed.console import note, progress
@@ -263,8 +262,7 @@ def activation_of(shared: tuple[Method, FeatureStore, DataSettings, str], video:
         index = uniform_sampling(timeline.count, count)
         arrays = {stream: array[index] for stream, array in arrays.items()}
         timeline = replace(timeline, step=timeline.step * timeline.count / count, count=count)
-    x = {stream: torch.from_numpy(array.astype("float32")).to(device) for stream, array in arrays.items()}
-    streams = activations_of(method.to(device), x)
+    streams = activations_of(method.to(device), arrays, device=device)
     return Activation(video, method.classes, timeline, streams, attention_kind=method.attention_kind)
 
 

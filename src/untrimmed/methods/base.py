@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 import yaml
 from safetensors.torch import load_file, save
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.settings import build, check_streams, merge, unknown
+from untrimmed.data.store import let_go
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization import Localization
 from untrimmed.training import DataSettings, Run, TrainingSet
@@ -77,8 +79,12 @@ class Method(nn.Module, ABC):
         """Per stream, what each snippet says: features {stream: [T, D]}. Local in time."""
 
     @abstractmethod
-    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
-        """What needs the whole video: softmax over time, top-k, video scores."""
+    def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+        """What needs the whole video: softmax over time, top-k, video scores.
+
+        The features {stream: [T, D]} are those of `curves`; or, of a long video and where `reach` is finite, arrays as the store
+        holds them, to be looked at in windows: see `weighted_sum`.
+        """
 
 
 @dataclass(frozen=True)
@@ -226,24 +232,47 @@ WINDOW = 4096
 
 
 @torch.no_grad()
-def activations_of(method: Method, features: Mapping[str, Tensor], window: int = WINDOW) -> dict[str, StreamActivation]:
-    """Curves and pooling of one video: features {stream: float32 [T, D]}.
+def activations_of(
+    method: Method, features: Mapping[str, Tensor | np.ndarray], window: int = WINDOW, device: str = "cpu"
+) -> dict[str, StreamActivation]:
+    """Curves and pooling of one video: features {stream: [T, D]}, float32 tensors, or float16 or float32 arrays as stored.
 
     Where the method has a finite reach, the curves of a video longer than `window` snippets are computed in windows that overlap
-    by it, and joined: what a network holds on the way does not grow with the video, and the result is the same as in one piece.
+    by it, and joined: neither what a network holds on the way nor what is held of memory-mapped features grows with the video,
+    and the result is the same as in one piece.
     """
     count = len(next(iter(features.values())))
     if method.reach is None or count <= window:
-        return method.pool(features, method.curves(features))
+        whole = {stream: _on_device(x, device) for stream, x in features.items()}
+        return method.pool(whole, method.curves(whole))
     side = method.reach // 2
     parts: dict[str, list[Curves]] = {}
     for first in range(0, count, window):
         begin, last = max(0, first - side), min(first + window, count)
-        for stream, curves in method.curves({stream: x[begin : last + side] for stream, x in features.items()}).items():
+        rows = slice(begin, last + side)
+        for stream, curves in method.curves({stream: _on_device(x[rows], device) for stream, x in features.items()}).items():
             inside = slice(first - begin, last - begin)
             attention = None if curves.attention_logit is None else curves.attention_logit[inside].clone()
             parts.setdefault(stream, []).append(Curves(attention, curves.class_logit[inside].clone()))
     return method.pool(features, {stream: _joined(curves) for stream, curves in parts.items()})
+
+
+def weighted_sum(weights: Tensor, x: Tensor | np.ndarray, window: int = WINDOW) -> Tensor:
+    """weights [T] times x [T, D]: [D]. Of an array, no more than a window is held as float32 at a time."""
+    parts = [
+        weights[first : first + window] @ _on_device(x[first : first + window], weights.device)
+        for first in range(0, len(x), window)
+    ]
+    return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+
+
+def _on_device(x: Tensor | np.ndarray, device: str | torch.device) -> Tensor:
+    """Rows of features as float32; of a memory map no more stays in memory."""
+    if isinstance(x, np.ndarray):
+        rows = torch.from_numpy(x.astype(np.float32))
+        let_go(x)
+        return rows.to(device)
+    return x.to(device)
 
 
 def _joined(parts: list[Curves]) -> Curves:

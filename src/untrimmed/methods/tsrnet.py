@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Curves, Method
+from untrimmed.methods.base import Curves, Method, weighted_sum
 from untrimmed.nn.mmd import mmd2
 from untrimmed.training import Run, TrainingSet
 
@@ -266,7 +266,7 @@ class TSRNet(Method):
             found[stream] = Curves(net.attention_logit(x), net.classifier(net.hidden(x)))
         return found
 
-    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
         """The attention a sums to one over the video; video scores are the classifier's on m = X a.
 
         The snippets' class logits are told relative to the background's: the softmax over them and a zero is that over all.
@@ -277,7 +277,7 @@ class TSRNet(Method):
             net, config = self._net(stream), of_stream(self.config, stream)
             assert curve.attention_logit is not None
             attention = curve.attention_logit.softmax(0)
-            logit = net.classifier(net.hidden(attention @ features[stream]))
+            logit = net.classifier(net.hidden(weighted_sum(attention, features[stream])))
             softmax = config.class_loss == "softmax"
             score = (logit.softmax(-1) if softmax else logit.sigmoid())[:-1]
             class_logit = curve.class_logit[:, :-1] - curve.class_logit[:, -1:] if softmax else curve.class_logit[:, :-1]
