@@ -252,6 +252,24 @@ def playing_from(page, row, start):
     return video.evaluate("v => v.currentTime")
 
 
+def test_the_last_moment_of_ten_hours_lies_on_the_axis(browser, tmp_path):
+    """Its bars are as narrow as bars can be, and still do not stick out at the end."""
+    end, page = 36_000.0, browser.new_page()
+    last = dict.fromkeys(("found", "truth"), (end - 2, end, "jump"))
+    results = {"hours": [Detection(*last["found"], 0.9), Detection(0, end, "jump", 0.8)]}
+    detections = write_inputs(tmp_path, results, {"hours": VideoTruth("test", end, (Segment(*last["truth"]),))})
+    report(detections, out=tmp_path / "report.html", annotations=tmp_path / "truth.json")
+    page.goto((tmp_path / "report.html").as_uri())
+    row = open_row(page, "hours")
+    row.locator(".bar.found").first.wait_for()
+    places = row.locator(".bar").evaluate_all(
+        "bars => bars.map(b => [b.getBoundingClientRect().right, b.parentElement.getBoundingClientRect().right])"
+    )
+    page.close()
+    assert len(places) == 3
+    assert all(bar <= lane + 0.1 for bar, lane in places), places
+
+
 @pytest.mark.parametrize("name", ["a", HOSTILE, "copied"])
 def test_a_click_on_a_detection_plays_it(visit, name):
     page = visit()

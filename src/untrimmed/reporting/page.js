@@ -263,7 +263,7 @@
           "data-end": end,
           "data-score": sure,
           "data-label": data.classes[label],
-          left: share(start, this.video),
+          left: `min(${share(start, this.video)}, 100% - ${found ? 8 : 11}px)`, // the least width of a bar, at the end of a long video
           width: share(end - start, this.video),
           top: `${top}px`,
           "--h": data.hues[label],
