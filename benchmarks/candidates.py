@@ -290,7 +290,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def choice(splice: Path, worlds: list[Path], out: Path, names: Sequence[str]) -> dict[str, Any]:
+def choice(splice: Path, worlds: list[Path], out: Path, names: Sequence[str], clips: bool = True) -> dict[str, Any]:
     """The experiment by which was chosen; writes who learns and who is held out of splice's training videos to `out`."""
     held = {row["video"] for row in csv.DictReader(HELD_OUT.read_text(encoding="utf-8").splitlines())}
     annotations = read_annotations(splice / "annotations.json")
@@ -303,7 +303,7 @@ def choice(splice: Path, worlds: list[Path], out: Path, names: Sequence[str]) ->
     data |= {world.name: of_world(world) for world in worlds}
     runs: dict[str, dict[str, Any]] = {}
     for name in names:
-        runs[name] = {"method": "tsrnet", "settings": CANDIDATES[name], "data": ["splice"]}
+        runs[name] = {"method": "tsrnet", "settings": CANDIDATES[name], "trimmed": clips, "data": ["splice"]}
         if worlds:
             runs[f"demo {name}"] = runs[name] | {"preset": "demo", "data": [world.name for world in worlds]}
     return {"data": data, "runs": runs, "metrics": METRICS}
@@ -372,6 +372,7 @@ def main() -> None:
     choose.add_argument("--splice", type=Path, required=True)
     choose.add_argument("--worlds", type=Path, nargs="*", default=[])
     choose.add_argument("--only", nargs="+", choices=list(CANDIDATES), metavar="CANDIDATE", default=list(CANDIDATES))
+    choose.add_argument("--without-clips", action="store_true", help="as for data that have none; TSRNet is then SRNet")
     confirm = commands.add_parser("confirm")
     confirm.add_argument("--data", type=Path, required=True)
     for command, seeds in ((choose, range(5)), (confirm, range(5, 10))):
@@ -380,7 +381,8 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     if given.command == "choose":
-        tree = choice(given.splice.resolve(), [world.resolve() for world in given.worlds], given.out.resolve(), given.only)
+        worlds = [world.resolve() for world in given.worlds]
+        tree = choice(given.splice.resolve(), worlds, given.out.resolve(), given.only, clips=not given.without_clips)
     else:
         tree = confirmation(given.data.resolve())
     METHODS["tsrnet"] = f"{Path(__file__).stem}:Candidate"  # one process: others would not know of it

@@ -85,4 +85,6 @@ def test_no_test_annotation_is_in_the_choice(tmp_path):
     assert sorted([*learn, *scored]) == sorted(truth)
     assert tree["data"]["splice"]["annotations"] == str(out / "held-out.json")
     assert set(tree["runs"]) == {"TSRNet", "demo TSRNet", candidates.CHOSEN, f"demo {candidates.CHOSEN}"}
+    assert all(run["trimmed"] for run in tree["runs"].values())
+    assert not any(run["trimmed"] for run in candidates.choice(splice, [], out, ["TSRNet"], clips=False)["runs"].values())
     assert candidates.confirmation(tmp_path)["runs"]["together"]["settings"] == candidates.CANDIDATES[candidates.CHOSEN]
