@@ -34,12 +34,14 @@ from untrimmed.data.settings import of_stream
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation, Detection, Results, StreamActivation, Timeline
 from untrimmed.evaluation.activitynet import DetectionScores, evaluate_detections
-from untrimmed.jobs.demo import TIOUS, class_scores, random_segments, whole_video
-from untrimmed.jobs.localize import config_sections, localize
+from untrimmed.evaluation.baselines import random_segments, whole_video
+from untrimmed.jobs.demo import TIOUS, class_scores
+from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
 from untrimmed.localization import Localization, kept_classes
 from untrimmed.localization import localize as cut_activations
 from untrimmed.methods.base import Preset, resolve
+from untrimmed.runs.infer import config_sections
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -174,11 +176,11 @@ def beside(
     named = class_scores(activations, settings)
     durations = {activation.video: activation.timeline.duration for activation in activations}
     pieces = {activation.video: score_pieces(activation, cuts[activation.video], settings) for activation in activations}
-    random = random_segments(results, named, durations, data.test, data.truth.classes, training.seed)
+    random = random_segments(results, named, durations, data.test, data.truth.classes, TIOUS, training.seed)
     return {
         "pieces between cuts": data.score(pieces).mean_ap,
         "random segments": np.array(random),
-        "the whole video": np.array(whole_video(named, durations, data.test, data.truth.classes)),
+        "the whole video": np.array(whole_video(named, durations, data.test, data.truth.classes, TIOUS)),
     }
 
 

@@ -12,9 +12,9 @@ from tests.methods.planted import Planted, plant, plant_clips
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Segment
-from untrimmed.jobs.train import training_set, trimmed_set
 from untrimmed.methods.base import activations_of, resolve
 from untrimmed.methods.tsrnet import TSRNet
+from untrimmed.runs.supervision import training_set, trimmed_set
 from untrimmed.training import Run
 
 BRIEF = {"epochs": 2, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}}
@@ -29,11 +29,9 @@ def planted(tmp_path_factory) -> Planted:
 def fit(cls, planted, folder, settings, clips=True):
     preset = resolve("tsrnet", "default", BRIEF)
     config = cls.Config(**{**vars(preset.method), **settings})
-    data = training_set(planted.store, planted.labels, None, preset)
+    data = training_set(planted.store, planted.labels, None, preset.data)
     if clips:
-        data = replace(
-            data, trimmed=trimmed_set(FeatureStore(planted.clips["trimmed"]), planted.clips["trimmed_labels"], data, preset)
-        )
+        data = replace(data, trimmed=trimmed_set(FeatureStore(planted.clips["trimmed"]), planted.clips["trimmed_labels"], data))
     with Run(folder, {}, {}, seed=0) as run:
         with run.seeded("init"):
             method = cls(config, data.classes, planted.store.streams)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.methods.planted import plant, plant_clips
-from untrimmed.jobs.experiment import read_experiment
+from untrimmed.experiments.read import read_experiment
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 FILES = sorted((BENCHMARKS / "experiments").glob("*.yaml"))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,10 +23,11 @@ from untrimmed.data.settings import build
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
 from untrimmed.evaluation.activitynet import evaluate_detections
-from untrimmed.jobs import compare_run
-from untrimmed.jobs.compare import Comparison, compare
+from untrimmed.experiments import cache, processes, spec, train_task
+from untrimmed.experiments.compare import Comparison
+from untrimmed.experiments.read import numbers_of, read_experiment
+from untrimmed.jobs.compare import compare
 from untrimmed.jobs.evaluate import evaluate
-from untrimmed.jobs.experiment import numbers_of, read_experiment
 from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
 from untrimmed.localization import Localization
@@ -132,7 +134,7 @@ def test_average_is_the_mean_of_the_data_sets_differences_and_surer_than_they_ar
 def count(monkeypatch):
     """The names of the tasks that are done from now on."""
     names: list[str] = []
-    perform = compare_run.perform
+    perform = processes.perform
     monkeypatch.setattr("untrimmed.jobs.compare.perform", lambda task: (names.append(task.name), perform(task))[1])
     return names
 
@@ -159,9 +161,9 @@ def test_a_second_call_does_nothing_and_a_changed_setting_only_what_it_must(worl
 
 def test_what_a_key_depends_on(world, tmp_path, monkeypatch):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    base = compare_run.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
-    key = compare_run.training_key(base)
-    changed = compare_run.replace
+    base = spec.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
+    key = cache.training_key(base)
+    changed = replace
     others = [
         changed(base, seed=1),
         changed(base, settings={**FAST, "epochs": 3}),
@@ -172,11 +174,11 @@ def test_what_a_key_depends_on(world, tmp_path, monkeypatch):
         changed(base, part=changed(part, features=str(world / "e/features"))),
         changed(base, part=changed(part, labels=str(world / "e/labels.csv"))),
     ]
-    keys = [compare_run.training_key(other) for other in others]
+    keys = [cache.training_key(other) for other in others]
     assert len({key, *keys}) == len(others) + 1
-    assert compare_run.training_key(changed(base, name="other", folder=tmp_path / "x")) == key
+    assert cache.training_key(changed(base, name="other", folder=tmp_path / "x")) == key
     monkeypatch.setattr(torch, "__version__", "2.0")
-    assert compare_run.training_key(base) != key
+    assert cache.training_key(base) != key
 
 
 def test_source_counts_only_where_it_can_matter(tmp_path):
@@ -197,8 +199,8 @@ def test_source_counts_only_where_it_can_matter(tmp_path):
         untrimmed.__file__ = str(package / "__init__.py")
 
         def hashed():
-            compare_run.source_hash.cache_clear()
-            return compare_run.source_hash("untrimmed.a.one")
+            cache.source_hash.cache_clear()
+            return cache.source_hash("untrimmed.a.one")
 
         before = hashed()
         (package / "four.py").write_text("x = 1\n")
@@ -209,18 +211,18 @@ def test_source_counts_only_where_it_can_matter(tmp_path):
             before = hashed()
     finally:
         untrimmed.__file__ = real
-        compare_run.source_hash.cache_clear()
+        cache.source_hash.cache_clear()
 
 
 def test_data_that_changed_in_place_is_trained_on_again(world, tmp_path):
     plant(tmp_path / "d", train=6, test=4, empty=1)
     part = read_experiment(write(tmp_path, content())).data["d"].parts[0]
-    training = compare_run.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
+    training = spec.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
     keys = set()
     for _ in range(3):
-        compare_run.store_hash.cache_clear()
-        compare_run.file_hash.cache_clear()
-        keys.add(compare_run.training_key(training))
+        cache.store_hash.cache_clear()
+        cache.file_hash.cache_clear()
+        keys.add(cache.training_key(training))
         file = next((tmp_path / "d/features/rgb").glob("*.npy"))
         array = np.load(file)
         array[0, 0] += 1
@@ -256,18 +258,18 @@ def test_killed_and_called_again(world, done, tmp_path):
 def test_a_training_that_was_cut_off_is_gone_on_with(world, tmp_path, monkeypatch):
     path, out = write(world, content(seeds=1, pairs=[], metrics=["mAP@avg"])), tmp_path / "out"
     whole = compare(path, out=tmp_path / "whole").tables
-    save = compare_run.train
+    save = train_task.fit
 
-    def stopped(method, **arguments):
-        save(method, **arguments)
-        (arguments["out"] / "model/model.json").unlink()
+    def stopped(options, supervision, features, out, **arguments):
+        save(options, supervision, features, out, **arguments)
+        (out / "model/model.json").unlink()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare_run, "train", stopped)
+    monkeypatch.setattr(train_task, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         compare(path, out=out)
     resumed = []
-    monkeypatch.setattr(compare_run, "train", lambda method, **a: (resumed.append(a["resume"]), save(method, **a))[1])
+    monkeypatch.setattr(train_task, "fit", lambda *o, resume=False: (resumed.append(resume), save(*o, resume=resume))[1])
     assert compare(path, out=out).tables == whole
     assert resumed == [True, False]
 
@@ -307,24 +309,24 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(world, tmp_path, capsys)
 
 def test_a_process_that_dies_costs_its_task_only(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    good = compare_run.Training("good", tmp_path / "good", part, "dgam", "default", FAST, 0)
-    bad = compare_run.replace(good, name="bad", folder=tmp_path / "bad", settings=Deadly())
-    with compare_run.Processes(1) as processes:
-        ended = {task.name: why for task, why in processes.perform_all([bad, good])}
+    good = spec.Training("good", tmp_path / "good", part, "dgam", "default", FAST, 0)
+    bad = replace(good, name="bad", folder=tmp_path / "bad", settings=Deadly())
+    with processes.Processes(1) as pool:
+        ended = {task.name: why for task, why in pool.perform_all([bad, good])}
     assert ended == {"bad": "its process ended with 9 (out of memory?)", "good": None}
     assert (tmp_path / "good/run/model/model.json").is_file()
 
 
 def test_an_interrupt_is_the_parents_to_answer(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    tasks = [compare_run.Training(f"{n}", tmp_path / f"{n}", part, "dgam", "default", FAST, n) for n in range(2)]
-    with compare_run.Processes(1) as processes:
-        assert [why for _, why in processes.perform_all(tasks[:1])] == [None]
-        child = processes.children[0]
+    tasks = [spec.Training(f"{n}", tmp_path / f"{n}", part, "dgam", "default", FAST, n) for n in range(2)]
+    with processes.Processes(1) as pool:
+        assert [why for _, why in pool.perform_all(tasks[:1])] == [None]
+        child = pool.children[0]
         assert child is not None
         child.send_signal(signal.SIGINT)
-        assert [why for _, why in processes.perform_all(tasks[1:])] == [None]
-        assert processes.children[0] is child
+        assert [why for _, why in pool.perform_all(tasks[1:])] == [None]
+        assert pool.children[0] is child
 
 
 class Deadly(dict):
@@ -427,11 +429,11 @@ def test_candidates(world, tmp_path, selection):
 
 def test_weak_loss_trains_without_the_held_out_videos(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    held = compare_run.held_out_fifth(part)
-    everything = compare_run.training_videos(part)
+    held = train_task.held_out_fifth(part)
+    everything = train_task.training_videos(part)
     assert len(held) == max(1, len(everything) // 5)
-    task = compare_run.Training("n", tmp_path / "t", part, "dgam", "default", FAST, 0, held_out=held)
-    assert compare_run.perform(task) is None
+    task = spec.Training("n", tmp_path / "t", part, "dgam", "default", FAST, 0, held_out=held)
+    assert processes.perform(task) is None
     environment = json.loads((tmp_path / "t/run/environment.json").read_text())
     assert environment["training_videos"] == [video for video in everything if video not in held]
     assert 0 < json.loads((tmp_path / "t/loss.json").read_text()) < 5

@@ -9,7 +9,8 @@ import untrimmed.jobs.demo as demo_module
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Detection, Segment
-from untrimmed.jobs.demo import TIOUS, demo, random_segments, whole_video
+from untrimmed.evaluation.baselines import random_segments, whole_video
+from untrimmed.jobs.demo import TIOUS, demo
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +52,11 @@ def test_another_world_needs_another_folder(shown):
 def test_the_baselines_know_what_but_not_when():
     truth = {"a": VideoTruth("test", 40.0, (Segment(0.0, 30.0, "x"),)), "b": VideoTruth("test", 40.0, (Segment(10.0, 12.0, "x"),))}
     named, durations = {"a": {"x": 0.9}, "b": {"x": 0.8}}, {"a": 40.0, "b": 40.0}
-    whole = whole_video(named, durations, truth, ("x",))
+    whole = whole_video(named, durations, truth, ("x",), TIOUS)
     assert whole == pytest.approx([0.5] * 7)  # covers 3/4 of the one, 1/20 of the other
     found = {"a": [Detection(0.0, 30.0, "x", 1.0)], "b": []}
-    drawn = random_segments(found, named, durations, truth, ("x",), seed=0)
-    assert drawn == random_segments(found, named, durations, truth, ("x",), seed=0)
+    drawn = random_segments(found, named, durations, truth, ("x",), TIOUS, seed=0)
+    assert drawn == random_segments(found, named, durations, truth, ("x",), TIOUS, seed=0)
     assert 0.25 < drawn[0] <= 0.5
     assert all(low >= high for low, high in zip(drawn, drawn[1:]))
 

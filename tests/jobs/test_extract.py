@@ -19,7 +19,8 @@ from tests.video.films import cut, film, moving_blocks, steady
 from untrimmed import console
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore, FeatureWriter
-from untrimmed.jobs.extract import arguments_of, extract
+from untrimmed.jobs.extract import extract
+from untrimmed.video.extraction import arguments_of
 
 QUICK = {"size": 32, "fps": 10, "frames": 4, "stride": 4}
 

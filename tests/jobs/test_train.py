@@ -11,10 +11,11 @@ from tests.methods.planted import Planted, plant
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
-from untrimmed.jobs.extract import header_for
-from untrimmed.jobs.train import train, trimmed_set, unlabelled_set
+from untrimmed.jobs.train import train
 from untrimmed.methods.base import resolve
+from untrimmed.runs.supervision import trimmed_set, unlabelled_set
 from untrimmed.training import Run
+from untrimmed.video.extraction import header_for
 
 BRIEF = {"epochs": 2, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 8}}
 
@@ -292,33 +293,33 @@ def test_force_does_not_pull_a_folder_away_that_is_trained_in(planted, tmp_path)
 
 def test_an_unlabelled_set_has_the_names_of_clusters_for_classes(planted, tmp_path):
     store, chosen = FeatureStore(planted.features), resolve("dgam")
-    data = unlabelled_set(store, None, 3, chosen)
+    data = unlabelled_set(store, None, 3, chosen.data)
     assert (data.videos, data.labels) == (tuple(sorted(store.videos)), None)
     assert data.classes == ("cluster_00", "cluster_01", "cluster_02")
-    assert unlabelled_set(store, None, None, chosen).classes == ()
+    assert unlabelled_set(store, None, None, chosen.data).classes == ()
     (tmp_path / "only.csv").write_text("video\ntrain001\ntrain004\n")
-    some = unlabelled_set(store, tmp_path / "only.csv", 2, chosen)
+    some = unlabelled_set(store, tmp_path / "only.csv", 2, chosen.data)
     assert some.videos == ("train001", "train004")
     assert some.fingerprint() != data.fingerprint()
     with pytest.raises(InputError, match="--clusters 3: there are only 2 videos"):
-        unlabelled_set(store, tmp_path / "only.csv", 3, chosen)
+        unlabelled_set(store, tmp_path / "only.csv", 3, chosen.data)
     with pytest.raises(InputError, match="--clusters 0: there must be one at least"):
-        unlabelled_set(store, None, 0, chosen)
+        unlabelled_set(store, None, 0, chosen.data)
 
 
 def test_a_trimmed_set_has_classes_of_its_own(planted, tmp_path):
     store, chosen = FeatureStore(planted.features), resolve("dgam")
-    data = unlabelled_set(store, None, 2, chosen)
+    data = unlabelled_set(store, None, 2, chosen.data)
     clips = tmp_path / "clips.csv"
     write_labels(clips, [("train001", "act01"), ("train002", "elsewhere"), ("train003", "act01")])
     said: list[str] = []
-    some = trimmed_set(store, clips, replace(data, classes=("act00", "act01")), chosen, say=said.append)
+    some = trimmed_set(store, clips, replace(data, classes=("act00", "act01")), say=said.append)
     assert (some.videos, some.classes) == (("train001", "train002", "train003"), ("act01", "elsewhere"))
     assert some.labels.tolist() == [[1, 0], [0, 1], [1, 0]]
     assert len(said) == 2
     assert "have no row" in said[0]
     assert said[1].startswith("warning: 3 trimmed clip(s) have the name of a video, such as 'train001'")
-    trimmed_set(store, clips, data, chosen, say=said.append)
+    trimmed_set(store, clips, data, say=said.append)
     assert "no class of the trimmed clips is one of" in said[-1]
     assert replace(data, trimmed=some).fingerprint() != data.fingerprint()
 
@@ -329,8 +330,8 @@ def test_trimmed_clips_of_another_timing_are_taken_with_a_warning(planted, tmp_p
     writer.write("clip", {stream: np.ones((4, width), np.float32) for stream, width in store.streams.items()}, VideoEntry(4, 4.0))
     write_labels(tmp_path / "clips.csv", [("clip", "act00")])
     said: list[str] = []
-    data = replace(unlabelled_set(store, None, 2, chosen), classes=("act00",))
-    assert len(trimmed_set(FeatureStore(tmp_path / "clips"), tmp_path / "clips.csv", data, chosen, say=said.append)) == 1
+    data = replace(unlabelled_set(store, None, 2, chosen.data), classes=("act00",))
+    assert len(trimmed_set(FeatureStore(tmp_path / "clips"), tmp_path / "clips.csv", data, say=said.append)) == 1
     assert said == [
         "warning: the trimmed clips' features were made otherwise than the videos' (stride_seconds: 1.0 there, 0.5 here)"
     ]
@@ -342,12 +343,12 @@ def test_trimmed_clips_of_another_width_are_refused(planted, tmp_path):
     clips = tmp_path / "clips.csv"
     write_labels(clips, [("clip", "act00")])
     store, chosen = FeatureStore(planted.features), resolve("dgam")
-    data = unlabelled_set(store, None, 2, chosen)
+    data = unlabelled_set(store, None, 2, chosen.data)
     with pytest.raises(InputError, match=r"the trimmed clips' streams are .* extract both with the same extractor"):
-        trimmed_set(FeatureStore(tmp_path / "clips"), clips, data, chosen)
+        trimmed_set(FeatureStore(tmp_path / "clips"), clips, data)
     write_labels(clips, [("train001", "")])
     with pytest.raises(InputError, match="a trimmed clip shows an action"):
-        trimmed_set(store, clips, data, chosen)
+        trimmed_set(store, clips, data)
 
 
 @pytest.mark.parametrize("wrong", ["streams", "clip", "class", "init"])

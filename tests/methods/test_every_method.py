@@ -15,8 +15,9 @@ from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Detection
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import train, training_set, trimmed_set, unlabelled_set
+from untrimmed.jobs.train import train
 from untrimmed.methods.base import METHODS, Method, activations_of, load_method, method_class, resolve, save_method
+from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.training import Run
 
 # Settings with which a method learns the planted problem within seconds: the default ones, but for the size.
@@ -85,12 +86,12 @@ def fit(
     """
     chosen = resolve(name, "default", {**BRIEF[name], **(settings or {})})
     if clusters is None:
-        data = training_set(planted.store, planted.labels, None, chosen)
+        data = training_set(planted.store, planted.labels, None, chosen.data)
     else:
-        data = unlabelled_set(planted.store, planted.labels, clusters, chosen)
+        data = unlabelled_set(planted.store, planted.labels, clusters, chosen.data)
     if clips:
         paths = planted.clips
-        data = replace(data, trimmed=trimmed_set(FeatureStore(paths["trimmed"]), paths["trimmed_labels"], data, chosen))
+        data = replace(data, trimmed=trimmed_set(FeatureStore(paths["trimmed"]), paths["trimmed_labels"], data))
     run = Run(folder, chosen.to_dict(), {}, seed=seed, resume=resume, save_seconds=save_seconds)
     with run:
         models = []

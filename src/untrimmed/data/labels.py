@@ -14,6 +14,9 @@ from untrimmed.data.errors import InputError, nearest
 from untrimmed.data.files import atomic_write
 from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
 
+NO_ACTION = frozenset({"none", "_none", "no_action", "background"})
+"""Sub-folders of these names (in any case) hold videos in which surely nothing happens: their label is empty."""
+
 FORM_MARK = "?"
 """What `untrimmed init` writes in the label column of an empty form; `train` refuses the file while one is left."""
 

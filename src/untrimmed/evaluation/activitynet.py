@@ -26,6 +26,9 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.types import Results
 from untrimmed.evaluation.detections import PAIRS_AT_ONCE, DetectionScores, lists, scores
 
+DEFAULT_TIOU = "0.1:0.9:0.1"
+"""The thresholds of `evaluate` where none are asked for, see `parse_tious`."""
+
 MOST_TIOUS = 1000
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from untrimmed.data.activations import read_activations
-from untrimmed.data.annotations import VideoTruth, read_annotations, read_detections
+from untrimmed.data.annotations import read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import write_json
 from untrimmed.data.settings import build
-from untrimmed.data.types import Activation, Detection, Results
+from untrimmed.data.types import Activation
 from untrimmed.demo_world.plan import FPS
 from untrimmed.demo_world.world import build_world
 from untrimmed.evaluation.activitynet import evaluate_detections
-from untrimmed.jobs.evaluate import Evaluation
+from untrimmed.evaluation.baselines import random_segments, whole_video
+from untrimmed.evaluation.results import Evaluation
 from untrimmed.jobs.extract import extract
 from untrimmed.jobs.localize import localize
 from untrimmed.jobs.report import report
@@ -24,7 +25,6 @@ from untrimmed.localization import Localization, kept_classes
 from untrimmed.methods.base import resolve
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-RANDOM_DRAWS = 20
 EXTRACTOR_SETTINGS = {"fps": FPS, "frames": 8, "stride": 4}  # of `motion`: snippets of 2/3 s, three a second
 SIZES = {False: {"train": 72, "test": 20, "clips": 10}, True: {"train": 30, "test": 10, "clips": 2}}  # by `quick`
 QUICK_SETTINGS = {"epochs": 100}  # with 40 its few videos give too few steps: worse than random at tIoU 0.1 on seed 1
@@ -107,8 +107,8 @@ def demo(
     named = class_scores(activations, build(Localization, about["localization"], "localization"))
     durations = {activation.video: activation.timeline.duration for activation in activations}
     beside = {
-        "random segments": random_segments(found.results, named, durations, test, truth.classes, seed),
-        "the whole video": whole_video(named, durations, test, truth.classes),
+        "random segments": random_segments(found.results, named, durations, test, truth.classes, TIOUS, seed),
+        "the whole video": whole_video(named, durations, test, truth.classes, TIOUS),
     }
     evaluation = Evaluation("activitynet", truth.path, "test", found.untrimmed.get("selection"), scores).to_json()
     shown = {
@@ -136,39 +136,3 @@ def demo(
 def class_scores(activations: list[Activation], settings: Localization) -> dict[str, dict[str, float]]:
     """Per video the classes that it is localized for, and their video scores."""
     return {activation.video: kept_classes(activation, settings) for activation in activations}
-
-
-def whole_video(
-    named: dict[str, dict[str, float]], durations: dict[str, float], truth: dict[str, VideoTruth], classes: tuple[str, ...]
-) -> list[float]:
-    """mAP at `TIOUS` when each video as a whole is the action."""
-    results = {v: [Detection(0.0, durations[v], label, score) for label, score in scores.items()] for v, scores in named.items()}
-    return evaluate_detections(truth, results, classes, TIOUS).mean_ap.tolist()
-
-
-def random_segments(
-    found: Results,
-    named: dict[str, dict[str, float]],
-    durations: dict[str, float],
-    truth: dict[str, VideoTruth],
-    classes: tuple[str, ...],
-    seed: int,
-) -> list[float]:
-    """mAP at `TIOUS` of segments at random places, the mean of `RANDOM_DRAWS` draws.
-
-    A hard one to beat: there are as many in each video as the method found, and as long as those that it found somewhere.
-    """
-    rng = np.random.default_rng(seed)
-    lengths = np.array([d.end - d.start for detections in found.values() for d in detections] or [1.0])
-    total = np.zeros(len(TIOUS))
-    for _ in range(RANDOM_DRAWS):
-        results: Results = {}
-        for video, scores in named.items():
-            results[video] = []
-            for label, score in scores.items():
-                count = max(sum(d.label == label for d in found[video]), 1)
-                length = np.minimum(rng.choice(lengths, count), durations[video])
-                start = rng.uniform(0, durations[video] - length)
-                results[video] += [Detection(float(s), float(s + n), label, score) for s, n in zip(start, length)]
-        total += evaluate_detections(truth, results, classes, TIOUS).mean_ap
-    return (total / RANDOM_DRAWS).tolist()

@@ -10,10 +10,7 @@ from typing import Literal
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import set_aside
 from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of
-from untrimmed.data.labels import FORM_MARK, write_labels
-
-NO_ACTION = frozenset({"none", "_none", "no_action", "background"})
-"""Sub-folders of these names (in any case) hold videos in which surely nothing happens: their label is empty."""
+from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
 
 
 @dataclass(frozen=True)

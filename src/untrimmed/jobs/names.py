@@ -13,8 +13,7 @@ from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError, nearest
 from untrimmed.data.files import atomic_write, set_aside
 from untrimmed.data.ids import check_id
-from untrimmed.data.labels import FORM_MARK, write_labels
-from untrimmed.jobs.init import NO_ACTION
+from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
 from untrimmed.reporting.clusters import Cluster, clusters_of
 
 
@@ -54,7 +53,7 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
     """Write `labels.csv` for the training videos of an unlabelled run, from names for its clusters; or the form for these names.
 
     A video gets its cluster's name as its label. Clusters with one name become one label. A cluster named as in
-    `jobs.init.NO_ACTION` (`none`, `background` ...) gives an empty label, surely no action. One without a name, or with the name
+    `data.labels.NO_ACTION` (`none`, `background` ...) gives an empty label, surely no action. One without a name, or with the name
     `-`, gives its videos no row: nothing is known of them.
 
     Args:

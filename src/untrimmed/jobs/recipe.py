@@ -21,12 +21,15 @@ from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.packs import KNOWN_FAULTS, training_subset
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
+from untrimmed.evaluation.results import AnyEvaluation, ClassificationEvaluation, Evaluation
 from untrimmed.jobs.convert import convert
-from untrimmed.jobs.evaluate import AnyEvaluation, ClassificationEvaluation, Evaluation, evaluate
+from untrimmed.jobs.evaluate import evaluate
 from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import check_device, check_kind, train
+from untrimmed.jobs.train import train
 from untrimmed.methods.base import method_class, resolve
 from untrimmed.reporting.published import Published, fitting, markdown, read_published
+from untrimmed.runs.supervision import Supervision
+from untrimmed.training.device import check_device
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,8 @@ def recipe(
     resolve(method, name, settings)  # faults are told before the long conversion
     check_device(device)
     learned_from = None if unlabelled else out / "labels.csv"
-    check_kind(method, method_class(method).learns_from, learned_from, unlabelled, clusters, trimmed, trimmed_labels)
+    supervision = Supervision(learned_from, unlabelled, clusters, trimmed, trimmed_labels)
+    supervision.check(method, method_class(method).learns_from)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
             raise InputError(f"{out}: already exists; --resume goes on with it, --force renames it first")

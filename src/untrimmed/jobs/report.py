@@ -8,11 +8,11 @@ from untrimmed.console import note, progress
 from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
 from untrimmed.data.errors import InputError
+from untrimmed.data.labels import NO_ACTION
 from untrimmed.data.types import Activation, Results
 from untrimmed.evaluation.activitynet import evaluate_detections, parse_tious
 from untrimmed.evaluation.diagnosis import diagnose
-from untrimmed.jobs.evaluate import Evaluation
-from untrimmed.jobs.init import NO_ACTION
+from untrimmed.evaluation.results import Evaluation
 from untrimmed.jobs.names import assigned_clusters
 from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, find_videos, link, playable, write_copy

@@ -1,6 +1,6 @@
 """Pictures of a diagnosis (see `untrimmed.evaluation.diagnosis`), from what its `to_json` says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from untrimmed.data.files import atomic_write
+from untrimmed.console import note
+from untrimmed.data.annotations import VideoTruth
+from untrimmed.data.files import atomic_write, write_json
+from untrimmed.data.types import Results
+from untrimmed.evaluation.diagnosis import Diagnosis, diagnose
 
 INK, SOFT, RULE = "#1b1c1e", "#5d6167", "#e3e0d8"
 
@@ -115,3 +119,20 @@ def _plain(axes: Axes) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
+
+
+def diagnose_into(
+    out: str | Path, truth: Mapping[str, VideoTruth], results: Results, classes: Iterable[str], tious: Sequence[float]
+) -> Diagnosis:
+    """Write `diagnosis.json` and three pictures into the folder `out`; arguments of `evaluation.diagnosis.diagnose`.
+
+    Raises:
+        InputError: as `diagnose` does, or `out` cannot be written to.
+    """
+    out = Path(out)
+    found = diagnose(truth, results, classes, tious)
+    content = found.to_json()
+    pictures = draw_diagnosis(content, out)
+    write_json(out / "diagnosis.json", content, indent=1)
+    note(f"{out}: diagnosis.json, {', '.join(path.name for path in pictures)}")
+    return found

@@ -1,12 +1,10 @@
 """The file that `untrimmed compare` reads: data sets, runs, seeds and metrics, checked before anything is trained."""
 
 import difflib
-import inspect
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,92 +17,18 @@ from untrimmed.data.files import read_json
 from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import merge, unknown
 from untrimmed.data.store import FeatureStore
-from untrimmed.evaluation.activitynet import parse_tious
+from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious
 from untrimmed.evaluation.attention import KINDS, LEVELS, STATISTICS, check_parts
 from untrimmed.evaluation.bootstrap import over_thresholds
 from untrimmed.evaluation.clustering import MAPPINGS, ClusterScores
-from untrimmed.jobs.compare_run import Part
-from untrimmed.jobs.evaluate import DETECTION_PROTOCOLS, PROTOCOLS, evaluate
-from untrimmed.jobs.train import training_set, trimmed_set, unlabelled_set
+from untrimmed.experiments.spec import Data, Experiment, Part, RunSpec, split_metric, supervision_of
 from untrimmed.methods.base import method_class, resolve
+from untrimmed.runs.score import DETECTION_PROTOCOLS, PROTOCOLS
 
 SELECTIONS = ("last", "weak-loss", "oracle")
 PART_FIELDS = tuple(field.name for field in fields(Part))
 FILES = ("features", "labels", "annotations", "only", "trimmed", "trimmed_labels", "parts")
 PAIRS_OF_KINDS = tuple(f"{first}>{second}" for place, first in enumerate(KINDS) for second in KINDS[place + 1 :])
-
-
-_TIOU: str = inspect.signature(evaluate).parameters["tiou"].default
-
-
-@dataclass(frozen=True)
-class Data:
-    """A data set: one part, or its folds."""
-
-    name: str
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """A run as the experiment file describes it; `attention` and `classification` name the two runs of a swap."""
-
-    name: str
-    method: str = ""
-    preset: str = "default"
-    settings: dict[str, Any] | None = None
-    candidates: tuple[dict[str, Any], ...] = ()
-    localize: dict[str, Any] | None = None
-    unlabelled: bool = False
-    trimmed: bool = True
-    init: str | None = None
-    classes: tuple[str, ...] | None = None
-    data: tuple[str, ...] | None = None
-    attention: str | None = None
-    classification: str | None = None
-
-    @property
-    def is_swap(self) -> bool:
-        return self.attention is not None
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment file, checked."""
-
-    path: Path
-    data: dict[str, Data]
-    runs: dict[str, RunSpec]
-    seeds: tuple[int, ...]
-    selection: str
-    metrics: tuple[str, ...]
-    evaluate: dict[str, Any]
-    localize: dict[str, Any]
-    pairs: tuple[tuple[str, str], ...]
-    averages: dict[str, tuple[tuple[str, str, str], ...]]
-    keep: bool
-
-    @cached_property
-    def protocols(self) -> tuple[str, ...]:
-        return tuple(sorted({split_metric(metric)[0] for metric in self.metrics}))
-
-    @property
-    def tiou(self) -> str:
-        return self.evaluate.get("tiou", _TIOU)
-
-    def source(self, run: RunSpec) -> RunSpec:
-        """The trained run that says what a run's classes and settings are: itself, or of a swap the classification's."""
-        return self.runs[run.classification] if run.classification else run
-
-    def is_oracle(self, run: RunSpec) -> bool:
-        """Whether test truth played a part in it: in the choice of a candidate, or in what its clusters are taken for."""
-        source = self.source(run)
-        return bool(self.selection == "oracle" and source.candidates) or bool(
-            source.unlabelled and self.evaluate.get("map_clusters_oracle")
-        )
-
-    def runs_of(self, data: str) -> list[RunSpec]:
-        return [run for run in self.runs.values() if run.data is None or data in run.data]
 
 
 def read_experiment(path: str | Path) -> Experiment:
@@ -144,7 +68,7 @@ def read_experiment(path: str | Path) -> Experiment:
     ):
         raise InputError(f"{where}: runs.{run.name}.candidates: the tags' loss cannot tell settings of localization apart")
     options = _read_evaluate(top.get("evaluate") or {}, f"{where}: evaluate")
-    tious = np.array(parse_tious(options.get("tiou", _TIOU)))
+    tious = np.array(parse_tious(options.get("tiou", DEFAULT_TIOU)))
     plan = Experiment(
         path=path,
         data=data,
@@ -497,12 +421,8 @@ def check_training_data(plan: Experiment) -> None:
                 try:
                     store = FeatureStore(part.features)
                     chosen = resolve(run.method, run.preset, run.settings, store.streams)
-                    if run.unlabelled:
-                        found = unlabelled_set(store, part.only, part.clusters, chosen)
-                    else:
-                        found = training_set(store, part.labels, part.only, chosen, classes=run.classes, say=_quiet)
-                    if clips and part.trimmed and part.trimmed_labels:
-                        trimmed_set(FeatureStore(part.trimmed), part.trimmed_labels, found, chosen, say=_quiet)
+                    supervision = supervision_of(part, run.unlabelled, clips, run.classes)
+                    supervision.with_clips(supervision.training_set(store, chosen.data, say=_quiet), _quiet)
                 except InputError as error:
                     raise InputError(f"{plan.path}: runs.{run.name} on {data.name}: {error}") from None
 
@@ -537,9 +457,3 @@ def for_localization(settings: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in settings.items():
         tree = merge(tree, {key: value} if key in ("localization", "data") else {"localization": {key: value}})
     return tree
-
-
-def split_metric(metric: str) -> tuple[str, str]:
-    """`protocol:scalar`; without a protocol it is activitynet's."""
-    protocol, colon, name = metric.partition(":")
-    return (protocol, name) if colon and protocol in PROTOCOLS else ("activitynet", metric)

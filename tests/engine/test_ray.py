@@ -16,8 +16,8 @@ from tests.video.films import cut, film, moving_blocks, steady
 from untrimmed import cli
 from untrimmed.data.activations import read_activations
 from untrimmed.data.errors import InputError
+from untrimmed.engine.ray import RETRIES, check_engine, on_ray
 from untrimmed.jobs.extract import extract
-from untrimmed.jobs.on_ray import RETRIES, check_engine, on_ray
 from untrimmed.jobs.train import train
 
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\..*", r"ignore::FutureWarning:ray\..*")  # Ray's own code

@@ -1,0 +1,142 @@
+"""Fit a method to what supervises it, in a run folder."""
+
+import hashlib
+import platform
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import untrimmed
+from untrimmed.console import note
+from untrimmed.data.clusters import cluster_names
+from untrimmed.data.errors import InputError
+from untrimmed.data.store import FeatureStore
+from untrimmed.methods.base import Method, carry_over, load_method, method_class, resolve, save_method
+from untrimmed.runs.supervision import Supervision
+from untrimmed.training import Run, TrainingSet, claim
+from untrimmed.training.device import check_device
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What is fitted, and how.
+
+    method: its name. preset: one of its own. settings: values laid over the preset, nested by section and stream.
+    device: "cpu" or "cuda".
+    init: an earlier run of the same method on features of the same kind, to start from its weights.
+    """
+
+    method: str
+    preset: str = "default"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    init: str | Path | None = None
+
+    def check(self, supervision: Supervision) -> None:
+        """See that there is such a method, preset, setting and device, and that it can learn from the supervision.
+
+        Raises:
+            InputError: what is at fault.
+        """
+        resolve(self.method, self.preset, self.settings)
+        check_device(self.device)
+        if supervision.unlabelled and (supervision.classes is not None or self.init is not None):
+            raise InputError("--classes and --init: go with --labels; clusters have no names that an earlier run could know")
+        supervision.check(self.method, method_class(self.method).learns_from)
+        if self.init is not None:
+            load_method(Path(self.init) / "model")
+
+
+def fit(
+    options: FitOptions,
+    supervision: Supervision,
+    features: str | Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    left_out: Collection[str] = (),
+) -> None:
+    """Fit a method to the videos of a feature store, and write the run folder `out`; a finished one that is resumed stays.
+
+    Args:
+        resume: go on with what was killed. force: rename what is there.
+        left_out: videos that may have a label though their features could not be extracted.
+
+    Raises:
+        InputError: anything the user gave is at fault; nothing is left behind but what was there.
+    """
+    options.check(supervision)
+    store, cls = FeatureStore(features), method_class(options.method)
+    chosen = resolve(options.method, options.preset, options.settings, store.streams)
+    notes: list[str] = []
+    data = supervision.training_set(store, chosen.data, left_out, notes.append)
+    if not data.classes:
+        data = replace(data, classes=cluster_names(cls.estimate_clusters(data, chosen.method, options.seed)))
+        notes.append(f"{len(data.classes)} clusters, by how well they stand apart; --clusters N sets another number")
+    data = supervision.with_clips(data, notes.append)
+    config = {"method_name": options.method, "preset": options.preset, "seed": options.seed, **chosen.to_dict()}
+    earlier = None
+    if options.init is not None:
+        earlier = load_method(Path(options.init) / "model")
+        config["init"] = {"run": Path(options.init).name, "sha256": _sha256(Path(options.init) / "model" / "weights.safetensors")}
+        carry_over(cls(chosen.method, data.classes, store.streams), earlier)  # its faults are told before there is a run
+    claim(out, resume=resume, force=force)
+    environment = environment_of(store, supervision.labels, data, options.seed, options.device)
+    with Run(out, config, environment, seed=options.seed, device=options.device, resume=resume) as run:
+        if resume and (out / "model" / "model.json").exists():
+            load_method(out / "model")  # a damaged one is an error, not a success
+            note(f"{out}: already finished")
+            return
+        for text in notes:  # not before everything that may be at fault has been looked at
+            note(text)
+        with run.seeded("init"):
+            model = cls(chosen.method, data.classes, store.streams)
+        if earlier is not None:
+            _start_from(earlier, model, Path(str(options.init)))
+        try:
+            model.fit(data, run)
+        except InputError:
+            run.forget()  # a fault that only the method knows of, such as a setting that its labels do not allow
+            raise
+        save_method(model, out / "model")
+
+
+def environment_of(store: FeatureStore, labels: str | Path | None, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
+    """What a result depends on besides the settings."""
+    return {
+        "versions": {"untrimmed": untrimmed.__version__, "python": platform.python_version(), "torch": torch.__version__}
+        | {"numpy": np.__version__},
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "seed": seed,
+        "data": {
+            "features": str(store.path.resolve()),
+            "labels": None if labels is None else str(labels),
+            "trimmed": None if data.trimmed is None else str(data.trimmed.store.path.resolve()),
+            "sha256": data.fingerprint(),
+        },
+        "extractor": {"name": store.header.extractor, "settings": store.header.settings}
+        | {"window_seconds": store.header.window_seconds, "stride_seconds": store.header.stride_seconds}
+        | {"weights_sha256": store.header.weights_sha256},
+        "selection": "last",
+        "classes": list(data.classes),
+        "training_videos": list(data.videos),
+    }
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _start_from(earlier: Method, model: Method, init: Path) -> None:
+    left = carry_over(model, earlier)
+    shared = [label for label in model.classes if label in earlier.classes]
+    note(f"starts from {init}, which knows {len(shared)} of the {len(model.classes)} classes")
+    if left:
+        note(f"warning: {', '.join(left)} have another shape there and start anew; train both runs with the same settings")
