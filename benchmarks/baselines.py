@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from scipy.special import expit
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
@@ -41,7 +40,7 @@ from untrimmed.jobs.train import train
 from untrimmed.localization import Localization, kept_classes
 from untrimmed.localization import localize as cut_activations
 from untrimmed.methods.base import Preset, resolve
-from untrimmed.runs.infer import config_sections
+from untrimmed.runs.folder import RunFolder
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -102,7 +101,7 @@ class Training:
         """Raise InputError if the folder holds a run of other settings or features; what differs is named."""
         if not (self.out / "config.yaml").exists():
             return
-        there = config_sections(yaml.safe_load((self.out / "config.yaml").read_text(encoding="utf-8")))
+        there = RunFolder(self.out).sections()
         here = self.resolved.to_dict()
         differing = [f"{part}.{name}" for part in here for name in here[part] if there[part].get(name) != here[part][name]]
         if read_json(self.out / "environment.json")["data"]["features"] != str(self.data.features.resolve()):

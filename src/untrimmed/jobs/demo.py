@@ -10,6 +10,7 @@ from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import write_json
+from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import build
 from untrimmed.data.types import Activation
 from untrimmed.demo_world.plan import FPS
@@ -77,7 +78,7 @@ def demo(
     out = Path(out)
     began = time.monotonic()
     world, features, run = out / "world", out / "features", out / method
-    detections = run / "detections.json"
+    detections = RunFiles(run).detections
     resolve(method, "demo")  # an unknown method is told before anything is drawn
     if out.exists() and not (world / "world.json").exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: holds something else than a demo; give another --out")
@@ -85,7 +86,7 @@ def demo(
     failed = extract(world / "videos", features, settings=EXTRACTOR_SETTINGS, workers=workers).failures
     if failed:
         raise InputError(f"{world}: damaged videos ({', '.join(failed)}); delete them and run the same again")
-    if not (run / "model" / "model.json").exists():
+    if not RunFiles(run).is_finished:
         train(
             method,
             features=features,
@@ -94,7 +95,7 @@ def demo(
             preset="demo",
             settings=QUICK_SETTINGS if quick else {},
             seed=seed,
-            resume=(run / "config.yaml").exists(),
+            resume=RunFiles(run).is_begun,
         )
     if not (detections.exists() and detections.with_suffix(".activations").exists()):
         localize(run, features=features, subset_from=world / "annotations.json", subset="test", out=detections)

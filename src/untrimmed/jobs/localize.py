@@ -14,9 +14,9 @@ from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Results
 from untrimmed.engine.ray import check_engine
 from untrimmed.jobs.report import report as write_report
-from untrimmed.methods.base import load_method
 from untrimmed.runs.detect import activations_of_store, detect, overrides_of, wanted_videos, write_result
-from untrimmed.runs.infer import activations_of_run, extract_as, files_of, settings_of
+from untrimmed.runs.folder import RunFolder
+from untrimmed.runs.infer import activations_of_run, extract_as, files_of
 from untrimmed.training.device import check_device
 from untrimmed.video.decode import find_videos
 
@@ -92,7 +92,8 @@ def localize(
         if bool(named) == (features is not None):
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
         if named:
-            settings_of(source, load_method(source / "model"), overrides)  # its faults are told before the long extraction
+            run = RunFolder(source)
+            run.settings(run.method(), overrides)  # its faults are told before the long extraction
             extracted, failures, videos = extract_as(source, named, ids, places, device, engine)
             features, wanted = extracted, videos if wanted is None else videos & wanted
         assert features is not None

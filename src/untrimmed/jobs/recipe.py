@@ -19,6 +19,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import set_aside, write_json
 from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.packs import KNOWN_FAULTS, training_subset
+from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
 from untrimmed.evaluation.results import AnyEvaluation, ClassificationEvaluation, Evaluation
@@ -206,10 +207,10 @@ def recipe(
             settings=settings,
             seed=seed,
             device=device,
-            resume=resume and (run / "config.yaml").exists(),
+            resume=resume and RunFiles(run).is_begun,
         )
     except InputError:
-        if not (run / "config.yaml").exists():  # nothing has been learned: what is not dear to make again goes
+        if not RunFiles(run).is_begun:  # nothing has been learned: what is not dear to make again goes
             (out / "labels.csv").unlink()
             (out / "annotations.json").unlink()
             if not any(out.iterdir()):

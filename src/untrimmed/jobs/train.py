@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
+from untrimmed.data.run_files import RunFiles
 from untrimmed.methods.base import resolve
 from untrimmed.runs.fit import FitOptions, fit
 from untrimmed.runs.supervision import Supervision
@@ -66,7 +67,7 @@ def train(
     Raises:
         InputError: anything the user gave is at fault; nothing is left behind but what was there (and extracted features).
     """
-    out = Path(out)
+    out, files = Path(out), RunFiles(out)
     settings = dict(settings or {})
     of_extractor = settings.pop("extractor", {})
     options = FitOptions(method, preset, settings, seed, device, init)
@@ -80,17 +81,17 @@ def train(
     options.check(supervision)
     if not force:
         claim(out, resume=resume)
-    check_writable(out / "config.yaml")
+    check_writable(files.config)
     failures: dict[str, str] = {}
     if videos is not None:
-        files = find_videos([Path(videos)], ids)
+        found = find_videos([Path(videos)], ids)
         if not isinstance(of_extractor, Mapping):
             raise InputError(f"extractor: names a group of settings; write extractor.<setting>, not extractor={of_extractor}")
         header = header_for(extractor or "motion", *_with_flow(of_extractor), download)
-        supervision.check_files(files, header.streams)
+        supervision.check_files(found, header.streams)
         claim(out, resume=resume, force=force)
-        failures = extract([videos], out / "features", **arguments_of(header), ids=ids, device=device, force=True).failures
-        features = out / "features"
+        failures = extract([videos], files.features, **arguments_of(header), ids=ids, device=device, force=True).failures
+        features = files.features
     assert features is not None
     fit(options, supervision, features, out, resume=resume, force=force and videos is None, left_out=failures)
     return TrainReport(out, failures)

@@ -15,7 +15,8 @@ from untrimmed.console import note
 from untrimmed.data.clusters import cluster_names
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
-from untrimmed.methods.base import Method, carry_over, load_method, method_class, resolve, save_method
+from untrimmed.methods.base import Method, carry_over, method_class, resolve, save_method
+from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.supervision import Supervision
 from untrimmed.training import Run, TrainingSet, claim
 from untrimmed.training.device import check_device
@@ -49,7 +50,7 @@ class FitOptions:
             raise InputError("--classes and --init: go with --labels; clusters have no names that an earlier run could know")
         supervision.check(self.method, method_class(self.method).learns_from)
         if self.init is not None:
-            load_method(Path(self.init) / "model")
+            RunFolder(self.init).method()
 
 
 def fit(
@@ -83,14 +84,15 @@ def fit(
     config = {"method_name": options.method, "preset": options.preset, "seed": options.seed, **chosen.to_dict()}
     earlier = None
     if options.init is not None:
-        earlier = load_method(Path(options.init) / "model")
-        config["init"] = {"run": Path(options.init).name, "sha256": _sha256(Path(options.init) / "model" / "weights.safetensors")}
+        start = RunFolder(options.init)
+        earlier = start.method()
+        config["init"] = {"run": start.path.name, "sha256": _sha256(start.model / "weights.safetensors")}
         carry_over(cls(chosen.method, data.classes, store.streams), earlier)  # its faults are told before there is a run
     claim(out, resume=resume, force=force)
     environment = environment_of(store, supervision.labels, data, options.seed, options.device)
     with Run(out, config, environment, seed=options.seed, device=options.device, resume=resume) as run:
-        if resume and (out / "model" / "model.json").exists():
-            load_method(out / "model")  # a damaged one is an error, not a success
+        if resume and RunFolder(out).is_finished:
+            RunFolder(out).method()  # a damaged one is an error, not a success
             note(f"{out}: already finished")
             return
         for text in notes:  # not before everything that may be at fault has been looked at
@@ -104,7 +106,7 @@ def fit(
         except InputError:
             run.forget()  # a fault that only the method knows of, such as a setting that its labels do not allow
             raise
-        save_method(model, out / "model")
+        save_method(model, RunFolder(out).model)
 
 
 def environment_of(store: FeatureStore, labels: str | Path | None, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:

@@ -5,19 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from untrimmed.console import note, progress
-from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
 from untrimmed.data.sampling import uniform_sampling
-from untrimmed.data.settings import check_streams, merge
-from untrimmed.data.store import FeatureStore, Header, without_places
+from untrimmed.data.store import FeatureStore, without_places
 from untrimmed.data.types import Activation
 from untrimmed.engine.ray import on_ray
 from untrimmed.localization import Localization
-from untrimmed.methods.base import SECTIONS, Method, Preset, activations_of, load_method, settings_from
+from untrimmed.methods.base import Method, activations_of
+from untrimmed.runs.folder import RunFolder
 from untrimmed.training import DataSettings
 from untrimmed.training.device import check_device
 from untrimmed.video.extraction import extract, header_for
@@ -35,13 +31,12 @@ def activations_of_run(
 ) -> tuple[list[Activation], Localization, dict[str, Any]]:
     """Run the model of a run folder (or another, in its place) over a feature store; also the run's localization settings, and
     what is known of it."""
-    run, store = Path(run), FeatureStore(features)
+    folder, store = RunFolder(run), FeatureStore(features)
     here = "cpu" if engine == "ray" else device
     check_device(here)
-    method = load_method(run / "model").to(here)
-    environment = read_json(run / "environment.json")
-    _check_features(store, method.widths, environment, run)
-    preset = settings_of(run, method, overrides)
+    method = folder.method().to(here)
+    folder.check_features(store, method.widths)
+    preset = folder.settings(method, overrides)
     if instead is not None:
         method = instead.to(here)
     videos = _videos(store, wanted)
@@ -52,9 +47,9 @@ def activations_of_run(
             by_place[i] = activation
             advance()
     found = [by_place[i] for i in range(len(videos))]
-    about = {"run": run.name, "method": method.name, "selection": environment["selection"]}
-    if rounds := rounds_of(run):
-        about["clusters"] = read_clusters(rounds[-1])
+    about = {"run": folder.path.name, "method": method.name, "selection": folder.record().get("selection")}
+    if clusters := folder.clusters():
+        about["clusters"] = clusters
     return found, preset.localization, about
 
 
@@ -88,21 +83,6 @@ def activation_of(shared: tuple[Method, FeatureStore, DataSettings, str], video:
     return Activation(video, method.classes, timeline, streams, attention_kind=method.attention_kind)
 
 
-def settings_of(run: Path, method: Method, overrides: Mapping[str, Any]) -> Preset:
-    """A run's settings with overrides laid on top."""
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{run / 'config.yaml'}: cannot be read ({' '.join(str(error).split())})") from error
-    check_streams(overrides.get("localization", {}), method.widths, "localization")
-    return settings_from(type(method), merge(config_sections(config), overrides))
-
-
-def config_sections(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The three sections of a run's config.yaml."""
-    return {section: config[section] for section in SECTIONS}
-
-
 def _videos(store: FeatureStore, wanted: set[str] | None) -> Sequence[str]:
     if wanted is None:
         return list(store.videos)
@@ -115,8 +95,8 @@ def extract_as(
     run: Path, paths: list[Path], ids: Literal["stem", "relative"], places: Mapping[str, Any], device: str, engine: str
 ) -> tuple[Path, dict[str, str], set[str]]:
     """Extract videos with exactly the extractor, settings and weights that a run was trained with, cached in the run."""
-    environment = read_json(run / "environment.json")
-    made = _made(environment, run)
+    folder = RunFolder(run)
+    made = folder.extractor()
     if made["name"] not in extractor_names():
         raise InputError(
             f"{run}: was trained on features of {made['name']!r}, which are not made here; give --features, not videos"
@@ -139,46 +119,14 @@ def extract_as(
             f"{run}: the extractor's weights are not those that it was trained with "
             f"({made.get('weights_sha256')} then, {header.weights_sha256} now)"
         )
-    _check_header(header, header.streams, made, f"{run}: videos cannot be extracted as its training videos were")
+    folder.check_header(header, header.streams, f"{run}: videos cannot be extracted as its training videos were")
     making = {"extractor": made["name"], "settings": settings, "flow": flow}
-    kept = set(environment.get("training_videos", ()))
-    done = extract(paths, run / "features", **making, ids=ids, device=device, engine=engine, keep=kept)
-    return run / "features", done.failures, {*done.finished, *done.skipped}
+    kept = set(folder.record().get("training_videos", ()))
+    done = extract(paths, folder.features, **making, ids=ids, device=device, engine=engine, keep=kept)
+    return folder.features, done.failures, {*done.finished, *done.skipped}
 
 
 def files_of(store: FeatureStore, found: Sequence[Activation]) -> dict[str, Path]:
     """The video files that the features came from, where the store knows them."""
     sources = {activation.video: (store.videos[activation.video].source or {}).get("path") for activation in found}
     return {video: Path(path) for video, path in sources.items() if path}
-
-
-def _made(environment: Mapping[str, Any], run: Path) -> dict[str, Any]:
-    """How the features that a run was trained on were made, as the run recorded it."""
-    made = environment.get("extractor")
-    if not isinstance(made, dict) or not {"name", "settings", "window_seconds", "stride_seconds"} <= made.keys():
-        raise InputError(f"{run / 'environment.json'}: does not say how the features were made (extractor); train the run again")
-    return made
-
-
-def _check_features(store: FeatureStore, widths: Mapping[str, int], environment: Mapping[str, Any], run: Path) -> None:
-    said = f"{store.path}: the features differ from those that {run} was trained on"
-    _check_header(store.header, widths, _made(environment, run), said)
-
-
-def _check_header(header: Header, widths: Mapping[str, int], made: Mapping[str, Any], said: str) -> None:
-    here = {"extractor": header.extractor, "window_seconds": header.window_seconds, "stride_seconds": header.stride_seconds}
-    there = {"extractor": made["name"], "window_seconds": made["window_seconds"], "stride_seconds": made["stride_seconds"]}
-    pairs = list(_unequal(there | {"streams": dict(widths)}, here | {"streams": header.streams}))
-    if not pairs:
-        hashes = {"weights_sha256": made.get("weights_sha256")}, {"weights_sha256": header.weights_sha256}
-        known = all(of["weights_sha256"] for of in hashes)  # then it does not matter where the weights lay
-        then, now = (without_places(of) if known else of for of in (made["settings"], header.settings))
-        pairs = list(_unequal(then | hashes[0], now | hashes[1]))
-    if pairs:
-        raise InputError(f"{said} ({'; '.join(pairs)})")
-
-
-def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    for key in {**there, **here}:
-        if there.get(key) != here.get(key):
-            yield f"{key}: {there.get(key)} then, {here.get(key)} now"

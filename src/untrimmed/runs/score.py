@@ -22,6 +22,7 @@ from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, read_json
 from untrimmed.data.labels import read_labels
+from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import build, of_stream, unknown
 from untrimmed.data.types import Activation
 from untrimmed.evaluation import activitynet, thumos14, wtalc
@@ -277,9 +278,10 @@ def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
     left_out = len(before) - len(known)
     if left_out:
         note(f"{left_out} clustered video(s) have no label in {_where(truth_path, subset)}, and are left out")
-    environment = read_json(run / "environment.json") if (run / "environment.json").is_file() else {}
+    record = RunFiles(run).environment
+    environment = read_json(record) if record.is_file() else {}
     if not isinstance(environment, dict):
-        raise InputError(f"{run / 'environment.json'}: not as a run writes it; expected an object")
+        raise InputError(f"{record}: not as a run writes it; expected an object")
     return ClusteringEvaluation(
         truth=truth_path,
         subset=subset,
@@ -414,9 +416,10 @@ def _detections_of(target: Path) -> DetectionFile:
 
 def _detections_in(run: Path) -> Path:
     """The detections file of a run folder."""
-    if not (run / "config.yaml").is_file():
+    files = RunFiles(run)
+    if not files.is_begun:
         raise InputError(f"{run}: a folder, but neither of a run nor of activations; give a detections file")
-    detections = run / "detections.json"
+    detections = files.detections
     if not detections.is_file():
         raise InputError(
             f"{run}: holds no detections.json; give the detections file, or first: untrimmed localize {run} ... --out {detections}"

@@ -1,0 +1,52 @@
+"""The files of a run folder, each name in one place."""
+
+from pathlib import Path
+
+from untrimmed.data.clusters import read_clusters, rounds_of
+
+
+class RunFiles:
+    """What stands where in the folder of a run.
+
+    config.yaml          every resolved value
+    environment.json     versions, threads, seed, data hashes, selection rule, training videos
+    metrics.jsonl        what was logged, a line each, with the loop position
+    rounds/NN/           clusters.csv, of an unlabelled run
+    checkpoints/         one file per loop, and what `once` computed
+    model/               weights.safetensors and model.json, when finished
+    features/            a cache of the features of videos that were trained on or localized
+    annotations.json     what its user has corrected
+    detections.json      what was found, where `localize` was told to write it here
+    .lock                held while a process trains
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.environment = self.path / "environment.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"
+        self.features = self.path / "features"
+        self.annotations = self.path / "annotations.json"
+        self.detections = self.path / "detections.json"
+        self.lock = self.path / ".lock"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a training was begun here: `config.yaml` is written last."""
+        return self.config.is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training has ended: `model.json` is written last."""
+        return (self.model / "model.json").is_file()
+
+    def clusters(self) -> dict[str, str]:
+        """The cluster of each training video after the last round; empty for a run on labels.
+
+        Raises:
+            InputError: the file of the last round is damaged.
+        """
+        rounds = rounds_of(self.path)
+        return read_clusters(rounds[-1]) if rounds else {}

@@ -1,0 +1,94 @@
+"""A run is a thing: a folder that knows its settings, its model, and which features it can be asked about."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from untrimmed.data.errors import InputError
+from untrimmed.data.files import read_json
+from untrimmed.data.run_files import RunFiles
+from untrimmed.data.settings import check_streams, merge
+from untrimmed.data.store import FeatureStore, Header, without_places
+from untrimmed.methods.base import SECTIONS, Method, Preset, load_method, settings_from
+
+
+class RunFolder(RunFiles):
+    """The folder of a trained run. Everything is read when it is asked for, and a damaged file is an InputError."""
+
+    def method(self) -> Method:
+        """The trained model, on the CPU and in evaluation mode.
+
+        Raises:
+            InputError: the training has not ended, or the model is damaged.
+        """
+        return load_method(self.model)
+
+    def settings(self, method: Method, overrides: Mapping[str, Any] | None = None) -> Preset:
+        """The run's settings, with `overrides` (by section) laid on top.
+
+        Raises:
+            InputError: config.yaml cannot be read, or a setting is unknown or out of range.
+        """
+        check_streams((overrides or {}).get("localization", {}), method.widths, "localization")
+        return settings_from(type(method), merge(self.sections(), overrides or {}))
+
+    def sections(self) -> dict[str, Any]:
+        """The three sections of config.yaml: method, localization, data."""
+        try:
+            config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+            return {section: config[section] for section in SECTIONS}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(f"{self.config}: cannot be read ({' '.join(str(error).split())})") from error
+        except (TypeError, KeyError) as error:
+            raise InputError(f"{self.config}: not as a run writes it; it lacks the section {error}") from error
+
+    def record(self) -> dict[str, Any]:
+        """What environment.json says of the training: versions, seed, data, selection rule, training videos.
+
+        Raises:
+            InputError: it cannot be read, or holds no object.
+        """
+        content = read_json(self.environment)
+        if not isinstance(content, dict):
+            raise InputError(f"{self.environment}: not as a run writes it; expected an object")
+        return content
+
+    def extractor(self) -> dict[str, Any]:
+        """How the features that the run was trained on were made.
+
+        Raises:
+            InputError: the run did not record it.
+        """
+        made = self.record().get("extractor")
+        if not isinstance(made, dict) or not {"name", "settings", "window_seconds", "stride_seconds"} <= made.keys():
+            raise InputError(f"{self.environment}: does not say how the features were made (extractor); train the run again")
+        return made
+
+    def check_features(self, store: FeatureStore, widths: Mapping[str, int]) -> None:
+        """See that a store's features are those that the run can be asked about.
+
+        Raises:
+            InputError: extractor, settings, weights, timing or streams differ; the differences are named.
+        """
+        self.check_header(store.header, widths, f"{store.path}: the features differ from those that {self.path} was trained on")
+
+    def check_header(self, header: Header, widths: Mapping[str, int], said: str) -> None:
+        """The same of a header; `said` begins the message."""
+        made = self.extractor()
+        here = {"extractor": header.extractor, "window_seconds": header.window_seconds, "stride_seconds": header.stride_seconds}
+        there = {"extractor": made["name"], "window_seconds": made["window_seconds"], "stride_seconds": made["stride_seconds"]}
+        pairs = list(_unequal(there | {"streams": dict(widths)}, here | {"streams": header.streams}))
+        if not pairs:
+            hashes = {"weights_sha256": made.get("weights_sha256")}, {"weights_sha256": header.weights_sha256}
+            known = all(of["weights_sha256"] for of in hashes)  # then it does not matter where the weights lay
+            then, now = (without_places(of) if known else of for of in (made["settings"], header.settings))
+            pairs = list(_unequal(then | hashes[0], now | hashes[1]))
+        if pairs:
+            raise InputError(f"{said} ({'; '.join(pairs)})")
+
+
+def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    for key in {**there, **here}:
+        if there.get(key) != here.get(key):
+            yield f"{key}: {there.get(key)} then, {here.get(key)} now"
