@@ -9,7 +9,7 @@ from torch import nn
 from tests.methods.planted import plant, plant_clips
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
-from untrimmed.jobs.train import training_set, trimmed_set, unlabelled_set
+from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.methods.base import resolve
 from untrimmed.methods.selftrain import (
     Believed,
@@ -36,7 +36,7 @@ def planted(tmp_path_factory):
 
 
 def set_of(planted):
-    return training_set(planted.store, planted.labels, None, resolve("selftrain"))
+    return training_set(planted.store, planted.labels, None, resolve("selftrain").data)
 
 
 def nets_of(planted):
@@ -102,7 +102,7 @@ def test_the_start_is_the_tags_at_equal_shares(planted):
 
 def test_clips_are_surely_their_class_and_others_are_left_out(planted):
     data = set_of(planted)
-    clips = trimmed_set(FeatureStore(planted.clips["trimmed"]), planted.clips["trimmed_labels"], data, resolve("selftrain"))
+    clips = trimmed_set(FeatureStore(planted.clips["trimmed"]), planted.clips["trimmed_labels"], data)
     believed = start_from_clips(clips, data.classes)
     assert len(believed) == 12
     assert len(clips) == 14
@@ -219,7 +219,7 @@ def test_a_tag_of_a_single_video_keeps_its_start(planted, tmp_path):
 
 def test_without_labels_it_says_so(planted, tmp_path):
     chosen = resolve("selftrain")
-    data = unlabelled_set(planted.store, planted.labels, 3, chosen)
+    data = unlabelled_set(planted.store, planted.labels, 3, chosen.data)
     method = SelfTrain(chosen.method, data.classes, planted.store.streams)
     with run_in(tmp_path / "run") as run, pytest.raises(InputError, match="selftrain learns from labels; give --labels FILE"):
         method.fit(data, run)
