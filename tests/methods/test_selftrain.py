@@ -9,7 +9,6 @@ from torch import nn
 from tests.methods.planted import plant, plant_clips
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
-from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.methods.base import resolve
 from untrimmed.methods.selftrain import (
     Believed,
@@ -27,6 +26,7 @@ from untrimmed.methods.selftrain import (
     start_from_clips,
     start_from_tags,
 )
+from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.training import Run
 
 
