@@ -19,6 +19,7 @@ _EXPORTS = {
     "init": "untrimmed.jobs.init",
     "localize": "untrimmed.jobs.localize",
     "names": "untrimmed.jobs.names",
+    "refine": "untrimmed.jobs.refine",
     "recipe": "untrimmed.jobs.recipe",
     "report": "untrimmed.jobs.report",
     "train": "untrimmed.jobs.train",

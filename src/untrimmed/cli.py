@@ -187,6 +187,44 @@ def train(
 
 
 @app.command()
+def refine(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Trained runs on the same videos; several: their mean.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    features: Annotated[Path | None, typer.Option(help="The teachers' feature store, if it was moved.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Their labels.csv, if it was moved.")] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="What you marked in training videos: segments, points, rejected segments.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of self-training.", min=1)] = None,
+    preset: Annotated[str | None, typer.Option(help="Of selftrain; by default the teacher's.")] = None,
+    set_: Set = None,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    device: Device = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    force: Force = False,
+) -> None:
+    """Train a student on what trained runs found, and on your corrections."""
+    from untrimmed.data.settings import parse_assignments
+    from untrimmed.jobs.refine import refine as job
+
+    job(
+        runs,
+        out=out,
+        features=features,
+        labels=labels,
+        annotations=annotations,
+        rounds=rounds,
+        preset=preset,
+        settings=parse_assignments(set_ or []),
+        seed=seed,
+        device=device,
+        resume=resume,
+        force=force,
+    )
+    note(f"{out}: trained")
+
+
+@app.command()
 def localize(
     source: Annotated[Path, typer.Argument(metavar="RUN|ACTIVATIONS", help="A run folder, or a folder of stored activations.")],
     out: Annotated[Path, typer.Option(help="The detections file to write.")],

@@ -98,17 +98,17 @@ def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
     videos: dict[str, VideoTruth] = {}
     faults: list[str] = []
     instants = beyond = 0
-    for name, entry in _mapping(read_json(path), "database", path).items():
+    for name, entry in mapping_of(read_json(path), "database", path).items():
         try:
             video = _new_id(name, videos, path)
             if not isinstance(entry, dict):
                 raise InputError(f"{path}: video {video}: expected an object with 'annotations', found {type(entry).__name__}")
             duration = entry.get("duration")
             if duration is not None:
-                duration = _number(duration, f"{path}: video {video}: duration")
+                duration = number_of(duration, f"{path}: video {video}: duration")
                 if duration < 0:
                     raise InputError(f"{path}: video {video}: duration: {duration:g} s; expected seconds, or no duration at all")
-            items = _list(entry.get("annotations", []), f"{path}: video {video}: annotations")
+            items = list_of(entry.get("annotations", []), f"{path}: video {video}: annotations")
         except InputError as error:
             faults.append(str(error))
             continue
@@ -116,8 +116,8 @@ def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
         for place, item in enumerate(items):
             where = f"{path}: video {video}, annotation {place + 1}"
             try:
-                start, end = _times(item, where)
-                segments.append(Segment(start, end, _label(item, where)))
+                start, end = times_of(item, where)
+                segments.append(Segment(start, end, label_of(item, where)))
             except InputError as error:
                 faults.append(str(error))
                 continue
@@ -161,13 +161,13 @@ def read_detections(path: str | Path) -> DetectionFile:
     path = Path(path)
     content = read_json(path)
     results: Results = {}
-    for name, found in _mapping(content, "results", path).items():
+    for name, found in mapping_of(content, "results", path).items():
         video = _new_id(name, results, path)
         detections = []
-        for place, item in enumerate(_list(found, f"{path}: video {video}")):
+        for place, item in enumerate(list_of(found, f"{path}: video {video}")):
             where = f"{path}: video {video}, detection {place + 1}"
-            start, end = _times(item, where)
-            detections.append(Detection(start, end, _label(item, where), _number(item.get("score"), f"{where}: score")))
+            start, end = times_of(item, where)
+            detections.append(Detection(start, end, label_of(item, where), number_of(item.get("score"), f"{where}: score")))
         results[video] = detections
     ours = content.get("untrimmed")
     return DetectionFile(path, results, ours if isinstance(ours, dict) else {})
@@ -193,7 +193,7 @@ def write_detections(path: str | Path, results: Results, untrimmed: dict[str, An
     )
 
 
-def _mapping(content: Any, key: str, path: Path) -> dict[str, Any]:
+def mapping_of(content: Any, key: str, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get(key), dict):
         other = {"database": "results", "results": "database"}[key]
         swapped = isinstance(content, dict) and other in content
@@ -210,13 +210,13 @@ def _new_id(name: str, known: dict[str, Any], path: Path) -> str:
     return video
 
 
-def _list(value: Any, where: str) -> list[Any]:
+def list_of(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise InputError(f"{where}: expected a list, found {type(value).__name__}")
     return value
 
 
-def _number(value: Any, where: str) -> float:
+def number_of(value: Any, where: str) -> float:
     try:
         number = float(value)
     except OverflowError:
@@ -228,17 +228,17 @@ def _number(value: Any, where: str) -> float:
     return number
 
 
-def _times(item: Any, where: str) -> tuple[float, float]:
+def times_of(item: Any, where: str) -> tuple[float, float]:
     segment = item.get("segment") if isinstance(item, dict) else None
     if not isinstance(segment, list | tuple) or len(segment) != 2:
         raise InputError(f'{where}: expected "segment": [start, end] in seconds')
-    start, end = (_number(value, f"{where}: segment") for value in segment)
+    start, end = (number_of(value, f"{where}: segment") for value in segment)
     if end < start:
         raise InputError(f"{where}: the segment ends ({end:g} s) before it starts ({start:g} s)")
     return start, end
 
 
-def _label(item: dict[str, Any], where: str) -> str:
+def label_of(item: dict[str, Any], where: str) -> str:
     label = item.get("label")
     if not isinstance(label, str) or not label.strip():
         raise InputError(f'{where}: expected a "label"')

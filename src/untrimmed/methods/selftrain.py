@@ -110,6 +110,25 @@ def start_from_tags(data: TrainingSet) -> list[Believed]:
     return believed
 
 
+def start_from_teacher(data: TrainingSet, smooth: float, margin: float) -> list[Believed]:
+    """What another model says of the snippets, relabelled as its own classifiers' word is in the rounds."""
+    assert data.teacher is not None
+    believed = start_from_tags(data)
+    for video in believed:
+        if len(video.tags):
+            video.share = relabel(data.teacher[video.name][:, video.tags], smooth, margin)
+    return believed
+
+
+def mark_known(believed: Sequence[Believed], known: Mapping[str, np.ndarray]) -> None:
+    """Put what a person has marked, [T, C + 1] by video, in the place of what is believed; it stays."""
+    for video in believed:
+        if video.name in known:
+            rows = known[video.name].sum(1) > 0
+            video.share[rows] = known[video.name][rows][:, [*video.tags, -1]]
+            video.known = video.known | rows
+
+
 def start_from_clips(clips: TrainingSet | None, classes: Sequence[str]) -> list[Believed]:
     """Each snippet of a trimmed clip surely shows its class; clips of classes that no video holds teach nothing."""
     if clips is None or clips.labels is None:
@@ -317,7 +336,10 @@ class SelfTrain(Method):
         if data.labels is None:
             raise InputError("selftrain learns from labels; give --labels FILE")
         self.to(run.device)
-        rounds(self._nets(), start_from_tags(data) + start_from_clips(data.trimmed, data.classes), self.config, run)
+        smooth, margin = self.config.smooth, self.config.margin
+        believed = start_from_tags(data) if data.teacher is None else start_from_teacher(data, smooth, margin)
+        mark_known(believed, data.known or {})
+        rounds(self._nets(), believed + start_from_clips(data.trimmed, data.classes), self.config, run)
         self.eval()
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:

@@ -62,12 +62,14 @@ def fit(
     resume: bool = False,
     force: bool = False,
     left_out: Collection[str] = (),
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Fit a method to the videos of a feature store, and write the run folder `out`; a finished one that is resumed stays.
 
     Args:
         resume: go on with what was killed. force: rename what is there.
         left_out: videos that may have a label though their features could not be extracted.
+        about: what environment.json says besides.
 
     Raises:
         InputError: anything the user gave is at fault; nothing is left behind but what was there.
@@ -89,7 +91,7 @@ def fit(
         config["init"] = {"run": start.path.name, "sha256": _sha256(start.model / "weights.safetensors")}
         carry_over(cls(chosen.method, data.classes, store.streams), earlier)  # its faults are told before there is a run
     claim(out, resume=resume, force=force)
-    environment = environment_of(store, supervision.labels, data, options.seed, options.device)
+    environment = environment_of(store, supervision, data, options.seed, options.device) | dict(about or {})
     with Run(out, config, environment, seed=options.seed, device=options.device, resume=resume) as run:
         if resume and RunFolder(out).is_finished:
             RunFolder(out).method()  # a damaged one is an error, not a success
@@ -109,7 +111,7 @@ def fit(
         save_method(model, RunFolder(out).model)
 
 
-def environment_of(store: FeatureStore, labels: str | Path | None, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
+def environment_of(store: FeatureStore, supervision: Supervision, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
     """What a result depends on besides the settings."""
     return {
         "versions": {"untrimmed": untrimmed.__version__, "python": platform.python_version(), "torch": torch.__version__}
@@ -119,8 +121,9 @@ def environment_of(store: FeatureStore, labels: str | Path | None, data: Trainin
         "seed": seed,
         "data": {
             "features": str(store.path.resolve()),
-            "labels": None if labels is None else str(labels),
+            "labels": None if supervision.labels is None else str(Path(supervision.labels).resolve()),
             "trimmed": None if data.trimmed is None else str(data.trimmed.store.path.resolve()),
+            "trimmed_labels": None if data.trimmed is None else str(Path(str(supervision.trimmed_labels)).resolve()),
             "sha256": data.fingerprint(),
         },
         "extractor": {"name": store.header.extractor, "settings": store.header.settings}

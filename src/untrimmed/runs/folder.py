@@ -1,6 +1,7 @@
 """A run is a thing: a folder that knows its settings, its model, and which features it can be asked about."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -35,13 +36,19 @@ class RunFolder(RunFiles):
 
     def sections(self) -> dict[str, Any]:
         """The three sections of config.yaml: method, localization, data."""
+        return {section: self._configured(section) for section in SECTIONS}
+
+    def preset(self) -> str:
+        """The preset that the run's settings were laid over."""
+        return str(self._configured("preset"))
+
+    def _configured(self, key: str) -> Any:
         try:
-            config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-            return {section: config[section] for section in SECTIONS}
+            return yaml.safe_load(self.config.read_text(encoding="utf-8"))[key]
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise InputError(f"{self.config}: cannot be read ({' '.join(str(error).split())})") from error
         except (TypeError, KeyError) as error:
-            raise InputError(f"{self.config}: not as a run writes it; it lacks the section {error}") from error
+            raise InputError(f"{self.config}: not as a run writes it; it lacks {key!r}") from error
 
     def record(self) -> dict[str, Any]:
         """What environment.json says of the training: versions, seed, data, selection rule, training videos.
@@ -53,6 +60,17 @@ class RunFolder(RunFiles):
         if not isinstance(content, dict):
             raise InputError(f"{self.environment}: not as a run writes it; expected an object")
         return content
+
+    def labels(self) -> str | None:
+        """The labels.csv that the run learned from; None for an unlabelled run.
+
+        Raises:
+            InputError: it is not where it was.
+        """
+        labels = (self.record().get("data") or {}).get("labels")
+        if labels is not None and not Path(labels).is_file():
+            raise InputError(f"{self.path}: learned from {labels}, which is not there; name the file: `labels`")
+        return labels
 
     def extractor(self) -> dict[str, Any]:
         """How the features that the run was trained on were made.

@@ -1,7 +1,8 @@
-"""The videos that a method learns from. No field of it says when anything happens."""
+"""The videos that a method learns from. But for `known`, no field of it says when anything happens."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -30,6 +31,9 @@ class TrainingSet:
     videos: [N] ids. classes: [C]. labels: [N, C] in {0, 1}, or None without labels; a row of zeros is a video that surely holds
     no action. store: their features. trimmed: a second set of short clips, each showing its class throughout, or None.
     settings: how many snippets are drawn.
+    teacher: by video float32 [T, C], how much more than the video's mean a snippet shows a class, by an earlier run.
+    known: by video float32 [T, C + 1], what a person has marked, see `known_snippets`: the only door by which a time of a training
+        video may enter training, opened by `untrimmed refine --annotations`.
     """
 
     videos: tuple[str, ...]
@@ -38,6 +42,8 @@ class TrainingSet:
     store: FeatureStore
     trimmed: "TrainingSet | None" = None
     settings: DataSettings = DataSettings()
+    teacher: Mapping[str, np.ndarray] | None = None
+    known: Mapping[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -80,6 +86,10 @@ class TrainingSet:
             for stream, features in self.store.load(video, check=False).items():
                 digest.update(f"{stream} {features.shape} {features.dtype}".encode())
                 digest.update(np.ascontiguousarray(features).data)
+        for given in (self.teacher, self.known):
+            for video, array in sorted((given or {}).items()):
+                digest.update(video.encode())
+                digest.update(np.ascontiguousarray(array).data)
         if self.trimmed is not None:
             digest.update(self.trimmed.fingerprint().encode())
         return digest.hexdigest()
