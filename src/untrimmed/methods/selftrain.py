@@ -224,8 +224,12 @@ def fit_to(
     config: Config,
     rng: np.random.Generator,
     device: torch.device,
+    weight: float = 1.0,
 ) -> float:
     """Fit classifier number f of each stream to all snippets but those of fold f; a fold of -1 is in all of them.
+
+    Args:
+        weight: of a snippet of which nothing is known, beside one that is known.
 
     Returns:
         The mean loss of the fits.
@@ -234,7 +238,7 @@ def fit_to(
     outputs = next(iter(nets[0].values())).classifier.out_features
     share = np.zeros((sum(map(len, rows)), outputs), dtype=np.float32)
     for video, own, target in zip(believed, rows, np.split(share, np.cumsum([len(own) for own in rows])[:-1])):
-        target[:, [*video.tags, outputs - 1]] = video.share[own]
+        target[:, [*video.tags, outputs - 1]] = video.share[own] * np.where(video.known[own, None], 1, weight)
     of_fold = np.repeat(fold, [len(own) for own in rows])
     losses = []
     for stream, first in nets[0].items():
@@ -271,6 +275,50 @@ def deal(believed: Sequence[Believed], folds: int, rng: np.random.Generator) -> 
         open_ones = [number for number in order if not believed[number].known.all()]
         fold[open_ones] = np.arange(len(open_ones)) % folds
     return fold
+
+
+WEIGHTS = (1.0, 0.3, 0.1, 0.03, 0.0)
+"""Of what is believed, beside what a person has marked: those that are tried."""
+
+
+def weight_of_belief(
+    nets: Mapping[str, StreamClassifier], believed: Sequence[Believed], marked: Sequence[int], config: Config, run: Run
+) -> float:
+    """How much what is believed should weigh beside what is marked: cross-validated on the marked videos.
+
+    The weight whose classifiers, fitted without a marked video, give its marked snippets the highest likelihood. As marks become
+    many, what is merely believed weighs less by itself. It is never 0 while a class has no mark.
+
+    Args:
+        marked: the videos in which something is marked, by number.
+    """
+    if len(marked) < 2:
+        return 1.0
+    folds = min(max(config.folds, 2), len(marked))
+    fold = np.full(len(believed), -1)
+    fold[run.rng("marked").permutation(marked)] = np.arange(len(marked)) % folds
+    shown = {
+        c
+        for number in marked
+        for c, its in zip(believed[number].tags, believed[number].share.T)
+        if its[believed[number].known].any()
+    }
+    losses = {}
+    for weight in WEIGHTS:
+        if weight == 0 and len(shown) < next(iter(nets.values())).classifier.out_features - 1:
+            continue
+        of_folds = [{stream: copy.deepcopy(net) for stream, net in nets.items()} for _ in range(folds)]
+        fit_to(of_folds, believed, fold, config, run.rng("marked snippets"), run.device, weight)
+        loss = total = 0.0
+        for number in marked:
+            video = believed[number]
+            p = probability_of_tags(of_folds[fold[number]], video)
+            share = video.share * video.known[:, None]
+            loss -= float((share * np.log(np.maximum(np.c_[p, 1 - p.sum(1)], 1e-6))).sum())
+            total += float(share.sum())
+        losses[weight] = loss / total
+        run.log(weight=weight, likelihood=losses[weight])
+    return min(losses, key=lambda weight: losses[weight])
 
 
 class _Shares:
@@ -311,7 +359,14 @@ def rounds(nets: Mapping[str, StreamClassifier], believed: Sequence[Believed], c
             total += len(share)
             video.share = share
         run.log(loss=loss, changed=changed / max(total, 1), acting=acting / max(total, 1))
-    run.log(loss=fit_to([nets], believed, np.full(len(believed), -1), config, run.rng("last snippets"), run.device))
+    marked = [
+        number
+        for number, video in enumerate(believed)
+        if video.known.any() and len(video.tags) and video.store is believed[0].store
+    ]
+    weight = weight_of_belief(nets, believed, marked, config, run) if marked else 1.0
+    everything = np.full(len(believed), -1)
+    run.log(loss=fit_to([nets], believed, everything, config, run.rng("last snippets"), run.device, weight))
 
 
 class SelfTrain(Method):
