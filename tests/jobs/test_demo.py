@@ -27,11 +27,20 @@ def shown(tmp_path_factory):
 
 def test_it_ends_with_a_table_and_a_page(shown):
     out, first, _, _ = shown
-    assert list(first.rows) == ["dgam", "random segments", "the whole video"]
+    assert list(first.rows) == [
+        "random segments",
+        "the whole video",
+        "dgam",
+        "dgam, refined",
+        "self-trained",
+        "told the true times",
+    ]
     assert all(len(row) == len(TIOUS) and np.isfinite(row).all() for row in first.rows.values())
     assert "@0.5" in first.text()
     assert first.page.stat().st_size > 10_000
-    assert json.loads((out / "dgam" / "scores.json").read_text())["mAP"] == first.rows["dgam"]
+    for name, folder in {"dgam": "dgam", "dgam, refined": "dgam-refined", "told the true times": "told"}.items():
+        assert json.loads((out / folder / "scores.json").read_text())["mAP"] == first.rows[name]
+    assert json.loads((out / "told" / "scores.json").read_text())["selection"] == "last; labels + 3 annotated video(s)"
     results = json.loads(first.detections.read_text())["results"]
     assert sorted(results) == ["video_003", "video_004"]
 
@@ -41,7 +50,12 @@ def test_a_second_run_does_nothing_again(shown):
     assert second.rows == first.rows
     assert second.seconds < first.seconds / 3
     redone = {file.relative_to(out).as_posix() for file, time in times.items() if file.stat().st_mtime_ns != time}
-    assert redone <= {"report.html", "dgam/scores.json", "features/features.json"}
+    assert redone <= {
+        "report.html",
+        "features/features.json",
+        "world/told.json",
+        *(f"{run}/scores.json" for run in ("dgam", "dgam-refined", "self-trained", "told")),
+    }
 
 
 def test_another_world_needs_another_folder(shown):

@@ -1,15 +1,18 @@
 """`untrimmed demo`: the whole way for real, on videos that the program draws itself."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from untrimmed.data.activations import read_activations
-from untrimmed.data.annotations import read_annotations, read_detections
+from untrimmed.data.annotations import VideoTruth, read_annotations, read_detections, write_annotations
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import write_json
+from untrimmed.data.files import read_json, write_json
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import build
 from untrimmed.data.types import Activation
@@ -20,6 +23,7 @@ from untrimmed.evaluation.baselines import random_segments, whole_video
 from untrimmed.evaluation.results import Evaluation
 from untrimmed.jobs.extract import extract
 from untrimmed.jobs.localize import localize
+from untrimmed.jobs.refine import refine
 from untrimmed.jobs.report import report
 from untrimmed.jobs.train import train
 from untrimmed.localization import Localization, kept_classes
@@ -35,8 +39,9 @@ QUICK_SETTINGS = {"epochs": 100}  # with 40 its few videos give too few steps: w
 class DemoReport:
     """What the demo showed.
 
-    rows: mAP at each of `tious`, in 0..1, by name: the method, and the two baselines.
-    page: the HTML page. detections: the file of what was found. seconds: what this call took.
+    rows: mAP at each of `tious`, in 0..1, by name: two baselines, the method, the method refined, self-training, and a student that
+        is told the true times of the training videos.
+    page: the HTML page. detections: the file of what the refined run found. seconds: what this call took.
     """
 
     out: Path
@@ -64,8 +69,9 @@ def demo(
 
         world/              videos, labels.csv, annotations.json, parts.json, trimmed clips (see `build_world`)
         features/           the feature store
-        <method>/           the run, detections.json and detections.activations
-        <method>/scores.json, report.html
+        <method>/           the run, detections.json, detections.activations and scores.json
+        <method>-refined/, self-trained/, told/    the same of a student of that run, of self-training, and with the true times
+        report.html
 
     Args:
         quick: a world of half the size, which teaches less.
@@ -77,8 +83,7 @@ def demo(
     """
     out = Path(out)
     began = time.monotonic()
-    world, features, run = out / "world", out / "features", out / method
-    detections = RunFiles(run).detections
+    world, features = out / "world", out / "features"
     resolve(method, "demo")  # an unknown method is told before anything is drawn
     if out.exists() and not (world / "world.json").exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: holds something else than a demo; give another --out")
@@ -86,52 +91,63 @@ def demo(
     failed = extract(world / "videos", features, settings=EXTRACTOR_SETTINGS, workers=workers).failures
     if failed:
         raise InputError(f"{world}: damaged videos ({', '.join(failed)}); delete them and run the same again")
-    if not RunFiles(run).is_finished:
-        train(
-            method,
-            features=features,
-            labels=world / "labels.csv",
-            out=run,
-            preset="demo",
-            settings=QUICK_SETTINGS if quick else {},
-            seed=seed,
-            resume=RunFiles(run).is_begun,
-        )
-    if not (detections.exists() and detections.with_suffix(".activations").exists()):
-        localize(run, features=features, subset_from=world / "annotations.json", subset="test", out=detections)
 
     truth = read_annotations(world / "annotations.json")
-    test = truth.subset("test")
-    found = read_detections(detections)
-    activations, about = read_activations(detections.with_suffix(".activations"))
-    scores = evaluate_detections(test, found.results, truth.classes, TIOUS)
-    named = class_scores(activations, build(Localization, about["localization"], "localization"))
-    durations = {activation.video: activation.timeline.duration for activation in activations}
-    beside = {
-        "random segments": random_segments(found.results, named, durations, test, truth.classes, TIOUS, seed),
-        "the whole video": whole_video(named, durations, test, truth.classes, TIOUS),
+    told = world / "told.json"
+    write_annotations(told, truth.subset("train"), "the true times of the training videos")
+    teacher, refined = out / method, out / f"{method}-refined"
+    labels: dict[str, Any] = {"features": features, "labels": world / "labels.csv", "preset": "demo", "seed": seed}
+    quicker: dict[str, Any] = {"settings": QUICK_SETTINGS} if quick else {}
+    steps: dict[str, tuple[Path, Callable[..., Any]]] = {
+        method: (teacher, partial(train, method, **labels, **quicker)),
+        f"{method}, refined": (refined, partial(refine, teacher, seed=seed)),
+        "self-trained": (out / "self-trained", partial(train, "selftrain", **labels)),
+        "told the true times": (out / "told", partial(refine, teacher, annotations=told, seed=seed)),
     }
-    evaluation = Evaluation("activitynet", truth.path, "test", found.untrimmed.get("selection"), scores).to_json()
+    for run, learn in steps.values():
+        if not RunFiles(run).is_finished:
+            learn(out=run, resume=RunFiles(run).is_begun)
+        detections = RunFiles(run).detections
+        if not (detections.exists() and detections.with_suffix(".activations").exists()):
+            localize(run, features=features, subset_from=truth.path, subset="test", out=detections)
+    test = truth.subset("test")
+    rows = _baselines(RunFiles(teacher).detections, test, truth.classes, seed)
+    scores = {}
+    for name, (run, _) in steps.items():
+        found = read_detections(RunFiles(run).detections)
+        scores[name] = evaluate_detections(test, found.results, truth.classes, TIOUS)
+        evaluation = Evaluation("activitynet", truth.path, "test", found.untrimmed.get("selection"), scores[name]).to_json()
+        write_json(run / "scores.json", evaluation, indent=1)
+    rows |= {name: its.mean_ap.tolist() for name, its in scores.items()}
+
+    best = f"{method}, refined"
     shown = {
-        **evaluation,
-        "beside": beside,
-        "precision_recall": scores.plot_data(0.5),
+        **read_json(refined / "scores.json"),
+        "beside": {name: row for name, row in rows.items() if name != best},
+        "precision_recall": scores[best].plot_data(0.5),
         "precision_recall_tiou": 0.5,
     }
-    write_json(run / "scores.json", {**evaluation, "beside": beside}, indent=1)
     page = report(
-        detections,
+        RunFiles(refined).detections,
         out=out / "report.html",
         annotations=truth.path,
         subset="test",
         videos=world / "videos",
         scores=shown,
     )
-    rows = {method: scores.mean_ap.tolist(), **beside}
-    return DemoReport(out, TIOUS, rows, page, detections, time.monotonic() - began)
+    return DemoReport(out, TIOUS, rows, page, RunFiles(refined).detections, time.monotonic() - began)
 
 
-# --- two baselines that name the actions as the method does, and know nothing of when ----------------------------------------
+def _baselines(detections: Path, truth: dict[str, VideoTruth], classes: tuple[str, ...], seed: int) -> dict[str, list[float]]:
+    """mAP at `TIOUS` of two baselines that name the actions as the method does, and know nothing of when."""
+    found = read_detections(detections)
+    activations, about = read_activations(detections.with_suffix(".activations"))
+    named = class_scores(activations, build(Localization, about["localization"], "localization"))
+    durations = {activation.video: activation.timeline.duration for activation in activations}
+    return {
+        "random segments": random_segments(found.results, named, durations, truth, classes, TIOUS, seed),
+        "the whole video": whole_video(named, durations, truth, classes, TIOUS),
+    }
 
 
 def class_scores(activations: list[Activation], settings: Localization) -> dict[str, dict[str, float]]:
