@@ -8,15 +8,13 @@ DIR/failures.json            what failed, where something did
 DIR/cache/<key>/             a trained run, or scores; the key is a hash of all that they depend on (see `experiments.cache`)
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
+from untrimmed.data.locks import lock
 from untrimmed.experiments.compare import Comparing, Comparison
 from untrimmed.experiments.processes import Processes, perform
 from untrimmed.experiments.read import read_experiment
@@ -53,11 +51,8 @@ def compare(
 @contextmanager
 def _claimed(out: Path) -> Iterator[None]:
     (out / "cache").mkdir(parents=True, exist_ok=True)
-    handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    held = lock(out, "another compare is at work in it")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise InputError(f"{out}: another compare is at work in it") from None
     finally:
-        os.close(handle)
+        held.release()
