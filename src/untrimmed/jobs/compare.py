@@ -15,8 +15,9 @@ from pathlib import Path
 
 from untrimmed.data.files import check_writable
 from untrimmed.data.locks import lock
+from untrimmed.engine import opened
 from untrimmed.experiments.compare import Comparing, Comparison
-from untrimmed.experiments.processes import Processes, perform
+from untrimmed.experiments.processes import perform, perform_all
 from untrimmed.experiments.read import read_experiment
 
 
@@ -43,9 +44,10 @@ def compare(
     plan = replace(plan, keep=plan.keep or keep)
     out = Path(out)
     check_writable(out / "results.md")
-    with _claimed(out), Processes(workers) as processes:
-        done_by = processes.perform_all if workers > 1 else lambda tasks: ((task, perform(task)) for task in tasks)
-        return Comparing(plan, out, done_by).result()
+    with _claimed(out), opened("local", workers) as each:
+        if workers == 1:
+            return Comparing(plan, out, lambda tasks: ((task, perform(task)) for task in tasks)).result()
+        return Comparing(plan, out, lambda tasks: perform_all(tasks, each)).result()
 
 
 @contextmanager
