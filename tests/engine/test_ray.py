@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.engine import work
 from tests.methods.planted import plant
 from tests.video.films import cut, film, moving_blocks, steady
 from untrimmed import cli
 from untrimmed.data.activations import read_activations
 from untrimmed.data.errors import InputError
-from untrimmed.engine.ray import RETRIES, check_engine, on_ray
+from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.jobs.extract import extract
 from untrimmed.jobs.train import train
 
@@ -88,27 +89,13 @@ def meet(folder: Path, name: str) -> str:
     return ray.get_runtime_context().get_node_id()
 
 
-def stumble(folder: Path, falls: int) -> int:
-    """Die as often as asked, then answer how often."""
-    mine = folder / str(falls)
-    with mine.open("a") as file:
-        file.write("x")
-    if mine.stat().st_size <= falls:
-        os._exit(3)
-    return mine.stat().st_size
-
-
-def refuse(_, item: str) -> None:
-    raise InputError(f"{item}: refused")
-
-
 def test_both_machines_are_used(cluster, tmp_path):
-    nodes = {i: node for i, node, died in on_ray(meet, tmp_path, ["a", "b"])}
+    nodes = {i: node for i, node, _ in each(meet, tmp_path, ["a", "b"], engine="ray")}
     assert len(set(nodes.values())) == 2
 
 
 def test_a_process_that_dies_is_replaced_and_one_that_always_dies_is_reported(cluster, tmp_path):
-    found = {i: (result, died) for i, result, died in on_ray(stumble, tmp_path, [1, 99])}
+    found = {i: (result, died) for i, result, died in each(work.stumble, tmp_path, [1, 99], engine="ray", retries=RETRIES)}
     assert found[0] == (2, None)
     result, died = found[1]
     assert result is None
@@ -118,12 +105,23 @@ def test_a_process_that_dies_is_replaced_and_one_that_always_dies_is_reported(cl
 
 def test_a_users_fault_stays_one(cluster):
     with pytest.raises(InputError, match=r"^b: refused$"):
-        list(on_ray(refuse, None, ["b"]))
+        list(each(work.refuse, None, ["b"], engine="ray"))
+
+
+def test_what_is_stuck_is_given_up_and_what_tells_that_it_goes_on_is_not(cluster):
+    told = []
+    items = [(0, True), (20, False)]  # the second takes four seconds
+    more = {"timeout": 3.0, "retries": RETRIES, "under_way": lambda *share: told.append(share)}
+    found = {i: (result, died) for i, result, died in each(work.tell_and_sleep, None, items, engine="ray", **more)}
+    assert found == {0: (None, "gave no sign of life for 3 s"), 1: (20, None)}
+    shares = [share for index, share in told if index == 1]
+    assert shares == sorted(shares)
+    assert len(shares) >= 2
 
 
 def test_a_gpu_that_no_machine_has(cluster):
     with pytest.raises(InputError, match="no machine of the Ray cluster has a GPU"):
-        list(on_ray(refuse, None, ["a"], gpu_share=0.25))
+        list(each(work.refuse, None, ["a"], engine="ray", gpu_share=0.25))
 
 
 def test_extract_makes_the_same_features_and_reports_failures(cluster, tmp_path, monkeypatch, capsys):

@@ -22,6 +22,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.settings import build
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
+from untrimmed.engine.local import Pool
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.experiments import cache, processes, spec, train_task
 from untrimmed.experiments.compare import Comparison
@@ -311,22 +312,21 @@ def test_a_process_that_dies_costs_its_task_only(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
     good = spec.Training("good", tmp_path / "good", part, "dgam", "default", FAST, 0)
     bad = replace(good, name="bad", folder=tmp_path / "bad", settings=Deadly())
-    with processes.Processes(1) as pool:
-        ended = {task.name: why for task, why in pool.perform_all([bad, good])}
-    assert ended == {"bad": "its process ended with 9 (out of memory?)", "good": None}
+    with Pool(1) as pool:
+        ended = {task.name: why for task, why in processes.perform_all([bad, good], pool)}
+    assert ended == {"bad": "its process crashed (exit code 9)", "good": None}
     assert (tmp_path / "good/run/model/model.json").is_file()
 
 
 def test_an_interrupt_is_the_parents_to_answer(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
     tasks = [spec.Training(f"{n}", tmp_path / f"{n}", part, "dgam", "default", FAST, n) for n in range(2)]
-    with processes.Processes(1) as pool:
-        assert [why for _, why in pool.perform_all(tasks[:1])] == [None]
-        child = pool.children[0]
-        assert child is not None
-        child.send_signal(signal.SIGINT)
-        assert [why for _, why in pool.perform_all(tasks[1:])] == [None]
-        assert pool.children[0] is child
+    with Pool(1) as pool:
+        assert [why for _, why in processes.perform_all(tasks[:1], pool)] == [None]
+        (child,) = pool.workers
+        child.process.send_signal(signal.SIGINT)
+        assert [why for _, why in processes.perform_all(tasks[1:], pool)] == [None]
+        assert pool.workers == [child]
 
 
 class Deadly(dict):

@@ -225,11 +225,11 @@ def test_one_long_video_says_how_far_it_is_and_how_long_it_takes(videos, tmp_pat
     """Each worker tells of every batch, and to this process 20 seconds pass between any two looks at the clock."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
-        "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
-        "    import untrimmed.video.workers as workers\n"
-        "    workers.TELLING = 0\n"
+        "if 'untrimmed.engine.local' in ' '.join(sys.orig_argv):\n"
+        "    import untrimmed.engine.progress as progress\n"
+        "    progress.TELLING = 0\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     clock = count(0, 20)
     monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     film(tmp_path / "films" / "long.mp4", steady(12), width=32, height=32)
@@ -267,7 +267,7 @@ def test_stopped_half_way_leaves_no_workers_and_goes_on_where_it_was(many, tmp_p
         pytest.skip("needs /proc")
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, time\n"
-        "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
+        "if 'untrimmed.engine.local' in ' '.join(sys.orig_argv):\n"
         "    import untrimmed.video.features as features\n"
         "    whole = features.extract_video\n"
         "    def slow(task, *more):\n"
@@ -278,7 +278,7 @@ def test_stopped_half_way_leaves_no_workers_and_goes_on_where_it_was(many, tmp_p
     )
     out = tmp_path / "store"
     with monkeypatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(tmp_path))
+        patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
         process = call(many, out, "workers=2")
     finished = out / "videos"
     _wait_until(lambda: finished.is_dir() and any(finished.glob("*.json")) and len(_children(process.pid)) == 2, 60)
@@ -330,7 +330,7 @@ def test_a_crashing_decoder_costs_one_video(videos, tmp_path, monkeypatch):
     """The worker dies over one video, as a fault in a decoder's C code would make it."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
+        "if 'untrimmed.engine.local' in ' '.join(sys.orig_argv):\n"
         "    import untrimmed.video.features as features\n"
         "    whole = features.extract_video\n"
         "    def fragile(task, *more):\n"
@@ -339,7 +339,7 @@ def test_a_crashing_decoder_costs_one_video(videos, tmp_path, monkeypatch):
         "        return whole(task, *more)\n"
         "    features.extract_video = fragile\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     report = extract(videos, tmp_path / "store", settings=QUICK, workers=1)
     assert report.finished == ["one", "short"]
     assert "crashed (SIGSEGV)" in report.failures["two"]
@@ -457,7 +457,7 @@ def test_a_file_that_changes_while_it_is_read_is_done_again(own, tmp_path, monke
     """What is noted of a file is how it was before it was read."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "if 'untrimmed.video.workers' in ' '.join(sys.orig_argv):\n"
+        "if 'untrimmed.engine.local' in ' '.join(sys.orig_argv):\n"
         "    import untrimmed.video.features as features\n"
         "    whole = features.VideoFeatures.__iter__\n"
         "    def changing(self):\n"
@@ -468,7 +468,7 @@ def test_a_file_that_changes_while_it_is_read_is_done_again(own, tmp_path, monke
         "    features.VideoFeatures.__iter__ = changing\n"
     )
     with monkeypatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(tmp_path))
+        patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
         extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1)
     assert extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1).finished == ["one"]
     assert extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1).skipped == ["one"]

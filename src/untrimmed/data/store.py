@@ -10,7 +10,6 @@ A store may also stand for someone else's pack of features (`untrimmed convert`)
 video's `source.arrays` says where in it a stream lies (see `places`), and the arrays stay where they are.
 """
 
-import fcntl
 import json
 import mmap
 import os
@@ -25,6 +24,7 @@ import numpy as np
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.locks import lock
 from untrimmed.data.places import Place, open_place
 from untrimmed.data.types import Timeline
 
@@ -348,14 +348,13 @@ class FeatureWriter:
     def _locked(self) -> Iterator[None]:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-            fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+        held = lock(self.path, wait=-1)
         try:
             yield
         finally:
-            os.close(handle)
+            held.release()
 
 
 class Rows:

@@ -1,8 +1,5 @@
 """Write a whole demo world to a folder: videos, weak labels, the truth, and trimmed clips."""
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +14,8 @@ from untrimmed.data.labels import write_labels
 from untrimmed.demo_world.film import frames
 from untrimmed.demo_world.plan import FPS, Plan, plan_clips, plan_world
 from untrimmed.demo_world.scenes import HEIGHT, WIDTH
+from untrimmed.engine import each
+from untrimmed.engine.local import cores
 
 FORMAT = "untrimmed-demo-world/1"
 # One thread, and none of x264's adaptive quantization: with them the same pictures give another file now and then.
@@ -57,7 +56,7 @@ def build_world(out: Path, seed: int = 0, train: int = 72, test: int = 20, clips
     jobs = [(plan, file) for plan, file in whole if not file.exists()]
     if not jobs:
         return
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    workers = min(workers or cores(), len(jobs))
     seconds = sum(plan.duration for plan, _ in whole)
     note(f"drawing {len(plans)} videos and {len(trimmed)} clips ({seconds / 60:.0f} minutes) in {out}")
     # The longest first, so that no worker is left alone with one at the end.
@@ -65,19 +64,20 @@ def build_world(out: Path, seed: int = 0, train: int = 72, test: int = 20, clips
     with progress("videos drawn", len(whole), len(whole) - len(jobs)) as advance:
         if workers == 1:
             for job in jobs:
-                _write_video(job)
+                _write_video(None, job)
                 advance()
             return
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            for _ in pool.map(_write_video, jobs, chunksize=1):
-                advance()
+        for i, _, reason in each(_write_video, None, jobs, workers=workers):
+            if reason is not None:
+                raise InputError(f"{jobs[i][1]}: the process that drew it {reason}; run the same again to go on")
+            advance()
 
 
 def _words(about: dict) -> str:
     return f"seed {about.get('seed')}, {about.get('train')} + {about.get('test')} videos, {about.get('clips')} clips an action"
 
 
-def _write_video(job: tuple[Plan, Path]) -> None:
+def _write_video(_: None, job: tuple[Plan, Path]) -> None:
     """Draw and encode one video as H.264 in MP4; it appears under its name when it is whole."""
     plan, file = job
     cv2.setNumThreads(1)

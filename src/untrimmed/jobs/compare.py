@@ -8,17 +8,16 @@ DIR/failures.json            what failed, where something did
 DIR/cache/<key>/             a trained run, or scores; the key is a hash of all that they depend on (see `experiments.cache`)
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
+from untrimmed.data.locks import lock
+from untrimmed.engine import opened
 from untrimmed.experiments.compare import Comparing, Comparison
-from untrimmed.experiments.processes import Processes, perform
+from untrimmed.experiments.processes import perform, perform_all
 from untrimmed.experiments.read import read_experiment
 
 
@@ -45,19 +44,17 @@ def compare(
     plan = replace(plan, keep=plan.keep or keep)
     out = Path(out)
     check_writable(out / "results.md")
-    with _claimed(out), Processes(workers) as processes:
-        done_by = processes.perform_all if workers > 1 else lambda tasks: ((task, perform(task)) for task in tasks)
-        return Comparing(plan, out, done_by).result()
+    with _claimed(out), opened("local", workers) as each:
+        if workers == 1:
+            return Comparing(plan, out, lambda tasks: ((task, perform(task)) for task in tasks)).result()
+        return Comparing(plan, out, lambda tasks: perform_all(tasks, each)).result()
 
 
 @contextmanager
 def _claimed(out: Path) -> Iterator[None]:
     (out / "cache").mkdir(parents=True, exist_ok=True)
-    handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    held = lock(out, "another compare is at work in it")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise InputError(f"{out}: another compare is at work in it") from None
     finally:
-        os.close(handle)
+        held.release()

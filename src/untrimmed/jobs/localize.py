@@ -12,7 +12,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, write_json
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Results
-from untrimmed.engine.ray import check_engine
+from untrimmed.engine import check_engine
 from untrimmed.jobs.report import report as write_report
 from untrimmed.runs.detect import activations_of_store, detect, overrides_of, wanted_videos, write_result
 from untrimmed.runs.folder import RunFolder
@@ -73,7 +73,7 @@ def localize(
     if report is not None:
         check_writable(report)
     check_engine(engine)
-    if engine == "local" or not device.startswith("cuda"):  # the cluster is asked for its GPUs by on_ray
+    if engine == "local" or not device.startswith("cuda"):  # the cluster is asked for its GPUs
         check_device(device)
     if min_score is not None and not math.isfinite(min_score):
         raise InputError(f"--min-score {min_score}: expected a finite number")

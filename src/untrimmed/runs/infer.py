@@ -10,7 +10,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.sampling import uniform_sampling
 from untrimmed.data.store import FeatureStore, without_places
 from untrimmed.data.types import Activation
-from untrimmed.engine.ray import on_ray
+from untrimmed.engine import RETRIES, each
 from untrimmed.localization import Localization
 from untrimmed.methods.base import Method, activations_of
 from untrimmed.runs.folder import RunFolder
@@ -63,9 +63,10 @@ def _each_video(
     store.path = store.path.absolute()
     share = 0.25 if device != "cpu" else 0.0
     there = device.split(":")[0]  # the GPU that Ray gives to the task is its only one
-    for i, activation, died in on_ray(activation_of, (method, store, settings, there), videos, share):
-        if died:
-            raise InputError(f"{videos[i]}: could not be localized on the cluster: {died}")
+    shared = (method, store, settings, there)
+    for i, activation, reason in each(activation_of, shared, videos, engine=engine, gpu_share=share, retries=RETRIES):
+        if activation is None:
+            raise InputError(f"{videos[i]}: could not be localized: the process at it {reason}")
         yield i, activation
 
 

@@ -9,7 +9,6 @@ model/               weights.safetensors and model.json, when finished
 .lock                held while a process trains
 """
 
-import fcntl
 import hashlib
 import json
 import math
@@ -32,6 +31,9 @@ from untrimmed.console import progress
 from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, set_aside, write_json
+from untrimmed.data.locks import lock
+
+BUSY = "another process is training in it"
 
 
 def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
@@ -53,26 +55,8 @@ def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
         hint = "--resume goes on with it, --force renames it first" if is_run else "--force renames it first"
         raise InputError(f"{folder}: already exists; {hint}")
     if is_run:
-        os.close(_lock(folder))  # a folder that is trained in must not be pulled away
+        lock(folder, BUSY).release()  # a folder that is trained in must not be pulled away
     set_aside(folder)
-
-
-def _lock(folder: Path) -> int:
-    """Lock the folder of a run; the file handle to close when done.
-
-    Raises:
-        InputError: another process holds it, or the folder cannot be written.
-    """
-    try:
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise InputError(f"{folder}: another process is training in it") from None
-    return handle
 
 
 class Run:
@@ -115,7 +99,7 @@ class Run:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
-        self._lock = _lock(self.folder)
+        self._lock = lock(self.folder, BUSY)
         self._log_file = self.folder / "metrics.jsonl"
         try:
             if resume:
@@ -141,7 +125,7 @@ class Run:
 
     def close(self) -> None:
         """Let another process have the folder."""
-        os.close(self._lock)
+        self._lock.release()
 
     def __enter__(self) -> "Run":
         return self

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +12,14 @@ from untrimmed.console import note, progress_within
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, set_aside, write_json
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
-from untrimmed.engine.ray import check_engine, on_ray
+from untrimmed.engine import RETRIES, check_engine, each
+from untrimmed.engine.local import cores
 from untrimmed.video.decode import find_videos
 from untrimmed.video.extractors import make_extractor, plain_name
-from untrimmed.video.features import Outcome, Task, extract_video, header_of
-from untrimmed.video.workers import in_workers
+from untrimmed.video.features import Outcome, Task, extract_one, header_of
+
+SHARING = 4  # processes of one GPU
+PATIENCE = 1800.0  # seconds in which not a single batch of a video was done: it is stuck, and given up
 
 
 @dataclass
@@ -96,8 +99,7 @@ def extract(
 
     try:
         with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
-            here = workers or (_cores() if device == "cpu" else min(_cores(), 4))
-            for outcome in _on_ray(tasks, workers) if engine == "ray" else in_workers(tasks, here, at):
+            for outcome in _outcomes(tasks, engine, workers, at):
                 _take(outcome, report, alone=len(videos) == 1)
                 if outcome.fatal:
                     kept = len(report.finished) + len(report.skipped)
@@ -147,21 +149,32 @@ def arguments_of(header: Header) -> dict[str, Any]:
     return {"extractor": header.extractor, "settings": settings, "flow": flow}
 
 
-def _on_ray(tasks: list[Task], workers: int | None) -> Iterator[Outcome]:
-    """Each video as a task of a Ray cluster; four share a GPU."""
-    share = 0.25 if any(task.device != "cpu" for task in tasks) else 0.0
-    there = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
-    for i, outcome, died in on_ray(_extract_there, None, there, share, workers):
+def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Callable[[str, float], None]) -> Iterator[Outcome]:
+    """What becomes of each video, as they are done, each in one process at a time."""
+    on_gpu = any(task.device != "cpu" for task in tasks)
+    there = tasks
+    if engine == "ray":
+        there = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
+    elif workers is None and on_gpu:
+        workers = min(cores(), SHARING)
+    done = each(
+        extract_one,
+        None,
+        there,
+        engine=engine,
+        workers=workers,
+        gpu_share=1 / SHARING if on_gpu else 0.0,
+        retries=RETRIES if engine == "ray" else 0,
+        timeout=PATIENCE,
+        under_way=lambda i, share: under_way(tasks[i].video, share),
+    )
+    for i, outcome, reason in done:
         task, path = tasks[i], there[i].path
         if outcome is None:
-            outcome = Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it crashed: {died}")
+            outcome = Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it {reason}")
         outcome.fault = outcome.fault and outcome.fault.replace(path, task.path)  # as it was named here
         outcome.notes = [text.replace(path, task.path) for text in outcome.notes]
         yield outcome
-
-
-def _extract_there(_: None, task: Task) -> Outcome:
-    return extract_video(task)
 
 
 def _take(outcome: Outcome, report: ExtractReport, alone: bool) -> None:
@@ -244,10 +257,6 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _sweep(out: Path) -> None:

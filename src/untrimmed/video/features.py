@@ -1,4 +1,4 @@
-"""One video to features: the function that every engine calls, once per video."""
+"""One video to features."""
 
 import json
 import time
@@ -13,6 +13,7 @@ import numpy as np
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureWriter, Header, VideoEntry
+from untrimmed.engine.progress import tell
 from untrimmed.video.decode import Pictures, VideoError
 from untrimmed.video.extractors import make_extractor
 from untrimmed.video.flow import flow_method, with_flow
@@ -23,7 +24,7 @@ BATCH = 4  # windows handled together: enough for NumPy's cost per call to vanis
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to know of one video; all of it is JSON."""
+    """What a worker needs to know of one video; plain values."""
 
     video: str
     path: str
@@ -91,6 +92,11 @@ def extract_video(task: Task, under_way: Callable[[float], None] = lambda share:
         outcome.fault = f"{task.path}: {type(error).__name__}: {error}"
     outcome.seconds = time.perf_counter() - began
     return outcome
+
+
+def extract_one(_: None, task: Task) -> Outcome:
+    """What every engine calls, once per video: `extract_video`, telling how far it is."""
+    return extract_video(task, tell)
 
 
 class VideoFeatures:
