@@ -15,18 +15,12 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from untrimmed.data.errors import InputError
+from untrimmed.experiments.held_out import judge
 from untrimmed.experiments.score_task import score_one
-from untrimmed.experiments.spec import Scoring, Task, Training
-from untrimmed.experiments.train_task import run_of, train_one
+from untrimmed.experiments.task import HeldOut, Task, Training
+from untrimmed.experiments.train_task import train_one
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-
-
-def is_done(task: Task) -> bool:
-    if isinstance(task, Scoring):
-        return (task.folder / "scores.json").is_file() and (not task.keep or (task.folder / "kept").is_dir())
-    trained = (run_of(task.folder) / "model" / "model.json").is_file()
-    return trained and (not task.held_out or (task.folder / "loss.json").is_file())
 
 
 def perform(task: Task) -> str | None:
@@ -39,6 +33,8 @@ def perform(task: Task) -> str | None:
             try:
                 if isinstance(task, Training):
                     train_one(task)
+                elif isinstance(task, HeldOut):
+                    judge(task)
                 else:
                     score_one(task)
             except InputError as error:

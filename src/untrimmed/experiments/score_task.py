@@ -14,8 +14,7 @@ from untrimmed.data.settings import merge
 from untrimmed.data.types import Results
 from untrimmed.evaluation.bootstrap import Matched
 from untrimmed.evaluation.detections import DetectionScores
-from untrimmed.experiments.spec import Part, Scoring
-from untrimmed.experiments.train_task import run_of
+from untrimmed.experiments.task import Part, Scoring, run_of
 from untrimmed.methods.base import load_method
 from untrimmed.methods.swap import Swapped
 from untrimmed.runs.detect import activations_of_store, detect, overrides_of, wanted_videos, write_result
