@@ -313,20 +313,23 @@ class Comparing:
             f"set {data.name}, {subset}{folds}",
             *([f"tIoU {plan.tiou}"] if detections else []),
             f"selection {SELECTED[plan.selection]}",
-            *([self._mapped()] if any(plan.source(run).unlabelled for run in plan.runs_of(data.name)) else []),
+            *(self._mapped(data) if any(plan.source(run).unlabelled for run in plan.runs_of(data.name)) else []),
             f"seeds {', '.join(map(str, plan.seeds))}",
             "mean ± standard deviation over the seeds",
         ]
         return "; ".join(parts) + "."
 
-    def _mapped(self) -> str:
-        how = self.plan.evaluate.get("map_clusters")
-        whose = (
-            "ORACLE, the test videos' own labels"
-            if self.plan.evaluate.get("map_clusters_oracle")
-            else "the training videos' labels"
-        )
-        return "clusters as they are" if how is None else f"clusters taken for classes by {how} of {whose}"
+    def _mapped(self, data: Data) -> Iterator[str]:
+        """What clusters are taken for, and what is said of them as they are."""
+        how, folds = self.plan.evaluate.get("map_clusters"), len(data.parts) > 1
+        if how is None:
+            yield "clusters as they are"
+        else:
+            oracle = self.plan.evaluate.get("map_clusters_oracle")
+            whose = "ORACLE, the test videos' own labels" if oracle else "the training videos' labels"
+            yield f"clusters taken for classes by {how} of {whose}" + (", in each fold by itself" if folds else "")
+        if folds and "clustering" in self.plan.protocols:
+            yield "clustering is the mean over the folds"
 
     def _differences(self) -> Iterator[Difference]:
         for data in self.plan.data.values():

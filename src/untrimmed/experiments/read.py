@@ -387,8 +387,6 @@ def _check_settings(plan: Experiment) -> None:
                 raise InputError(f"{place}: {error}") from None
             if source.unlabelled and "clusters" not in method_class(source.method).learns_from:
                 raise InputError(f"{place}.unlabelled: {source.method} cannot learn without labels")
-            if len(data.parts) > 1 and source.unlabelled:
-                raise InputError(f"{place}: clusters of different folds have nothing in common; make it on data without folds")
 
 
 def _check_clusters(plan: Experiment) -> None:
