@@ -14,7 +14,6 @@ import pytest
 import torch
 import yaml
 
-import untrimmed
 from tests.methods.planted import plant
 from untrimmed.cli import main
 from untrimmed.data.annotations import read_annotations, read_detections
@@ -24,7 +23,7 @@ from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
 from untrimmed.engine.local import Pool
 from untrimmed.evaluation.activitynet import evaluate_detections
-from untrimmed.experiments import cache, processes, spec, train_task
+from untrimmed.experiments import cache, held_out, processes, task, train_task
 from untrimmed.experiments.compare import Comparison
 from untrimmed.experiments.read import numbers_of, read_experiment
 from untrimmed.jobs.compare import compare
@@ -162,7 +161,7 @@ def test_a_second_call_does_nothing_and_a_changed_setting_only_what_it_must(worl
 
 def test_what_a_key_depends_on(world, tmp_path, monkeypatch):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    base = spec.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
+    base = task.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
     key = cache.training_key(base)
     changed = replace
     others = [
@@ -178,47 +177,14 @@ def test_what_a_key_depends_on(world, tmp_path, monkeypatch):
     keys = [cache.training_key(other) for other in others]
     assert len({key, *keys}) == len(others) + 1
     assert cache.training_key(changed(base, name="other", folder=tmp_path / "x")) == key
-    monkeypatch.setattr(torch, "__version__", "2.0")
+    monkeypatch.setattr(cache, "version", lambda library: "2.0")
     assert cache.training_key(base) != key
-
-
-def test_source_counts_only_where_it_can_matter(tmp_path):
-    package = tmp_path / "untrimmed"
-    (package / "a").mkdir(parents=True)
-    for name, text in {
-        "__init__.py": "",
-        "a/__init__.py": "",
-        "a/one.py": "from untrimmed.a import two\n\ndef f():\n    import untrimmed.three\n",
-        "a/two.py": "import os\n",
-        "three.py": "",
-        "four.py": "",
-    }.items():
-        (package / name).write_text(text)
-
-    real = untrimmed.__file__
-    try:
-        untrimmed.__file__ = str(package / "__init__.py")
-
-        def hashed():
-            cache.source_hash.cache_clear()
-            return cache.source_hash("untrimmed.a.one")
-
-        before = hashed()
-        (package / "four.py").write_text("x = 1\n")
-        assert hashed() == before
-        for file in ("a/one.py", "a/two.py", "three.py", "a/__init__.py"):
-            (package / file).write_text((package / file).read_text() + "y = 2\n")
-            assert hashed() != before
-            before = hashed()
-    finally:
-        untrimmed.__file__ = real
-        cache.source_hash.cache_clear()
 
 
 def test_data_that_changed_in_place_is_trained_on_again(world, tmp_path):
     plant(tmp_path / "d", train=6, test=4, empty=1)
     part = read_experiment(write(tmp_path, content())).data["d"].parts[0]
-    training = spec.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
+    training = task.Training("name", tmp_path, part, "dgam", "default", FAST, 0)
     keys = set()
     for _ in range(3):
         cache.store_hash.cache_clear()
@@ -310,7 +276,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(world, tmp_path, capsys)
 
 def test_a_process_that_dies_costs_its_task_only(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    good = spec.Training("good", tmp_path / "good", part, "dgam", "default", FAST, 0)
+    good = task.Training("good", tmp_path / "good", part, "dgam", "default", FAST, 0)
     bad = replace(good, name="bad", folder=tmp_path / "bad", settings=Deadly())
     with Pool(1) as pool:
         ended = {task.name: why for task, why in processes.perform_all([bad, good], pool)}
@@ -320,7 +286,7 @@ def test_a_process_that_dies_costs_its_task_only(world, tmp_path):
 
 def test_an_interrupt_is_the_parents_to_answer(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    tasks = [spec.Training(f"{n}", tmp_path / f"{n}", part, "dgam", "default", FAST, n) for n in range(2)]
+    tasks = [task.Training(f"{n}", tmp_path / f"{n}", part, "dgam", "default", FAST, n) for n in range(2)]
     with Pool(1) as pool:
         assert [why for _, why in processes.perform_all(tasks[:1], pool)] == [None]
         (child,) = pool.workers
@@ -429,14 +395,15 @@ def test_candidates(world, tmp_path, selection):
 
 def test_weak_loss_trains_without_the_held_out_videos(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
-    held = train_task.held_out_fifth(part)
+    held = held_out.held_out_fifth(part)
     everything = train_task.training_videos(part)
     assert len(held) == max(1, len(everything) // 5)
-    task = spec.Training("n", tmp_path / "t", part, "dgam", "default", FAST, 0, held_out=held)
-    assert processes.perform(task) is None
+    training = task.Training("n", tmp_path / "t", part, "dgam", "default", FAST, 0, held_out=held)
+    assert processes.perform(training) is None
+    assert processes.perform(task.HeldOut("n, loss", tmp_path / "l", part, training.folder, held)) is None
     environment = json.loads((tmp_path / "t/run/environment.json").read_text())
     assert environment["training_videos"] == [video for video in everything if video not in held]
-    assert 0 < json.loads((tmp_path / "t/loss.json").read_text()) < 5
+    assert 0 < json.loads((tmp_path / "l/loss.json").read_text()) < 5
 
 
 def test_a_run_that_starts_from_another(world, tmp_path):

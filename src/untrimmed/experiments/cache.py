@@ -1,37 +1,43 @@
 """The key under which a result is kept.
 
-A key is a hash of all that a result depends on: resolved settings, seed, the content of the data, the package's source as far as
-the result can depend on it, and the versions of torch and NumPy. So a kept result is never stale, whatever was changed since.
+A key is a hash of all that a result depends on: resolved settings (and so the presets), seed, the content of the data, the source
+that the result can depend on, and the versions of the libraries that calculate. So a kept result is never stale, whatever was
+changed since, and a change elsewhere costs nothing.
 """
 
-import ast
 import hashlib
 import json
 from dataclasses import asdict
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-import untrimmed
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
-from untrimmed.experiments.spec import Scoring, Training
-from untrimmed.methods.base import METHODS, resolve
+from untrimmed.experiments.source import source_hash
+from untrimmed.experiments.task import HeldOut, Scoring, Training
+from untrimmed.methods.base import Method, method_class, resolve
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 def key_of(**parts: Any) -> str:
     """A name for what depends on `parts` (plain values) and on nothing else."""
-    versions = {"torch": torch.__version__, "numpy": np.__version__}
+    versions = {library: version(library) for library in LIBRARIES}
     text = json.dumps({"versions": versions, **parts}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def training_key(training: Training) -> str:
-    """Of a training, whatever its name and folder."""
-    part, module = training.part, METHODS[training.method].partition(":")[0]
+    """Of a training, whatever its name and folder.
+
+    The settings of localization are in it: a run's config.yaml holds them, and scores are made by them. How they are put to use is
+    not.
+    """
+    part = training.part
     store = FeatureStore(part.features)
     return key_of(
         method=training.method,
@@ -48,12 +54,22 @@ def training_key(training: Training) -> str:
         classes=training.classes,
         held_out=list(training.held_out),
         init=training.init and training.init.name,
-        source=source_hash("untrimmed.experiments.train_task", module),
+        source=source_hash("untrimmed.experiments.train_task", *modules_of(training.method)),
+    )
+
+
+def held_out_key(task: HeldOut) -> str:
+    """Of a loss; the run stands for all that it depends on, also the source of its method."""
+    return key_of(
+        run=task.run.name,
+        labels=file_hash(task.part.labels),
+        videos=list(task.videos),
+        source=source_hash("untrimmed.experiments.held_out"),
     )
 
 
 def scoring_key(scoring: Scoring) -> str:
-    """Of scores; the runs stand for all that they depend on."""
+    """Of scores; the runs stand for all that they depend on, also the source of their methods."""
     return key_of(
         runs=[path.name for path in scoring.runs],
         attention=[path.name for path in scoring.attention],
@@ -65,6 +81,12 @@ def scoring_key(scoring: Scoring) -> str:
         selection=scoring.selection,
         source=source_hash("untrimmed.experiments.score_task"),
     )
+
+
+def modules_of(method: str) -> tuple[str, ...]:
+    """The modules that a method is written in, wherever they lie: its own, and those of the methods that it is derived from."""
+    classes = [cls for cls in method_class(method).__mro__ if issubclass(cls, Method)]
+    return tuple(dict.fromkeys(cls.__module__ for cls in classes))
 
 
 @cache
@@ -91,35 +113,3 @@ def store_hash(path: str) -> str:
             digest.update(f"{stream} {features.shape} {features.dtype}".encode())
             digest.update(np.ascontiguousarray(features).data)
     return digest.hexdigest()
-
-
-@cache
-def source_hash(*modules: str) -> str:
-    """SHA-256 over the source of modules of this package, and of all that they import of it, directly or not.
-
-    So a change of one method, or of a page, does not spend the results of the others.
-    """
-    root = Path(untrimmed.__file__).parent
-    seen: dict[str, str] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        file = _source_file(root, name)
-        if name in seen or file is None:
-            continue
-        text = file.read_text(encoding="utf-8")
-        seen[name] = hashlib.sha256(text.encode()).hexdigest()
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
-
-
-def _source_file(root: Path, module: str) -> Path | None:
-    package, *rest = module.split(".")
-    if package != root.name:
-        return None
-    path = root.joinpath(*rest)
-    return next((file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file()), None)

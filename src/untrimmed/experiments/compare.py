@@ -22,12 +22,12 @@ from untrimmed.evaluation.bootstrap import (
     mean_average_precision,
     over_thresholds,
 )
-from untrimmed.experiments.cache import scoring_key, store_hash, training_key
-from untrimmed.experiments.processes import is_done
+from untrimmed.experiments.cache import held_out_key, scoring_key, store_hash, training_key
+from untrimmed.experiments.held_out import held_out_fifth
 from untrimmed.experiments.read import check_training_data, for_localization, learns_from_clips
 from untrimmed.experiments.score_task import read_scores
-from untrimmed.experiments.spec import Data, Experiment, Part, RunSpec, Scoring, Task, Training, split_metric
-from untrimmed.experiments.train_task import held_out_fifth
+from untrimmed.experiments.spec import Data, Experiment, RunSpec, split_metric
+from untrimmed.experiments.task import HeldOut, Part, Scoring, Task, Training
 from untrimmed.reporting.tables import (
     Difference,
     Metric,
@@ -107,7 +107,7 @@ class Comparing:
     def _do(self, what: str, tasks: Sequence[Task]) -> None:
         """Do what is not done yet, each folder once; name what fails."""
         unique = {task.folder: task for task in tasks}
-        left = [task for task in unique.values() if not is_done(task)]
+        left = [task for task in unique.values() if not task.is_done()]
         if not left:
             return
         with progress(what, len(unique), len(unique) - len(left)) as advance:
@@ -135,8 +135,10 @@ class Comparing:
                 for task in self._candidates(run, data, number, part, seed)
             ]
             if plan.selection == "weak-loss":
-                self._do("train candidates", [held for task, held in tasks if held is not None])
-                tasks = self._chosen(tasks)
+                self._do("train candidates", [held for _, held in tasks if held is not None])
+                losses = {held.folder: self._judging(held) for _, held in tasks if held and held.folder not in self.failed}
+                self._do("judge candidates", list(losses.values()))
+                tasks = self._chosen(tasks, losses)
             self._do("train", [task for task, _ in tasks])
 
     def _candidates(self, run: RunSpec, data: Data, number: int, part: Part, seed: int) -> list[tuple[Training, Training | None]]:
@@ -175,9 +177,15 @@ class Comparing:
     def _placed(self, task: Training) -> Training:
         return replace(task, folder=self.out / "cache" / training_key(task))
 
-    def _chosen(self, tasks: Sequence[tuple[Training, Training | None]]) -> list[tuple[Training, Training | None]]:
+    def _judging(self, held: Training) -> HeldOut:
+        task = HeldOut(f"{held.name}, loss", Path(), held.part, held.folder, held.held_out)
+        return replace(task, folder=self.out / "cache" / held_out_key(task))
+
+    def _chosen(
+        self, tasks: Sequence[tuple[Training, Training | None]], judged: Mapping[Path, HeldOut]
+    ) -> list[tuple[Training, Training | None]]:
         """Of the candidates of each run, part and seed the one with the lowest loss on the videos that were held out."""
-        losses = {held.folder: read_json(held.folder / "loss.json") for _, held in tasks if held and held.folder not in self.failed}
+        losses = {run: read_json(task.folder / "loss.json") for run, task in judged.items() if task.folder not in self.failed}
         held_of = {task.folder: held for task, held in tasks}
         kept: set[Path] = set()
         groups: dict[tuple[str, str, int, int], list[tuple[int, Path]]] = {}
@@ -305,20 +313,23 @@ class Comparing:
             f"set {data.name}, {subset}{folds}",
             *([f"tIoU {plan.tiou}"] if detections else []),
             f"selection {SELECTED[plan.selection]}",
-            *([self._mapped()] if any(plan.source(run).unlabelled for run in plan.runs_of(data.name)) else []),
+            *(self._mapped(data) if any(plan.source(run).unlabelled for run in plan.runs_of(data.name)) else []),
             f"seeds {', '.join(map(str, plan.seeds))}",
             "mean ± standard deviation over the seeds",
         ]
         return "; ".join(parts) + "."
 
-    def _mapped(self) -> str:
-        how = self.plan.evaluate.get("map_clusters")
-        whose = (
-            "ORACLE, the test videos' own labels"
-            if self.plan.evaluate.get("map_clusters_oracle")
-            else "the training videos' labels"
-        )
-        return "clusters as they are" if how is None else f"clusters taken for classes by {how} of {whose}"
+    def _mapped(self, data: Data) -> Iterator[str]:
+        """What clusters are taken for, and what is said of them as they are."""
+        how, folds = self.plan.evaluate.get("map_clusters"), len(data.parts) > 1
+        if how is None:
+            yield "clusters as they are"
+        else:
+            oracle = self.plan.evaluate.get("map_clusters_oracle")
+            whose = "ORACLE, the test videos' own labels" if oracle else "the training videos' labels"
+            yield f"clusters taken for classes by {how} of {whose}" + (", in each fold by itself" if folds else "")
+        if folds and "clustering" in self.plan.protocols:
+            yield "clustering is the mean over the folds"
 
     def _differences(self) -> Iterator[Difference]:
         for data in self.plan.data.values():

@@ -10,16 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from untrimmed.data.errors import InputError
 from untrimmed.engine import Each
+from untrimmed.experiments.held_out import judge
 from untrimmed.experiments.score_task import score_one
-from untrimmed.experiments.spec import Scoring, Task, Training
-from untrimmed.experiments.train_task import run_of, train_one
-
-
-def is_done(task: Task) -> bool:
-    if isinstance(task, Scoring):
-        return (task.folder / "scores.json").is_file() and (not task.keep or (task.folder / "kept").is_dir())
-    trained = (run_of(task.folder) / "model" / "model.json").is_file()
-    return trained and (not task.held_out or (task.folder / "loss.json").is_file())
+from untrimmed.experiments.task import HeldOut, Task, Training
+from untrimmed.experiments.train_task import train_one
 
 
 def perform(task: Task) -> str | None:
@@ -32,6 +26,8 @@ def perform(task: Task) -> str | None:
             try:
                 if isinstance(task, Training):
                     train_one(task)
+                elif isinstance(task, HeldOut):
+                    judge(task)
                 else:
                     score_one(task)
             except InputError as error:

@@ -21,7 +21,8 @@ from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious
 from untrimmed.evaluation.attention import KINDS, LEVELS, STATISTICS, check_parts
 from untrimmed.evaluation.bootstrap import over_thresholds
 from untrimmed.evaluation.clustering import MAPPINGS, ClusterScores
-from untrimmed.experiments.spec import Data, Experiment, Part, RunSpec, split_metric, supervision_of
+from untrimmed.experiments.spec import Data, Experiment, RunSpec, split_metric
+from untrimmed.experiments.task import Part, supervision_of
 from untrimmed.methods.base import method_class, resolve
 from untrimmed.runs.score import DETECTION_PROTOCOLS, PROTOCOLS
 
@@ -386,8 +387,6 @@ def _check_settings(plan: Experiment) -> None:
                 raise InputError(f"{place}: {error}") from None
             if source.unlabelled and "clusters" not in method_class(source.method).learns_from:
                 raise InputError(f"{place}.unlabelled: {source.method} cannot learn without labels")
-            if len(data.parts) > 1 and source.unlabelled:
-                raise InputError(f"{place}: clusters of different folds have nothing in common; make it on data without folds")
 
 
 def _check_clusters(plan: Experiment) -> None:

@@ -1,21 +1,19 @@
 """One scoring of an experiment: localize the test videos of every fold, put them together, and score them."""
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from untrimmed.data.activations import read_activations, write_activations
-from untrimmed.data.annotations import VideoTruth, read_annotations, read_detections, write_annotations, write_detections
-from untrimmed.data.errors import InputError
+from untrimmed.data.annotations import read_annotations
 from untrimmed.data.files import atomic_write, read_json, write_json
-from untrimmed.data.settings import merge
-from untrimmed.data.types import Results
 from untrimmed.evaluation.bootstrap import Matched
 from untrimmed.evaluation.detections import DetectionScores
-from untrimmed.experiments.spec import Part, Scoring
-from untrimmed.experiments.train_task import run_of
+from untrimmed.experiments.folds import name_clusters, pool
+from untrimmed.experiments.task import Part, Scoring, run_of
 from untrimmed.methods.base import load_method
 from untrimmed.methods.swap import Swapped
 from untrimmed.runs.detect import activations_of_store, detect, overrides_of, wanted_videos, write_result
@@ -24,55 +22,78 @@ from untrimmed.runs.score import DETECTION_PROTOCOLS, ScoreOptions, score
 
 
 def score_one(task: Scoring) -> None:
-    """Localize the test videos of every part, put them together, and score them by every protocol."""
+    """Localize the test videos of every part, put them together, and score them by every protocol.
+
+    With folds, clusters are taken for classes in each fold by itself, and what `clustering` says is the mean over the folds.
+    """
     work = task.folder / "work"
     shutil.rmtree(work, ignore_errors=True)
-    folders = [work / f"part-{number}" for number in range(len(task.parts))]
-    with_activations = task.keep or any(protocol not in DETECTION_PROTOCOLS for protocol in task.protocols)
-    for number, (part, folder) in enumerate(zip(task.parts, folders, strict=True)):
-        run = run_of(task.runs[number])
-        wanted = wanted_videos(part.annotations if part.subset else None, part.subset)
-        overrides = overrides_of(task.settings)
-        source = run
-        if task.attention:
-            source = folder / "swapped"
-            write_swapped(source, run_of(task.attention[number]), run, part)
-            found, cutting, about = activations_of_store(source, wanted, overrides)
-        else:
-            found, cutting, about = activations_of_run(run, part.features, wanted, overrides, "cpu")
-        stored = (found, cutting) if with_activations else None
-        write_result(folder / "detections.json", detect(found, cutting), about, stored, source)
-        shutil.rmtree(folder / "swapped", ignore_errors=True)
-    pooled, annotations = (folders[0], Path(task.parts[0].annotations)) if len(folders) == 1 else pool(folders, task.parts, work)
-
+    found = _localized(task, work) if task.keep or task.protocols != ("clustering",) else None
     scores: dict[str, dict[str, float]] = {}
     for protocol in task.protocols:
-        truth: dict[str, Any] = {"annotations": annotations, "subset": task.parts[0].subset}
-        if protocol == "clustering":  # of the training videos
-            truth = {"labels": task.parts[0].labels}
-        if protocol == "attention" and not _has_attention(pooled):
-            continue
-        target = _target(protocol, pooled, run_of(task.runs[0]))
-        result: Any = score(target, ScoreOptions(protocol=protocol, **truth, **_options(protocol, task, work)))
-        scores[protocol] = {name: float(value) for name, value in result.scalars().items()}
-        counted = getattr(result, "scores", None)
-        if isinstance(counted, DetectionScores) and counted.hit_videos is not None and counted.video_instances is not None:
-            with atomic_write(task.folder / f"{protocol}.npz", "wb") as stream:
-                Matched.of(counted).write(stream)
-    kept = task.folder / "kept"
-    if task.keep:
-        shutil.rmtree(kept, ignore_errors=True)
-        pooled.rename(kept)
+        if protocol == "clustering":
+            scores[protocol] = _clustering(task)
+        elif found is not None and (protocol != "attention" or _has_attention(found[0])):
+            scores[protocol] = _score(task, protocol, *found, work)
+    if found is not None and task.keep:
+        shutil.rmtree(task.folder / "kept", ignore_errors=True)
+        found[0].rename(task.folder / "kept")
     about = {"name": task.name, "selection": task.selection, "settings": task.settings, "options": task.options}
     write_json(task.folder / "scores.json", {**about, "scores": scores}, indent=1)
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)
 
 
-def _target(protocol: str, folder: Path, run: Path) -> Path:
-    """What a protocol looks at."""
-    if protocol == "clustering":
-        return run
-    return folder / ("detections.json" if protocol in DETECTION_PROTOCOLS else "detections.activations")
+def _localized(task: Scoring, work: Path) -> tuple[Path, Path]:
+    """The folder of the detections in the test videos of all parts, and the annotations to score them against."""
+    folders = [work / f"part-{number}" for number in range(len(task.parts))]
+    for number, folder in enumerate(folders):
+        _localize(task, number, folder)
+    if len(folders) == 1:
+        return folders[0], Path(task.parts[0].annotations)
+    how = task.options.get("map_clusters")
+    if how is not None:
+        for part, folder in zip(task.parts, folders, strict=True):
+            name_clusters(folder, part, how, bool(task.options.get("map_clusters_oracle")))
+    elif task.protocols == ("clustering",):  # clusters that stand for no classes: those of different folds stay apart
+        return work, work
+    return pool(folders, task.parts, work, named=how is not None)
+
+
+def _localize(task: Scoring, number: int, folder: Path) -> None:
+    """Write the detections of one part's test videos, and the activations where something looks at them."""
+    part, run = task.parts[number], run_of(task.runs[number])
+    wanted = wanted_videos(part.annotations if part.subset else None, part.subset)
+    overrides = overrides_of(task.settings)
+    source = run
+    if task.attention:
+        source = folder / "swapped"
+        write_swapped(source, run_of(task.attention[number]), run, part)
+        found, cutting, about = activations_of_store(source, wanted, overrides)
+    else:
+        found, cutting, about = activations_of_run(run, part.features, wanted, overrides, "cpu")
+    looked_at = task.keep or any(protocol not in DETECTION_PROTOCOLS for protocol in task.protocols)
+    write_result(folder / "detections.json", detect(found, cutting), about, (found, cutting) if looked_at else None, source)
+    shutil.rmtree(folder / "swapped", ignore_errors=True)
+
+
+def _score(task: Scoring, protocol: str, found: Path, annotations: Path, work: Path) -> dict[str, float]:
+    """The single numbers of one protocol; of detections, what is drawn again for intervals is written beside."""
+    target = found / ("detections.json" if protocol in DETECTION_PROTOCOLS else "detections.activations")
+    truth: dict[str, Any] = {"annotations": annotations, "subset": task.parts[0].subset}
+    result: Any = score(target, ScoreOptions(protocol=protocol, **truth, **_options(protocol, task, work)))
+    counted = getattr(result, "scores", None)
+    if isinstance(counted, DetectionScores) and counted.hit_videos is not None and counted.video_instances is not None:
+        with atomic_write(task.folder / f"{protocol}.npz", "wb") as stream:
+            Matched.of(counted).write(stream)
+    return {name: float(value) for name, value in result.scalars().items()}
+
+
+def _clustering(task: Scoring) -> dict[str, float]:
+    """How well the clusters of training videos agree with their labels: the mean over the parts of what each part has."""
+    of_parts = []
+    for part, run in zip(task.parts, task.runs, strict=True):
+        of_parts.append(score(run_of(run), ScoreOptions(protocol="clustering", labels=part.labels)).scalars())
+    return {name: float(np.mean([own[name] for own in of_parts])) for name in of_parts[0] if all(name in own for own in of_parts)}
 
 
 def _has_attention(folder: Path) -> bool:
@@ -81,10 +102,11 @@ def _has_attention(folder: Path) -> bool:
 
 
 def _options(protocol: str, task: Scoring, work: Path) -> dict[str, Any]:
-    """Those of the options that a protocol knows."""
-    known = {"map_clusters", "map_clusters_oracle"} if protocol in ("classification", "attention") else set()
-    chosen = {name: value for name, value in task.options.items() if protocol in DETECTION_PROTOCOLS or name in known}
-    if chosen.get("map_clusters"):
+    """Those of the options that a protocol knows; the clusters of folds are named already."""
+    mapping = {"map_clusters", "map_clusters_oracle"}
+    known = task.options.keys() if protocol in DETECTION_PROTOCOLS else task.options.keys() & mapping
+    chosen = {name: task.options[name] for name in known if len(task.parts) == 1 or name not in mapping}
+    if "map_clusters" in chosen:
         chosen["labels"] = task.parts[0].labels
     files = [part.parts for part in task.parts if part.parts is not None]
     if protocol == "attention" and len(files) == len(task.parts):
@@ -95,46 +117,6 @@ def _options(protocol: str, task: Scoring, work: Path) -> dict[str, Any]:
         write_json(work / "parts.json", told)
         chosen["parts"] = work / "parts.json"
     return chosen
-
-
-def pool(folders: Sequence[Path], parts: Sequence[Part], work: Path) -> tuple[Path, Path]:
-    """The folds as one data set: every test video once, with the detections and activations of the fold that tests it.
-
-    Raises:
-        InputError: a video is tested in two folds.
-    """
-    truth: dict[str, VideoTruth] = {}
-    tested: dict[str, int] = {}
-    for number, part in enumerate(parts):
-        annotations = read_annotations(part.annotations)
-        for video, one in annotations.videos.items():
-            truth.setdefault(video, one if part.subset is None else replace(one, subset=f"not {part.subset}"))
-        for video, one in annotations.subset(part.subset).items():
-            if video in tested:
-                raise InputError(f"{part.annotations}: {video!r} is tested in fold {number} and in fold {tested[video]}")
-            truth[video], tested[video] = one, number
-    out = work / "pooled"
-    write_annotations(work / "annotations.json", truth, "folds")
-
-    results: Results = {}
-    about: dict[str, Any] = {}
-    for folder in folders:
-        found = read_detections(folder / "detections.json")
-        results |= found.results
-        about = merge(about, found.untrimmed)
-    about.pop("localization", None)
-    write_detections(out / "detections.json", results, about)
-    if all((folder / "detections.activations").is_dir() for folder in folders):
-        everything, classes = [], None
-        for folder in folders:
-            activations, about = read_activations(folder / "detections.activations")
-            for activation in activations:
-                classes = classes or activation.classes
-                if activation.classes != classes:
-                    raise InputError(f"the folds' runs know different classes, such as {set(classes) ^ set(activation.classes)}")
-            everything += activations
-        write_activations(out / "detections.activations", everything, about)
-    return out, work / "annotations.json"
 
 
 def write_swapped(out: Path, attention: Path, classification: Path, part: Part) -> None:

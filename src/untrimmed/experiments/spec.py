@@ -1,43 +1,13 @@
-"""What an experiment file says, as dataclasses; and the two kinds of task that it comes to: a training, and a scoring."""
+"""What an experiment file says, as dataclasses."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU
+from untrimmed.experiments.task import Part
 from untrimmed.runs.score import PROTOCOLS
-from untrimmed.runs.supervision import Supervision
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one training gets, and what it is scored on: a data set, or one fold of it."""
-
-    features: str
-    labels: str
-    annotations: str
-    subset: str | None = None
-    only: str | None = None
-    trimmed: str | None = None
-    trimmed_labels: str | None = None
-    clusters: int | None = None
-    parts: str | None = None
-
-
-def supervision_of(
-    part: Part, unlabelled: bool, clips: bool, classes: tuple[str, ...] | None, only: str | None = None
-) -> Supervision:
-    """What a training on a part learns from. clips: whether it looks at the trimmed clips; only: in place of the part's own."""
-    return Supervision(
-        labels=None if unlabelled else part.labels,
-        unlabelled=unlabelled,
-        clusters=part.clusters if unlabelled else None,
-        trimmed=part.trimmed if clips else None,
-        trimmed_labels=part.trimmed_labels if clips else None,
-        only=only or part.only,
-        classes=classes,
-    )
 
 
 @dataclass(frozen=True)
@@ -114,46 +84,3 @@ def split_metric(metric: str) -> tuple[str, str]:
     """`protocol:scalar`; without a protocol it is activitynet's."""
     protocol, colon, name = metric.partition(":")
     return (protocol, name) if colon and protocol in PROTOCOLS else ("activitynet", metric)
-
-
-@dataclass(frozen=True)
-class Training:
-    """One training: what `untrimmed train` would be told.
-
-    held_out: videos that are kept from it, to choose a candidate by. init: the folder of the training that it starts from.
-    """
-
-    name: str
-    folder: Path
-    part: Part
-    method: str
-    preset: str
-    settings: dict[str, Any]
-    seed: int
-    unlabelled: bool = False
-    trimmed: bool = False
-    classes: tuple[str, ...] | None = None
-    held_out: tuple[str, ...] = ()
-    init: Path | None = None
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """One set of scores: a run's detections in the test videos of all parts, by each protocol.
-
-    runs: the trained run of each part. attention: where given, the runs whose attention takes the place of their own.
-    """
-
-    name: str
-    folder: Path
-    parts: tuple[Part, ...]
-    runs: tuple[Path, ...]
-    attention: tuple[Path, ...]
-    settings: dict[str, Any]
-    protocols: tuple[str, ...]
-    options: dict[str, Any] = field(default_factory=dict)
-    selection: str = "last"
-    keep: bool = False
-
-
-Task = Training | Scoring

@@ -1,0 +1,29 @@
+"""What a candidate is chosen by: its loss on training videos that were kept from it."""
+
+import hashlib
+
+import numpy as np
+
+from untrimmed.data.files import write_json
+from untrimmed.data.labels import read_labels
+from untrimmed.experiments.task import HeldOut, Part, run_of
+from untrimmed.experiments.train_task import training_videos
+from untrimmed.runs.infer import activations_of_run
+
+
+def held_out_fifth(part: Part) -> tuple[str, ...]:
+    """A fixed fifth of the training videos: those whose names have the smallest hashes."""
+    videos = sorted(training_videos(part), key=lambda video: hashlib.sha256(video.encode()).digest())
+    return tuple(sorted(videos[: max(1, len(videos) // 5)]))
+
+
+def judge(task: HeldOut) -> None:
+    """Mean binary cross-entropy, over videos and classes, between the tags and the video scores (mean over the streams)."""
+    found, _, _ = activations_of_run(run_of(task.run), task.part.features, set(task.videos), {}, "cpu")
+    tags = read_labels(task.part.labels).tags
+    losses = []
+    for activation in found:
+        score = np.mean([stream.class_score for stream in activation.streams.values()], axis=0).clip(1e-6, 1 - 1e-6)
+        there = np.array([label in tags[activation.video] for label in activation.classes])
+        losses.append(-np.where(there, np.log(score), np.log1p(-score)).mean())
+    write_json(task.folder / "loss.json", float(np.mean(losses)))
