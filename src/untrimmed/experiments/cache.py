@@ -19,7 +19,8 @@ import untrimmed
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
 from untrimmed.experiments.spec import Scoring, Training
-from untrimmed.methods.base import METHODS, resolve
+from untrimmed.methods.base import resolve
+from untrimmed.methods.registry import module_of
 
 
 def key_of(**parts: Any) -> str:
@@ -31,7 +32,7 @@ def key_of(**parts: Any) -> str:
 
 def training_key(training: Training) -> str:
     """Of a training, whatever its name and folder."""
-    part, module = training.part, METHODS[training.method].partition(":")[0]
+    part, module = training.part, module_of(training.method)
     store = FeatureStore(part.features)
     return key_of(
         method=training.method,
