@@ -19,6 +19,7 @@ DATA is as for the experiments. The parts:
 import argparse
 import csv
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.jobs.compare import compare
 from untrimmed.methods import tcam, tsrnet
-from untrimmed.methods.base import METHODS, Curves, Method
+from untrimmed.methods.base import Curves, Method
 from untrimmed.methods.dgam import CVAE, guidance, loss_bg, loss_cvae, loss_guide, loss_re
 from untrimmed.methods.tsrnet import Batch, loss_class, r_smooth
 from untrimmed.nn.mmd import mmd2
@@ -187,9 +188,12 @@ def losses(
 
 
 class Candidate(Method):
-    """Takes TSRNet's place in this process, presets and all: without any of the parts it is TSRNet."""
+    """Without any of the parts it is TSRNet, presets and all.
 
-    name: ClassVar = "tsrnet"
+    It is found by entry point, as a method of another package: candidates-1.0.dist-info says so where this folder is on the path.
+    """
+
+    name: ClassVar = "candidate"
     title: ClassVar = "parts of DGAM, TCAM and TSRNet together"
     Config: ClassVar = Config
     learns_from: ClassVar = frozenset({"labels", "trimmed"})
@@ -303,7 +307,7 @@ def choice(splice: Path, worlds: list[Path], out: Path, names: Sequence[str], cl
     data |= {world.name: of_world(world) for world in worlds}
     runs: dict[str, dict[str, Any]] = {}
     for name in names:
-        runs[name] = {"method": "tsrnet", "settings": CANDIDATES[name], "trimmed": clips, "data": ["splice"]}
+        runs[name] = {"method": "candidate", "settings": CANDIDATES[name], "trimmed": clips, "data": ["splice"]}
         if worlds:
             runs[f"demo {name}"] = runs[name] | {"preset": "demo", "data": [world.name for world in worlds]}
     return {"data": data, "runs": runs, "metrics": METRICS}
@@ -325,14 +329,14 @@ def confirmation(folder: Path) -> dict[str, Any]:
         "cctv": cctv,
         "demo": of_world(folder / "demo", "trimmed"),
     }
-    together = {"method": "tsrnet", "settings": CANDIDATES[CHOSEN]}
+    together = {"method": "candidate", "settings": CANDIDATES[CHOSEN]}
     runs = {
-        "TSRNet": {"method": "tsrnet", "data": ["splice", "sfinge3d"]},
-        "SRNet": {"method": "tsrnet", "trimmed": False, "data": ["cctv"]},
+        "TSRNet": {"method": "candidate", "data": ["splice", "sfinge3d"]},
+        "SRNet": {"method": "candidate", "trimmed": False, "data": ["cctv"]},
         "DGAM": {"method": "dgam", "data": ["cctv"]},
         "TCAM (weak)": {"method": "tcam", "data": ["cctv"]},
         "together": together | {"data": ["splice", "sfinge3d", "cctv"]},
-        "demo TSRNet": {"method": "tsrnet", "preset": "demo", "data": ["demo"]},
+        "demo TSRNet": {"method": "candidate", "preset": "demo", "data": ["demo"]},
         "demo together": together | {"preset": "demo", "data": ["demo"]},
     }
     with_clips = {
@@ -385,7 +389,8 @@ def main() -> None:
         tree = choice(given.splice.resolve(), worlds, given.out.resolve(), given.only, clips=not given.without_clips)
     else:
         tree = confirmation(given.data.resolve())
-    METHODS["tsrnet"] = f"{Path(__file__).stem}:Candidate"  # one process: others would not know of it
+    here = str(Path(__file__).resolve().parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])  # for compare's processes
     file = given.out / "experiment.yaml"
     with atomic_write(file) as stream:
         yaml.safe_dump(tree | {"seeds": given.seeds}, stream, sort_keys=False)

@@ -14,6 +14,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A method, of this package or of an installed one, that the suite of tests/methods is to be run over alone."""
+    parser.addoption("--method", action="append", metavar="NAME", help="run the suite over this method only; may be repeated")
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder with the published codes' numbers."""

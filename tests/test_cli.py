@@ -156,7 +156,7 @@ def test_an_interrupted_command(call, monkeypatch):
     def stop(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("untrimmed.jobs.methods.describe", stop)
+    monkeypatch.setattr("untrimmed.jobs.methods.describe_methods", stop)
     assert call("methods") == (130, "", "interrupted\n")
 
 
@@ -184,7 +184,7 @@ def test_a_bug_is_shown_whole(monkeypatch):
     def fail(name):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("untrimmed.jobs.methods.describe", fail)
+    monkeypatch.setattr("untrimmed.jobs.methods.describe_methods", fail)
     with pytest.raises(RuntimeError, match="a bug"):  # which Python ends with a traceback and exit code 1
         cli.main(["methods"])
 

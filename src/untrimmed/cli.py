@@ -480,9 +480,9 @@ def convert(
 @app.command()
 def methods(name: Annotated[str | None, typer.Argument(help="Show this method's settings.")] = None) -> None:
     """List the methods, or one method's settings and presets."""
-    from untrimmed.jobs.methods import describe
+    from untrimmed.jobs.methods import describe_methods
 
-    print(describe(name))
+    print(describe_methods(name))
 
 
 @app.command()

@@ -12,7 +12,8 @@ from tests.methods.planted import Planted, plant, plant_clips
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Segment
-from untrimmed.methods.base import activations_of, resolve
+from untrimmed.methods.base import activations_of, method_class, resolve
+from untrimmed.methods.registry import METHODS, presets_of
 from untrimmed.methods.tsrnet import TSRNet
 from untrimmed.runs.supervision import training_set, trimmed_set
 from untrimmed.training import Run
@@ -67,6 +68,14 @@ def test_every_candidate_learns_something_else_than_tsrnet(planted, tmp_path, na
         assert (method.attention_kind == "gate") == settings.get("gate", False)
         if settings.keys() - SMALL.keys() - {"gate"}:
             assert not np.array_equal(told.class_logit, activations(plain, planted)[stream].class_logit)
+
+
+def test_it_is_a_method_of_another_package_with_the_presets_of_tsrnet():
+    assert "candidate" not in METHODS
+    assert method_class("candidate") is candidates.Candidate
+    theirs = presets_of("tsrnet")
+    assert presets_of("candidate") == {name: theirs[name] for name in ("default", "demo")}
+    assert resolve("candidate", overrides=candidates.CANDIDATES[candidates.CHOSEN]).method.gate
 
 
 def test_no_test_annotation_is_in_the_choice(tmp_path):

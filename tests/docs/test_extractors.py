@@ -1,13 +1,12 @@
 """The pages on extractors: one's own, exactly as it stands there, from an installed package; the tables of the others' settings."""
 
 import json
-import sys
-import tomllib
 
 import numpy as np
 import pytest
 
 from tests.docs.pages import ROOT, blocks, with_settings_tables
+from tests.packages import installed
 from untrimmed.data.annotations import read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
@@ -23,27 +22,17 @@ def test_tables_of_settings_are_those_of_the_code():
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The page's package, as pip leaves it: the module, and beside it what its pyproject.toml says."""
+def project(tmp_path_factory):
+    """The page's package, as pip leaves it."""
+    folder = tmp_path_factory.mktemp("project")
     python, toml = (next(b.text for b in blocks(PAGE) if b.language == kind) for kind in ("python", "toml"))
-    site = tmp_path_factory.mktemp("site")
-    (site / "brightness.py").write_text(python)
-    about = tomllib.loads(toml)["project"]
-    info = site / f"{about['name']}-{about['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
-    groups = [
-        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
-        for group, entries in about["entry-points"].items()
-    ]
-    (info / "entry_points.txt").write_text("\n".join(groups))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(site)
-        yield site
-    sys.modules.pop("brightness", None)
+    (folder / "brightness.py").write_text(python)
+    (folder / "pyproject.toml").write_text(toml)
+    with installed(folder):
+        yield folder
 
 
-def test_own_extractor(installed, run_page, folder):
+def test_own_extractor(project, run_page, folder):
     assert "brightness" in extractor_names()
     from untrimmed import cli
 
@@ -65,7 +54,7 @@ def test_own_extractor(installed, run_page, folder):
     assert read_detections(folder / "brightness.json").results.keys() == {"match_08", "match_09"}
 
 
-def test_what_the_page_says_of_calls_holds(installed):
+def test_what_the_page_says_of_calls_holds(project):
     extractor = make_extractor("brightness", {"grid": 2})
     frames = np.zeros((3, 8, 72, 96, 3), np.uint8)
     frames[:, :, :36] = 255
@@ -76,12 +65,14 @@ def test_what_the_page_says_of_calls_holds(installed):
     assert found["flow"].tolist() == [[0, 5, 0, 5]] * 3
 
 
-def test_an_entry_point_at_fault_is_named(installed):
-    entries = installed / "brightness-1.0.dist-info" / "entry_points.txt"
-    entries.write_text(entries.read_text() + "gone = brightness:Gone\ndark = brightness:Brightness\n")
-    with pytest.raises(InputError, match="gone: brightness:Gone cannot be imported"):
-        make_extractor("gone")
-    with pytest.raises(InputError, match="dark: its class calls itself 'brightness'"):
-        make_extractor("dark")
-    with pytest.raises(InputError, match="did you mean 'brightness'"):
-        make_extractor("brightnes")
+def test_an_entry_point_at_fault_is_named(project, tmp_path):
+    wrong = 'gone = "brightness:Gone"\ndark = "brightness:Brightness"\n'
+    about = (project / "pyproject.toml").read_text().replace('name = "brightness"', 'name = "wrong"')
+    (tmp_path / "pyproject.toml").write_text(about + wrong)
+    with installed(tmp_path):
+        with pytest.raises(InputError, match="gone: brightness:Gone cannot be imported"):
+            make_extractor("gone")
+        with pytest.raises(InputError, match="dark: its class calls itself 'brightness'"):
+            make_extractor("dark")
+        with pytest.raises(InputError, match="did you mean 'brightness'"):
+            make_extractor("brightnes")

@@ -16,7 +16,8 @@ from untrimmed.cli import app
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import build, parse_assignments
 from untrimmed.localization import Localization
-from untrimmed.methods.base import METHODS, method_class, presets_of, resolve
+from untrimmed.methods.base import method_class, resolve
+from untrimmed.methods.registry import METHODS, presets_of
 from untrimmed.training import DataSettings
 from untrimmed.video.extractors import EXTRACTORS, make_extractor, plain_name
 

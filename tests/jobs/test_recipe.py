@@ -14,7 +14,8 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.types import Segment
 from untrimmed.jobs.recipe import RECIPES, recipe
-from untrimmed.methods.base import METHODS, presets_of, resolve
+from untrimmed.methods.base import resolve
+from untrimmed.methods.registry import METHODS, presets_of
 
 BRIEF = {
     "dgam": {"epochs": 2, "hidden": 8, "latent": 4, "data": {"snippets": 12}},

@@ -14,7 +14,8 @@ from tests.methods.test_every_method import fit, same
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream
 from untrimmed.methods import dgam
-from untrimmed.methods.base import presets_of, resolve
+from untrimmed.methods.base import resolve
+from untrimmed.methods.registry import presets_of
 
 
 @pytest.fixture(scope="module")

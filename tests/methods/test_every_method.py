@@ -1,5 +1,9 @@
-"""What every registered method must do, on a small problem with a known answer."""
+"""What every method must do, ours or another package's, on a small problem with a known answer.
 
+`pytest tests/methods/test_every_method.py tests/methods/test_windows.py --method NAME` runs it over one; see docs/add-a-method.md.
+"""
+
+import itertools
 import json
 from collections import Counter
 from dataclasses import replace
@@ -9,6 +13,7 @@ import pytest
 import torch
 
 from tests.methods.planted import Planted, plant, plant_clips
+from tests.methods.suite import HERE, read, stops, suite_of
 from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
@@ -16,42 +21,10 @@ from untrimmed.data.types import Detection
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
-from untrimmed.methods.base import METHODS, Method, activations_of, load_method, method_class, resolve, save_method
+from untrimmed.methods.base import Method, activations_of, load_method, method_class, resolve, save_method
+from untrimmed.methods.registry import METHODS, module_of
 from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.training import Run
-
-# Settings with which a method learns the planted problem within seconds: the default ones, but for the size.
-ENOUGH = {
-    "dgam": {"epochs": 50, "batch": 8, "hidden": 32, "latent": 16, "learning_rate": 0.005, "average": 0, "data": {"snippets": 32}},
-    "wtalc": {"epochs": 80, "batch": 8, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 32}},
-    "tcam": {"epochs": 30, "hidden": 32, "learning_rate": 0.005, "data": {"snippets": 24}},
-    "tsrnet": {
-        "iterations": 120,
-        "batch": 8,
-        "hidden": 32,
-        "attention_hidden": 16,
-        "learning_rate": 0.005,
-        "data": {"snippets": 32},
-    },
-    "selftrain": {},
-}
-# Settings with which it merely runs.
-BRIEF = {
-    "dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "data": {"snippets": 12}},
-    "wtalc": {"epochs": 8, "batch": 8, "hidden": 8, "data": {"snippets": 12}},
-    "tcam": {"epochs": 4, "hidden": 8, "data": {"snippets": 12}},
-    "tsrnet": {"epochs": 4, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}},
-    "selftrain": {"rounds": 7},
-}
-# Videos in a step: as many as there are classes and more, and a single one.
-MANY = {"dgam": {"batch": 64}, "wtalc": {"batch": 64}, "tcam": {"batch_clusters": 64, "batch_videos": 1}, "tsrnet": {"batch": 64}}
-SINGLE = {"dgam": {"batch": 1}, "wtalc": {"batch": 1}, "tcam": {"batch_clusters": 1, "batch_videos": 1}, "tsrnet": {"batch": 1}}
-MANY["selftrain"] = SINGLE["selftrain"] = {}  # it has no batches
-
-every_method = pytest.mark.parametrize("name", METHODS)
-without_labels = pytest.mark.parametrize("name", [n for n in METHODS if "clusters" in method_class(n).learns_from])
-by_gradient_steps = pytest.mark.parametrize("name", [n for n in METHODS if hasattr(method_class(n).Config, "learning_rate")])
-every_method_with_clips = pytest.mark.parametrize("name", [n for n in METHODS if "trimmed" in method_class(n).learns_from])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +40,7 @@ def fitted(planted):
     def of(name):
         if name not in made:
             run = planted.folder / name
-            train(name, features=planted.features, labels=planted.labels, out=run, settings=ENOUGH[name])
+            train(name, features=planted.features, labels=planted.labels, out=run, settings=suite_of(name).enough)
             found = localize(
                 run, features=planted.features, subset_from=planted.annotations, subset="test", out=run / "detections.json"
             )
@@ -88,7 +61,7 @@ def fit(
 
     Returns the fitted method, the same as it began, and the run.
     """
-    chosen = resolve(name, "default", {**BRIEF[name], **(settings or {})})
+    chosen = resolve(name, "default", {**suite_of(name).brief, **(settings or {})})
     if clusters is None:
         data = training_set(planted.store, planted.labels, None, chosen.data)
     else:
@@ -138,17 +111,18 @@ def check_detections(planted, results):
             assert d.label in planted.classes
 
 
-@every_method
+@pytest.mark.every_method
 def test_it_says_what_it_is(name):
     cls = method_class(name)
     assert cls.name == name
     assert cls.title
     assert cls.learns_from <= {"labels", "clusters", "trimmed"}
     assert cls.attention_kind in ("gate", "distribution")
-    assert cls.reach is None or cls.reach >= 1
+    assert cls.reach is None or (cls.reach >= 1 and cls.reach % 2 == 1)  # as far to one side as to the other
+    assert cls.reach is None or suite_of(name).padding <= cls.reach // 2
 
 
-@every_method
+@pytest.mark.every_method
 def test_it_learns_the_planted_problem(name, planted, fitted):
     check_learned(planted, fitted(name)[1])
 
@@ -172,7 +146,7 @@ def check_learned(planted, results):
     assert found > mean_ap(planted, whole) + 0.4
 
 
-@every_method
+@pytest.mark.every_method
 def test_videos_without_action_score_low(name, planted, fitted):
     _, results = fitted(name)
     best = {video: max((d.score for d in found), default=0.0) for video, found in results.items()}
@@ -181,7 +155,7 @@ def test_videos_without_action_score_low(name, planted, fitted):
     assert max(empty) < min(acting)
 
 
-@every_method
+@pytest.mark.every_method
 def test_activations_are_as_promised(name, planted, fitted):
     run, _ = fitted(name)
     method = load_method(run / "model")
@@ -203,23 +177,31 @@ def test_activations_are_as_promised(name, planted, fitted):
             assert total <= 1 + 1e-5
 
 
-@every_method
+@pytest.mark.every_method
 def test_curves_are_local(name, planted, fitted):
     """Curves computed in windows with `reach` snippets around them are the whole video's."""
     method = load_method(fitted(name)[0] / "model")
     if method.reach is None:
         pytest.skip("its curves need the whole video")
-    features = features_of(planted, "test003")
-    first, last, side = 10, 20, method.reach // 2
+    side = method.reach // 2
+    first, last = side + 10, side + 20
+    videos = itertools.cycle(features_of(planted, video) for video in planted.subset("test"))
+    features = next(videos)
+    while len(features["rgb"]) < last + side + 10:
+        longer = next(videos)
+        features = {stream: torch.cat([x, longer[stream]]) for stream, x in features.items()}
     with torch.no_grad():
         whole = method.curves(features)
         part = method.curves({stream: x[first - side : last + side] for stream, x in features.items()})
     for stream, curve in whole.items():
         inside = slice(side, side + last - first)
         torch.testing.assert_close(part[stream].class_logit[inside], curve.class_logit[first:last], rtol=1e-5, atol=1e-5)
+        if curve.attention_logit is not None:
+            attention = part[stream].attention_logit[inside]
+            torch.testing.assert_close(attention, curve.attention_logit[first:last], rtol=1e-5, atol=1e-5)
 
 
-@every_method
+@pytest.mark.every_method
 def test_saved_and_loaded_it_says_the_same(name, planted, fitted, tmp_path):
     run, _ = fitted(name)
     method = load_method(run / "model")
@@ -237,10 +219,12 @@ def test_saved_and_loaded_it_says_the_same(name, planted, fitted, tmp_path):
     # The file names a method, not something to import, and the weights are no pickle.
     head = json.loads((tmp_path / "model" / "model.json").read_text())
     assert head["method"] == name
+    assert head.keys() == {"format", "method", "classes", "streams", "config"}
+    assert f"{module_of(name)}:" not in (tmp_path / "model" / "model.json").read_text()
     assert "untrimmed.methods" not in (tmp_path / "model" / "model.json").read_text()
 
 
-@every_method
+@pytest.mark.every_method
 @pytest.mark.parametrize("damage", ["cut", "foreign", "missing", "other", "config"])
 def test_a_damaged_model_is_one_clear_line(name, damage, planted, fitted, tmp_path):
     save_method(load_method(fitted(name)[0] / "model"), tmp_path / "model")
@@ -260,7 +244,7 @@ def test_a_damaged_model_is_one_clear_line(name, damage, planted, fitted, tmp_pa
     assert "\n" not in str(fault.value)
 
 
-@every_method
+@pytest.mark.every_method
 def test_seeds_make_the_weights(name, planted, tmp_path):
     first, began, _ = fit(name, planted, tmp_path / "a", seed=1)
     again, _, _ = fit(name, planted, tmp_path / "b", seed=1, save_seconds=1e9)
@@ -271,7 +255,7 @@ def test_seeds_make_the_weights(name, planted, tmp_path):
     assert not same(first, other)
 
 
-@every_method
+@pytest.mark.every_method
 def test_what_others_draw_does_not_matter(name, planted, tmp_path):
     first, _, _ = fit(name, planted, tmp_path / "a")
     torch.manual_seed(12345)
@@ -281,12 +265,12 @@ def test_what_others_draw_does_not_matter(name, planted, tmp_path):
     assert same(first, again)
 
 
-@every_method
+@pytest.mark.every_method
 @pytest.mark.parametrize("save_seconds", [0.0, 1e9], ids=["saved-often", "saved-at-the-end"])
 def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(name, save_seconds, planted, tmp_path):
     whole, _, _ = fit(name, planted, tmp_path / "whole")
     log = (tmp_path / "whole" / "metrics.jsonl").read_text()
-    for stop_after in (1, 3, 6):  # in the first stream, in its last epochs, in the second stream
+    for stop_after in stops(len(log.splitlines())):  # of two streams: in the first, in its last epochs, in the second
         folder = tmp_path / f"{stop_after}"
         with pytest.raises(Stopped):
             fit(name, planted, folder, stop_after=stop_after, save_seconds=save_seconds)
@@ -295,19 +279,19 @@ def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(name, save_seconds, pl
         assert (folder / "metrics.jsonl").read_text() == log, stop_after
 
 
-@every_method
+@pytest.mark.every_method
 def test_one_class(name, tmp_path):
     planted = plant(tmp_path, classes=1, train=12, test=4)
-    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=suite_of(name).brief).run
     found = localize(run, features=planted.features, out=tmp_path / "d.json").results
     assert set(found) == set(planted.truth)
     check_detections(planted, found)
 
 
-@every_method
+@pytest.mark.every_method
 def test_a_hundred_classes(name, tmp_path):
     planted = plant(tmp_path, classes=100, train=104, test=3, streams={"rgb": 16}, length=(8, 9))
-    settings = {**BRIEF[name], **MANY[name], **({"epochs": 1} if "epochs" in BRIEF[name] else {"rounds": 2})}
+    settings = {**suite_of(name).brief, **suite_of(name).many, **suite_of(name).once}
     run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=settings).run
     found = localize(run, features=planted.features, out=tmp_path / "d.json").results
     check_detections(planted, found)
@@ -315,12 +299,12 @@ def test_a_hundred_classes(name, tmp_path):
         assert activation.class_score.shape == (100,)
 
 
-@every_method
+@pytest.mark.every_method
 def test_one_snippet(name, tmp_path):
     """Videos of a single row among those that are trained on and those that are localized."""
     planted = plant(tmp_path, train=10, test=4, length=(1, 2))
     assert {entry.snippets for entry in planted.store.videos.values()} == {1}
-    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=suite_of(name).brief).run
     method = load_method(run / "model")
     for stream in activations_of(method, features_of(planted, "test002")).values():
         assert np.isfinite(stream.class_logit).all()
@@ -328,10 +312,10 @@ def test_one_snippet(name, tmp_path):
     check_detections(planted, localize(run, features=planted.features, out=tmp_path / "d.json").results)
 
 
-@every_method
+@pytest.mark.every_method
 def test_one_stream_counts_fully_whatever_its_weight(name, tmp_path):
     planted = plant(tmp_path, train=10, test=4, streams={"only": 16})
-    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=suite_of(name).brief).run
     plain = localize(run, features=planted.features, out=tmp_path / "a.json").results
     weighted = localize(run, features=planted.features, out=tmp_path / "b.json", settings={"only": {"stream_weight": 0.2}}).results
     assert plain == weighted
@@ -339,40 +323,44 @@ def test_one_stream_counts_fully_whatever_its_weight(name, tmp_path):
     check_detections(planted, plain)
 
 
-@every_method
+@pytest.mark.every_method
 def test_features_that_say_nothing(name, tmp_path):
-    planted = plant(tmp_path, train=10, test=2, constant=True)
-    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=BRIEF[name]).run
+    side = suite_of(name).padding
+    planted = plant(tmp_path, train=10, test=2, constant=True, length=(36 + 2 * side, 44 + 2 * side))
+    run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=suite_of(name).brief).run
     found = localize(run, features=planted.features, out=tmp_path / "d.json").results
     check_detections(planted, found)
     for stream in activations_of(load_method(run / "model"), features_of(planted, "test001")).values():
-        assert np.ptp(stream.class_logit, axis=0).max() < 1e-5  # nothing tells one snippet from another
+        inside = stream.class_logit[side : len(stream.class_logit) - side]
+        assert np.ptp(inside, axis=0).max() < 1e-5  # nothing tells one snippet from another
 
 
-@every_method
+@pytest.mark.every_method
 def test_a_batch_of_nothing_but_empty_videos(name, tmp_path):
     planted = plant(tmp_path, train=9, test=2, empty=6)
-    method, _, _ = fit(name, planted, tmp_path / "run", SINGLE[name])
+    method, _, _ = fit(name, planted, tmp_path / "run", suite_of(name).single)
     for stream in activations_of(method, features_of(planted, "test001")).values():
         assert np.isfinite(stream.class_logit).all()
 
 
-@by_gradient_steps
+@pytest.mark.every_method
 def test_a_diverging_training_is_told(name, planted, tmp_path):
+    if suite_of(name).diverging is None:
+        pytest.skip("it takes no steps that could be too long")
     with pytest.raises(InputError, match=r"training diverged .* try a lower learning_rate"):
-        fit(name, planted, tmp_path / "run", {"learning_rate": 1e30, "epochs": 10})
+        fit(name, planted, tmp_path / "run", suite_of(name).diverging)
 
 
-@every_method_with_clips
+@pytest.mark.every_method(learns_from="trimmed")
 def test_it_learns_the_planted_problem_with_trimmed_clips_as_well(name, tmp_path):
     planted = plant_clips(plant(tmp_path), count=12, others=4)
     data = {"features": planted.features, "labels": planted.labels, **planted.clips}
-    run = train(name, **data, out=tmp_path / "run", settings=ENOUGH[name]).run
+    run = train(name, **data, out=tmp_path / "run", settings=suite_of(name).enough).run
     subset = {"subset_from": planted.annotations, "subset": "test"}
     check_learned(planted, localize(run, features=planted.features, **subset, out=tmp_path / "d.json").results)
 
 
-@every_method_with_clips
+@pytest.mark.every_method(learns_from="trimmed")
 def test_with_clips_seeds_make_the_weights_and_a_stopped_run_goes_on(name, tmp_path):
     planted = plant_clips(plant(tmp_path, train=12, test=2), others=3)
     whole, began, _ = fit(name, planted, tmp_path / "whole", clips=True)
@@ -381,18 +369,19 @@ def test_with_clips_seeds_make_the_weights_and_a_stopped_run_goes_on(name, tmp_p
     assert same(whole, again)
     assert not same(whole, began)
     assert not same(whole, without)
+    middle = stops(len((tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()))[1]
     with pytest.raises(Stopped):
-        fit(name, planted, tmp_path / "stopped", clips=True, stop_after=3)
+        fit(name, planted, tmp_path / "stopped", clips=True, stop_after=middle)
     resumed, _, _ = fit(name, planted, tmp_path / "stopped", clips=True, resume=True)
     assert same(whole, resumed)
 
 
-@every_method_with_clips
+@pytest.mark.every_method(learns_from="trimmed")
 @pytest.mark.parametrize(("count", "others"), [(1, 0), (0, 3), (90, 0)], ids=["one-clip", "of-other-classes", "many"])
 @pytest.mark.parametrize("empty", [2, 9], ids=["some-empty", "mostly-empty"])
 def test_whatever_the_clips_it_trains(name, count, others, empty, tmp_path):
     planted = plant_clips(plant(tmp_path, train=11, test=2, empty=empty, length=(1, 9)), count=count, others=others)
-    method, began, _ = fit(name, planted, tmp_path / "run", {"batch": 4} if "batch" in MANY[name] else {}, clips=True)
+    method, began, _ = fit(name, planted, tmp_path / "run", suite_of(name).few, clips=True)
     assert not same(method, began)
     for stream in activations_of(method, features_of(planted, "test001")).values():
         assert np.isfinite(stream.class_logit).all()
@@ -405,10 +394,10 @@ def recurring(tmp_path_factory) -> Planted:
     return plant(tmp_path_factory.mktemp("recurring"), empty=0)
 
 
-@without_labels
+@pytest.mark.every_method(learns_from="clusters")
 def test_without_labels_it_finds_what_recurs(name, recurring, tmp_path):
     """The clusters are the actions, and the detections, once the clusters are named, are where the actions are."""
-    run, settings = tmp_path / "run", ENOUGH[name]
+    run, settings = tmp_path / "run", suite_of(name).enough
     train(name, features=recurring.features, unlabelled=True, clusters=3, only=recurring.labels, out=run, settings=settings)
     assigned = read_clusters(rounds_of(run)[-1])
     assert set(assigned) == set(recurring.subset("train"))
@@ -435,13 +424,14 @@ def test_without_labels_it_finds_what_recurs(name, recurring, tmp_path):
     assert mean_ap(recurring, named) > mean_ap(recurring, whole) + 0.2
 
 
-@without_labels
+@pytest.mark.every_method(learns_from="clusters")
 @pytest.mark.parametrize("save_seconds", [0.0, 1e9], ids=["saved-often", "saved-at-the-end"])
 def test_rounds_stopped_and_resumed_are_uninterrupted_bit_for_bit(name, save_seconds, recurring, tmp_path):
-    settings = {"epochs": 1, "rounds": 2, "settled": 0.0}
+    settings = suite_of(name).rounds
     whole, _, _ = fit(name, recurring, tmp_path / "whole", settings, clusters=3)
     log = (tmp_path / "whole" / "metrics.jsonl").read_text()
-    for stop_after in (1, 2, 4, 6):  # before and in the first round, before the second, at the very end
+    lines = len(log.splitlines())
+    for stop_after in sorted({1, lines // 3, 2 * lines // 3, lines}):  # in the first round, before the second, at the very end
         folder = tmp_path / f"{stop_after}"
         with pytest.raises(Stopped):
             fit(name, recurring, folder, settings, stop_after=stop_after, save_seconds=save_seconds, clusters=3)
@@ -454,4 +444,4 @@ def test_rounds_stopped_and_resumed_are_uninterrupted_bit_for_bit(name, save_sec
 
 
 def test_every_method_is_tested_with_settings_of_its_own():
-    assert set(METHODS) == set(ENOUGH) == set(BRIEF) == set(MANY) == set(SINGLE)
+    assert set(METHODS) == set(read(HERE / "suite.yaml"))

@@ -13,7 +13,8 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
 from untrimmed.jobs.train import train
 from untrimmed.methods import wtalc
-from untrimmed.methods.base import load_method, presets_of, resolve
+from untrimmed.methods.base import load_method, resolve
+from untrimmed.methods.registry import presets_of
 from untrimmed.training import DataSettings, Run, TrainingSet
 
 

@@ -2,27 +2,30 @@
 
 import dataclasses
 
+from untrimmed.data.errors import InputError
 from untrimmed.localization import Localization
-from untrimmed.methods.base import METHODS, method_class, presets_of
+from untrimmed.methods.base import method_class
+from untrimmed.methods.registry import METHODS, names_taken, outside_methods, presets_of, source_of
 from untrimmed.training import DataSettings
 
 
-def describe(name: str | None = None) -> str:
-    """A line per method; or, with a name, its presets and every setting with meaning, default and source.
+def describe_methods(name: str | None = None) -> str:
+    """A line per method, those of installed packages last; or, with a name, its presets and every setting with meaning, default
+    and source. What is wrong with a package's method stands in its place.
 
     Raises:
-        InputError: no such method.
+        InputError: no such method, or the one that was named is at fault.
     """
     if name is None:
-        lines = []
-        for key in METHODS:
-            cls = method_class(key)
-            lines.append(
-                f"{key}: {cls.title}\n  learns from: {', '.join(sorted(cls.learns_from))}; presets: {', '.join(presets_of(key))}"
-            )
-        return "\n".join([*lines, "", "untrimmed methods NAME shows a method's settings."])
+        lines = [_line(key) for key in METHODS]
+        for key in outside_methods():
+            try:
+                lines.append(_line(key))
+            except InputError as error:
+                lines.append(str(error))
+        return "\n".join([*lines, *names_taken(), "", "untrimmed methods NAME shows a method's settings."])
     cls = method_class(name)
-    lines = [f"{name}: {cls.title}", f"presets: {', '.join(presets_of(name))}"]
+    lines = [f"{source_of(name)}: {cls.title}", f"presets: {', '.join(presets_of(name))}"]
     for prefix, settings in (("", cls.Config), ("localization.", Localization), ("data.", DataSettings)):
         lines.append("")
         for field in dataclasses.fields(settings):
@@ -36,3 +39,8 @@ def describe(name: str | None = None) -> str:
         "For one stream: --set flow.reconstruction=0.3, --set localization.rgb.thresholds=[0.05]",
     ]
     return "\n".join(lines)
+
+
+def _line(name: str) -> str:
+    cls, presets = method_class(name), ", ".join(presets_of(name))
+    return f"{source_of(name)}: {cls.title}\n  learns from: {', '.join(sorted(cls.learns_from))}; presets: {presets}"

@@ -1,16 +1,14 @@
-"""What every method is, and where to find it by name."""
+"""What every method is, how it is set, kept, and asked about videos of any length; `registry` knows where each is."""
 
-import importlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-import yaml
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -20,17 +18,8 @@ from untrimmed.data.settings import build, check_streams, merge, unknown
 from untrimmed.data.store import let_go
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization import Localization
+from untrimmed.methods.registry import METHODS, load_class, presets_of, source_of
 from untrimmed.training import DataSettings, Run, TrainingSet
-
-METHODS = {
-    "dgam": "untrimmed.methods.dgam:DGAM",
-    "selftrain": "untrimmed.methods.selftrain:SelfTrain",
-    "tcam": "untrimmed.methods.tcam:TCAM",
-    "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
-    "wtalc": "untrimmed.methods.wtalc:WTALC",
-}
-"""Method by name. Saved runs hold the name, never an import path."""
-
 
 SECTIONS = ("method", "localization", "data")
 """The groups of settings, in presets, in a run's config.yaml and in `--set`."""
@@ -104,21 +93,30 @@ class Preset:
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method.
+    """The class of a method: one of ours, or of an installed package.
 
     Raises:
-        InputError: there is no such method; the nearest is named.
+        InputError: there is no such method (the nearest is named), or what a package names so is none.
     """
-    if name not in METHODS:
-        raise unknown(name, METHODS, "method")
-    module, _, attribute = METHODS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    cls = load_class(name)
+    if name not in METHODS and (fault := _not_a_method(cls, name)):
+        raise InputError(f"method {source_of(name)}: {fault}")
+    return cls
 
 
-def presets_of(name: str) -> dict[str, dict[str, Any]]:
-    """The presets that stand beside a method's file, unresolved."""
-    file = Path(__file__).with_name(f"{name}.yaml")
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
+def _not_a_method(cls: Any, name: str) -> str | None:
+    """What is wrong with a class that another package offers as a method, or None."""
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
+        return f"{cls!r} is no subclass of untrimmed.methods.base.Method"
+    said = {part: getattr(cls, part, None) for part in ("name", "title", "Config", "learns_from")}
+    missing = [part for part, value in said.items() if value is None] + ["reach"] * (not hasattr(cls, "reach"))
+    if missing := missing + sorted(cls.__abstractmethods__):
+        return f"its class {cls.__name__} lacks {', '.join(missing)}"
+    if cls.name != name:
+        return f"its class calls itself {cls.name!r}; give the entry point the same name"
+    if not is_dataclass(cls.Config) or any("meaning" not in field.metadata for field in fields(cls.Config)):
+        return "its Config is not a dataclass whose every field is a setting(...)"
+    return None
 
 
 def resolve(
