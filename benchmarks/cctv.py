@@ -42,7 +42,7 @@ from untrimmed.data.settings import parse_assignments
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header
 from untrimmed.data.types import Timeline
 from untrimmed.jobs.extract import extract
-from untrimmed.video.decode import Pictures
+from untrimmed.video.decode import Frames
 
 FPS = 15  # of all the videos that make_cctv.py writes
 DARK = 24  # grey levels: a pixel that is nowhere brighter belongs to a bar; coding lets black flicker
@@ -85,7 +85,7 @@ def geometry(bars: np.ndarray, change: np.ndarray, timeline: Timeline) -> np.nda
 
 def look(folder: Path, out: Path, video: str) -> None:
     """`looked_at` of one video, kept in `<out>/<video>.npz`."""
-    bars, change = looked_at(Pictures(folder / f"{video}.mp4", FPS, lambda width, height: (width, height)))
+    bars, change = looked_at(Frames(folder / f"{video}.mp4", FPS, lambda width, height: (width, height)))
     with atomic_write(out / f"{video}.npz", "wb") as stream:
         np.savez(stream, bars=bars, change=change)
 

@@ -13,7 +13,7 @@ from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.labels import write_labels
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Segment, Timeline
-from untrimmed.video.decode import Pictures
+from untrimmed.video.decode import Frames
 
 WIDTH, HEIGHT = 64, 48
 
@@ -37,7 +37,7 @@ def draw(file: Path, takes: list[tuple[int, int, int, int]]) -> None:
 
 def test_geometry_sees_bars_and_repeated_frames_and_cuts(tmp_path: Path) -> None:
     draw(tmp_path / "v.mp4", [(30, 8, 0, 0), (30, 0, 12, 3)])
-    bars, change = cctv.looked_at(Pictures(tmp_path / "v.mp4", cctv.FPS, lambda width, height: (width, height)))
+    bars, change = cctv.looked_at(Frames(tmp_path / "v.mp4", cctv.FPS, lambda width, height: (width, height)))
     assert bars.shape == (60, 4)
     np.testing.assert_allclose(bars[:30], np.tile([8 / 64, 8 / 64, 0, 0], (30, 1)), atol=1.01 / WIDTH)
     np.testing.assert_allclose(bars[30:], np.tile([0, 0, 12 / 48, 12 / 48], (30, 1)), atol=1.01 / HEIGHT)
