@@ -1,6 +1,6 @@
-"""What `splice.py` and `cctv.py` share: runs that can be stopped and gone on with, what DGAM stands beside, and tables.
+"""What `splice.py` and `cctv.py` share: resumable runs, baselines, and tables.
 
-Nothing here looks at the test annotations but `Data.score`, which scores detections.
+Only `Data.score`, which scores detections, reads the test annotations.
 """
 
 import argparse
@@ -47,7 +47,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 @dataclass(frozen=True)
 class Data:
-    """A feature store, the tags of its training videos, and the truth of all its videos."""
+    """A feature store, the labels of its training videos, and the ground truth of all its videos."""
 
     features: Path
     labels: Path
@@ -75,7 +75,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Training:
-    """One run of DGAM from labels.csv alone. Its last weights are kept: nothing is selected."""
+    """One run of DGAM from labels.csv alone. Its last checkpoint is kept: nothing is selected."""
 
     out: Path
     data: Data
@@ -93,7 +93,7 @@ class Training:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU seconds of training; NaN for a run that was stopped and gone on with."""
+        """CPU seconds of training; NaN for a resumed run."""
         seconds = read_json(self.out / "cost.json")["cpu_seconds"]
         return np.nan if seconds is None else seconds
 
@@ -133,7 +133,7 @@ def train_all(trainings: Sequence[Training], workers: int) -> None:
 
 
 def train_one(training: Training) -> tuple[str, float]:
-    """Train a run, or go on with it; returns its name and its CPU seconds. Its messages go to `<out>.log`."""
+    """Train or resume a run; returns its name and its CPU seconds. Its messages go to `<out>.log`."""
     torch.set_num_threads(1)
     out, resumed = training.out, (training.out / "config.yaml").exists()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -170,14 +170,14 @@ def found_by(training: Training) -> tuple[Results, list[Activation]]:
 def beside(
     data: Data, training: Training, results: Results, activations: list[Activation], cuts: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """mAP at `TIOUS` of other segments than DGAM's, named and scored by its own activations. cuts: by video, in seconds."""
+    """mAP at `TIOUS` of other segments than DGAM's, classified and scored by its own activations. cuts: by video, in seconds."""
     settings = training.resolved.localization
     named = class_scores(activations, settings)
     durations = {activation.video: activation.timeline.duration for activation in activations}
     pieces = {activation.video: score_pieces(activation, cuts[activation.video], settings) for activation in activations}
     random = random_segments(results, named, durations, data.test, data.truth.classes, TIOUS, training.seed)
     return {
-        "pieces between cuts": data.score(pieces).mean_ap,
+        "segments between cuts": data.score(pieces).mean_ap,
         "random segments": np.array(random),
         "the whole video": np.array(whole_video(named, durations, data.test, data.truth.classes, TIOUS)),
     }
@@ -249,11 +249,11 @@ def pieces_per_video(cuts: Mapping[str, np.ndarray]) -> float:
     return float(np.mean([len(times) + 1 for times in cuts.values()]))
 
 
-# Above DGAM: what a linear classifier makes of the same features when it is told the times -----------------------------------
+# Above DGAM: what a linear classifier makes of the same features under full supervision -----------------------------------------
 
 
 def with_true_times(data: Data, settings: Localization, out: Path) -> DetectionScores:
-    """Scores of a linear classifier of snippets (classes and background, one per stream) trained with the true times of the
+    """Scores of a linear classifier of snippets (classes and background, one per stream) trained with the ground truth of the
     training videos and cut by the same localizer. Its detections are kept in `out`.
 
     Logistic regression on standardized features, C = 0.01; of each snippet the segment at its middle is the label. Attention is the
@@ -273,7 +273,7 @@ def with_true_times(data: Data, settings: Localization, out: Path) -> DetectionS
                 score = p.sum(0) / max(attention.sum(), 1e-9)
                 found[stream] = StreamActivation(attention, np.log(p / (1 - p)), score)
             activations.append(Activation(video, classes, store.timeline(video), found))
-        about = {"run": out.stem, "method": "linear, with the true times"}
+        about = {"run": out.stem, "method": "linear, fully supervised"}
         write_detections(out, cut_activations(activations, settings), about)
     return data.score(read_detections(out).results)
 
@@ -320,13 +320,13 @@ def table(rows: Mapping[str, np.ndarray], signed: Iterable[str] = ()) -> list[st
     return lines
 
 
-BESIDE = """What stands beside DGAM uses its class activations and class scores, so that only the segments differ:
-- Pieces between cuts: each piece of a video between two cuts is scored by the mean of attention times class activation in it, and
-  by the video's class score as DGAM's own segments are, for the classes that the localizer keeps. {cuts}
-- Random segments: as many as DGAM found in the video and as long as those it found anywhere, mean of 20 draws. The whole video: one
-  segment a class.
-- Told the true times: logistic regression on single snippets of the training videos (classes and background, one per stream), cut
-  by the same localizer: what the features hold."""
+BESIDE = """The baselines use DGAM's class activations and class scores, so that only the segments differ:
+- Segments between cuts: each segment between two cuts is scored by its mean of attention times class activation, and by the
+  video's class score as DGAM's own segments are, for the classes that the localizer keeps. {cuts}
+- Random segments: as many as DGAM detected in the video, with the lengths of its detections in all videos, mean of 20 draws. The
+  whole video: one segment per class.
+- Fully supervised: logistic regression on single snippets of the training videos (classes and background, one per stream), with
+  the same localization: an upper bound for the features."""
 """For the reader of a section; `cuts` says how cuts are found."""
 
 
@@ -347,7 +347,7 @@ def interval(differences: np.ndarray) -> tuple[float, float]:
 
 
 def whole_costs(trainings: Sequence[Training]) -> np.ndarray:
-    """CPU seconds of the runs that were made in one go."""
+    """CPU seconds of the runs that were never interrupted."""
     seconds = np.array([training.cpu_seconds for training in trainings])
     return seconds[np.isfinite(seconds)]
 
@@ -355,7 +355,7 @@ def whole_costs(trainings: Sequence[Training]) -> np.ndarray:
 def training_cost(trainings: Sequence[Training]) -> str:
     """CPU seconds per run, in words."""
     seconds = whole_costs(trainings)
-    return f"{spread(seconds)} s" if len(seconds) else "not known (every run was stopped in between)"
+    return f"{spread(seconds)} s" if len(seconds) else "unknown (every run was resumed)"
 
 
 def called(main: Callable[[], None]) -> None:
@@ -372,7 +372,7 @@ def arguments(description: str, folder: str) -> argparse.ArgumentParser:
     """The options that both programs have."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar=folder)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs; the same call goes on with what is there")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs; run the same command again to resume")
     parser.add_argument("--seeds", type=int, default=5, choices=range(1, 101), metavar="N")
     parser.add_argument("--workers", type=int, default=2, choices=range(1, 65), metavar="N", help="processes of one thread each")
     parser.add_argument("--preset", default="default")

@@ -2,7 +2,7 @@
 
 CCTV is made by tools/make_cctv.py of the data: 60 untrimmed videos strung together from real surveillance clips, half of them with
 fights. Features are extracted with `motion`, DGAM is trained from labels.csv alone (which also tells the videos without fights) and
-set beside a cut detector, random segments, whole videos, a linear classifier that knows the true times, and DGAM on features that
+set beside a cut detector, random segments, whole videos, a fully supervised linear classifier, and DGAM on features that
 see nothing but how each clip was recorded. A stopped call is gone on with by the same call.
 """
 
@@ -42,39 +42,39 @@ from untrimmed.data.settings import parse_assignments
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header
 from untrimmed.data.types import Timeline
 from untrimmed.jobs.extract import extract
-from untrimmed.video.decode import Pictures
+from untrimmed.video.decode import Frames
 
 FPS = 15  # of all the videos that make_cctv.py writes
 DARK = 24  # grey levels: a pixel that is nowhere brighter belongs to a bar; coding lets black flicker
-LIT = 0.02  # share of a row or column that must be brighter for it to be picture
-SAME = 0.2  # grey levels of mean change below which a picture repeats the one before; coding never gives it back bit by bit
+LIT = 0.02  # share of a row or column that must be brighter for it to count as image
+SAME = 0.2  # grey levels of mean difference below which a frame repeats the previous one; a codec never restores it exactly
 
 
-def looked_at(pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def looked_at(frames: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """What shows how a video was recorded, and not what happens in it.
 
     Returns:
-        bars: float32 [N, 4], the black bars left, right, above and below each picture, as shares of its width or height.
-        change: float32 [N], mean absolute difference of each picture from the one before, in grey levels; 0 for the first.
+        bars: float32 [N, 4], the black bars left, right, above and below each frame, as shares of its width or height.
+        change: float32 [N], mean absolute difference of each frame from the one before, in grey levels; 0 for the first.
     """
     bars, change, before = [], [], None
-    for picture in pictures:
-        lit = picture.max(-1) > DARK
+    for frame in frames:
+        lit = frame.max(-1) > DARK
         bars.append([*_edges(lit.mean(0)), *_edges(lit.mean(1))])
-        now = picture.astype(np.int16)
+        now = frame.astype(np.int16)
         change.append(0.0 if before is None else float(np.abs(now - before).mean()))
         before = now
     return np.array(bars, dtype=np.float32).reshape(-1, 4), np.array(change, dtype=np.float32)
 
 
 def _edges(lit: np.ndarray) -> tuple[float, float]:
-    """How far the picture is from the first and from the last column (or row); nothing where all is dark."""
+    """How far the frame is from the first and from the last column (or row); nothing where all is dark."""
     where = np.flatnonzero(lit > LIT)
     return (where[0] / len(lit), 1 - (where[-1] + 1) / len(lit)) if len(where) else (0.0, 0.0)
 
 
 def geometry(bars: np.ndarray, change: np.ndarray, timeline: Timeline) -> np.ndarray:
-    """The features that see only the recording, [T, 5]: of each snippet the mean bars and the share of repeated pictures."""
+    """The features that see only the recording, [T, 5]: of each snippet the mean bars and the share of repeated frames."""
     rows = np.column_stack([bars, change < SAME])
     rows[0, 4] = rows[1, 4] if len(rows) > 1 else 0.0
     snippet = np.clip(np.searchsorted(timeline.edges, (np.arange(len(rows)) + 0.5) / FPS, "right") - 1, 0, timeline.count - 1)
@@ -85,7 +85,7 @@ def geometry(bars: np.ndarray, change: np.ndarray, timeline: Timeline) -> np.nda
 
 def look(folder: Path, out: Path, video: str) -> None:
     """`looked_at` of one video, kept in `<out>/<video>.npz`."""
-    bars, change = looked_at(Pictures(folder / f"{video}.mp4", FPS, lambda width, height: (width, height)))
+    bars, change = looked_at(Frames(folder / f"{video}.mp4", FPS, lambda width, height: (width, height)))
     with atomic_write(out / f"{video}.npz", "wb") as stream:
         np.savez(stream, bars=bars, change=change)
 
@@ -140,7 +140,7 @@ def extract_timed(videos: Path, out: Path, workers: int) -> dict[str, float]:
 
 
 def cuts_of(data: Data, seen: dict[str, tuple[np.ndarray, np.ndarray]]) -> tuple[dict[str, np.ndarray], float]:
-    """By test video where it is cut, in seconds; and the threshold, which comes of the training videos' pictures alone."""
+    """The cuts of each test video, in seconds; and the threshold, from the training videos' frames alone."""
     threshold = otsu(np.concatenate([seen[video][1] for video in data.training_videos]))
     return {video: peaks(seen[video][1], threshold) / FPS for video in data.test}, threshold
 
@@ -174,9 +174,9 @@ def main(argv: list[str] | None = None) -> None:
     for training in recording:
         results, activations = found_by(training)
         add("DGAM that sees only the recording", data.score(results).mean_ap)
-        add("pieces between cuts, scored by it", beside(data, training, results, activations, cuts)["pieces between cuts"])
-    told = with_true_times(data, motion[0].resolved.localization, out / "true-times.json")
-    shown = {name: np.array(values) for name, values in rows.items()} | {"linear classifier, told the true times": told.mean_ap}
+        add("segments between cuts, scored by it", beside(data, training, results, activations, cuts)["segments between cuts"])
+    supervised = with_true_times(data, motion[0].resolved.localization, out / "true-times.json")
+    shown = {name: np.array(values) for name, values in rows.items()} | {"linear classifier, fully supervised": supervised.mean_ap}
     means = {name: values.tolist() for name, values in shown.items()}
     write_json(out / "results.json", {"tiou": list(TIOUS), "mAP": means, "seconds_per_minute": cost}, indent=1)
     note(f"{out / 'results.json'}: written")
@@ -186,8 +186,8 @@ def main(argv: list[str] | None = None) -> None:
             command=command("cctv.py", "CCTV", asked),
             training=len(data.training_videos),
             empty=sum(not tags for tags in read_labels(data.labels).tags.values()),
-            test=told.videos,
-            fights=told.instances,
+            test=supervised.videos,
+            fights=supervised.instances,
             without=sum(not truth.segments for truth in data.test.values()),
             seeds=asked.seeds,
             table="\n".join(table(shown)),
@@ -199,29 +199,29 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-CUTS = """A video is cut where the mean change from picture to picture has a peak
-  above {:.1f} grey levels, Otsu's threshold of the training videos' changes; no annotation is used. At {:.1%} of the boundaries of
-  true fights there is a cut within a picture; there are {:.1f} pieces a video."""
-SECTION = """## Real pixels: cctv
+CUTS = """A cut is a
+  peak of the mean difference of neighbouring frames above {:.1f} grey levels, Otsu's threshold of the training videos' differences;
+  no annotation is used. {:.1%} of the ground-truth boundaries have a cut within one frame; {:.1f} segments per video."""
+SECTION = """## Real surveillance footage: cctv
 
 `{command}`
 
-{training} training videos, {empty} of them tagged as empty; {test} test videos, {without} of them empty, with {fights} fights.
-{seeds} seed(s), the last weights of each run; mean ± standard deviation (n - 1) over the seeds.
+{training} training videos, {empty} of them with an empty label; {test} test videos, {without} of them empty, with {fights} fights.
+{seeds} seed(s), last checkpoint of each run; mean ± standard deviation (n - 1) over the seeds.
 
 {table}
 
-Extraction (`motion`, its defaults) of {minutes:.1f} minutes of video took {cpu:.1f} CPU seconds a minute of video,
-and {wall:.1f} s of waiting with {workers} process(es). CPU time of training a run (one thread): {training_cost}.
+Extraction (`motion`, its defaults) of {minutes:.1f} minutes of video took {cpu:.1f} CPU seconds per minute of video,
+and {wall:.1f} s wall time with {workers} process(es). CPU time of training (one thread): {training_cost}.
 
 {beside}
-- That sees only the recording: DGAM trained in the same way, of the same tags and with the same preset, on features that see of
-  each snippet only how wide the four black bars are and how many pictures repeat the one before: the source's shape and frame rate.
+- That sees only the recording: DGAM trained in the same way, with the same labels and preset, on features that describe only the
+  width of the four black bars and the share of repeated frames of each snippet: the source's aspect ratio and frame rate.
 
-What this cannot show: the videos are composed, so that a fight begins and ends at a cut; and the clips with fights come from other
-sources than the ordinary ones, so that what tells recordings apart tells fights apart, whatever people do. A result that is not
-well above both shortcuts is no evidence that fights are recognized, and none of it says how well they are found in one camera's
-recording. With so few test videos a handful of detections moves mAP by points."""
+Limits: the videos are composed, so that a fight begins and ends at a cut; and the clips with fights come from other sources than
+the ordinary ones, so that whatever separates recordings separates fights. A result that is not well above both shortcuts is no
+evidence that fights are recognized, and none of it says how well they are localized in one camera's recording. With so few test
+videos a handful of detections changes mAP by points."""
 
 
 if __name__ == "__main__":

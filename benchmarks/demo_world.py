@@ -1,8 +1,8 @@
 """How hard the demo's world is: `python benchmarks/demo_world.py --out OUT` prints a section of RESULTS.md.
 
 Draws world seeds 1 to 5, on which the world and the preset `demo` were developed, and runs on each what `untrimmed demo` runs;
-seed 0, which the demo shows, is not looked at. Beside DGAM stand its two baselines, DGAM without the generative part, and a linear
-classifier of snippets that is told the true times. A stopped call is gone on with by the same call.
+seed 0, which the demo shows, is not used. DGAM is compared with its two baselines, DGAM without the generative part, and a fully
+supervised linear classifier of snippets. If interrupted, run the same command again to resume.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from baselines import TIOUS, Data, Training, called, found_by, table, train_all,
 from untrimmed.jobs.demo import demo
 
 HALF = TIOUS.index(0.5)
-LOWEST, HIGHEST, MARGIN = 0.2, 0.7, 0.1  # of mAP@0.5: neither hopeless nor a toy, and what the true times must be worth
+LOWEST, HIGHEST, MARGIN = 0.2, 0.7, 0.1  # of mAP@0.5: neither hopeless nor a toy, and what full supervision must add
 
 
 def run_seed(out: Path, seed: int, workers: int) -> dict[str, np.ndarray]:
@@ -25,18 +25,18 @@ def run_seed(out: Path, seed: int, workers: int) -> dict[str, np.ndarray]:
     without = Training(folder / "dgam-without", data, "demo", {"gam": False}, seed)
     train_all([without], workers=1)
     rows["without generative modelling"] = data.score(found_by(without)[0]).mean_ap
-    rows["told the true times"] = with_true_times(data, without.resolved.localization, folder / "told.json").mean_ap
+    rows["fully supervised"] = with_true_times(data, without.resolved.localization, folder / "supervised.json").mean_ap
     return rows
 
 
 def faults(rows: dict[str, np.ndarray], seed: int) -> list[str]:
     """What of a seed's results is not as the demo promises."""
-    dgam, told = rows["dgam"], rows["told the true times"]
+    dgam, supervised = rows["dgam"], rows["fully supervised"]
     found = []
     if not LOWEST <= dgam[HALF] <= HIGHEST:
         found.append(f"seed {seed}: mAP@0.5 of {dgam[HALF]:.3f} is not between {LOWEST} and {HIGHEST}")
-    if told[HALF] < dgam[HALF] + MARGIN:
-        found.append(f"seed {seed}: the true times are worth only {told[HALF] - dgam[HALF]:.3f} at 0.5")
+    if supervised[HALF] < dgam[HALF] + MARGIN:
+        found.append(f"seed {seed}: full supervision adds only {supervised[HALF] - dgam[HALF]:.3f} at 0.5")
     for name in ("random segments", "the whole video"):
         found += [f"seed {seed}: {name} reach DGAM at {t:g}" for t, own, other in zip(TIOUS, dgam, rows[name]) if own <= other]
     return found
@@ -44,7 +44,7 @@ def faults(rows: dict[str, np.ndarray], seed: int) -> list[str]:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the worlds; the same call goes on with what is there")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the worlds; run the same command again to resume")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--workers", type=int, default=2, help="processes that draw and extract")
     asked = parser.parse_args(argv)

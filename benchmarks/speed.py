@@ -19,8 +19,8 @@ import numpy as np
 def evaluator() -> list[str]:
     """CPU seconds to score 100,000 detections in memory: 212 videos, 20 classes, 9 thresholds, one thread. Limit: 1 s.
 
-    THUMOS14's proportions: about 16 true segments per video, most videos of one class. Two mixtures: detections of the
-    video's own classes, near the truth (hard: many rivals for each segment), and of any class anywhere (most of them wrong).
+    THUMOS14's proportions: about 16 ground-truth segments per video, most videos of one class. Two mixtures: detections of the
+    video's own classes, near the ground truth (hard: many rivals for each segment), and of any class anywhere (most of them wrong).
     """
     from untrimmed.data.annotations import VideoTruth
     from untrimmed.data.types import Detection, Segment
@@ -45,7 +45,7 @@ def evaluator() -> list[str]:
         return Detection(start, start + random.uniform(1, 8), classes[random.integers(20)], random.random())
 
     lines = []
-    for name, share in (("near the truth", 1.0), ("half of them", 0.5), ("anywhere", 0.0)):
+    for name, share in (("near the ground truth", 1.0), ("half of them", 0.5), ("anywhere", 0.0)):
         results = {
             video: [
                 near(one.segments) if random.random() < share else anywhere() for _ in range(100_000 // 212 + (v < 100_000 % 212))
@@ -59,7 +59,7 @@ def evaluator() -> list[str]:
             scores = evaluate_detections(truth, results, classes, [round(0.1 * k, 1) for k in range(1, 10)])
             seconds.append(time.process_time() - began)
         lines.append(
-            f"evaluator, {count} detections {name} ({scores.instances} true segments): "
+            f"evaluator, {count} detections {name} ({scores.instances} ground-truth segments): "
             f"{np.median(seconds):.2f} CPU s (limit 1.00), average mAP {scores.average:.3f}"
         )
     return lines
@@ -194,10 +194,10 @@ def write_film(path: Path, seconds: float, rate: int, width: int, height: int) -
         stream.codec_context.thread_count = 1
         for i in range(round(seconds * rate)):
             pan = round(40 * (1 + np.sin(i / 30)))
-            picture = ground[:height, pan : pan + width].copy()
+            frame = ground[:height, pan : pan + width].copy()
             left = round((width - len(patch)) * (0.5 + 0.5 * np.sin(i / 9)))
-            picture[height // 3 : height // 3 + len(patch), left : left + len(patch)] = patch
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            frame[height // 3 : height // 3 + len(patch), left : left + len(patch)] = patch
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         container.mux(stream.encode(None))
     return path
 
@@ -224,7 +224,7 @@ def in_turn(works: dict[str, Callable[[], object]], times: int) -> dict[str, np.
 
 
 def motion() -> list[str]:
-    """Pictures per CPU second of `motion`, against decoding (with resizing) and flow done alone. Limit: 80 % of their sum's.
+    """Frames per CPU second of `motion`, against decoding (with resizing) and flow done alone. Limit: 80 % of their sum's.
 
     All are done in turn, nine times; medians, and the median of the nine shares. Beside it the share of decoding without resizing
     and flow, which resizing alone keeps below.
@@ -232,7 +232,7 @@ def motion() -> list[str]:
     import cv2
 
     from untrimmed.jobs.extract import extract
-    from untrimmed.video.decode import Pictures, open_video
+    from untrimmed.video.decode import Frames, open_video
     from untrimmed.video.extractors import make_extractor
     from untrimmed.video.features import VideoFeatures
     from untrimmed.video.flow import with_flow
@@ -249,13 +249,13 @@ def motion() -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         for width, height, seconds in ((1280, 720, 3.2), (640, 360, 6.4)):
             path = write_film(Path(folder) / f"{height}.mp4", seconds, 25, width, height)
-            pictures = list(Pictures(path, 25, extractor.frame_size))
-            count = len(pictures)
+            frames = list(Frames(path, 25, extractor.frame_size))
+            count = len(frames)
             took = in_turn(
                 {
                     "full size": lambda path=path: decode_only(path),
-                    "decode": lambda path=path: consume(Pictures(path, 25, extractor.frame_size)),
-                    "flow": lambda pictures=pictures: consume(with_flow(pictures, "dis")),
+                    "decode": lambda path=path: consume(Frames(path, 25, extractor.frame_size)),
+                    "flow": lambda frames=frames: consume(with_flow(frames, "dis")),
                     "whole": lambda path=path: consume(VideoFeatures(path, extractor, "dis")),
                 },
                 9,
@@ -264,7 +264,7 @@ def motion() -> list[str]:
             least = np.median((took["full size"] + took["flow"]) / took["whole"])
             rate = {name: f"{count / np.median(values):.0f}" for name, values in took.items()}
             lines.append(
-                f"motion, {width}x{height}, dis: {rate['whole']} pictures per CPU s; decoding alone {rate['decode']}, "
+                f"motion, {width}x{height}, dis: {rate['whole']} frames per CPU s; decoding alone {rate['decode']}, "
                 f"flow alone {rate['flow']}: {share:.0%} of their limit (at least 80 %); decoding without resizing "
                 f"{rate['full size']}, with it {least:.0%}"
             )
@@ -272,7 +272,7 @@ def motion() -> list[str]:
         began = time.perf_counter()
         extract(paths, Path(folder) / "store", workers=2)
         seconds = time.perf_counter() - began
-        lines.append(f"motion, 640x360, dis, two processes, with their start: {len(paths) * count / seconds:.0f} pictures per s")
+        lines.append(f"motion, 640x360, dis, two processes, with their start: {len(paths) * count / seconds:.0f} frames per s")
     return lines
 
 
@@ -280,7 +280,7 @@ def i3d() -> list[str]:
     """CPU seconds of `i3d` on a file, against the network's bare forward passes plus flow alone, one thread. Limit: 90 %."""
     import torch
 
-    from untrimmed.video.decode import Pictures
+    from untrimmed.video.decode import Frames
     from untrimmed.video.extractors import make_extractor
     from untrimmed.video.extractors.i3d import BRANCHES, Inception3D
     from untrimmed.video.extractors.networks import read_weights
@@ -328,16 +328,16 @@ def i3d() -> list[str]:
             with torch.inference_mode():
                 network(x)
                 bare[stream] = 4 * cpu_seconds(lambda network=network, x=x: network(x), 3)  # the film is four snippets long
-        pictures = list(Pictures(path, 25, lambda width, height: (224, 224)))
-        flow = cpu_seconds(lambda: consume(with_flow(pictures, "dis")))
-        tvl1 = cpu_seconds(lambda: consume(with_flow(pictures[:9], "tvl1")), 1) * (len(pictures) - 1) / 8
+        frames = list(Frames(path, 25, lambda width, height: (224, 224)))
+        flow = cpu_seconds(lambda: consume(with_flow(frames, "dis")))
+        tvl1 = cpu_seconds(lambda: consume(with_flow(frames[:9], "tvl1")), 1) * (len(frames) - 1) / 8
         for streams, limit in ((("rgb",), bare["rgb"]), (("rgb", "flow"), bare["rgb"] + bare["flow"] + flow)):
             extractor = make_extractor("i3d", {f"{stream}_weights": str(files[stream]) for stream in streams})
             extractor.load()
             whole = cpu_seconds(lambda extractor=extractor: consume(VideoFeatures(path, extractor, "dis")), 1)
             what = "RGB" if len(streams) == 1 else "RGB + DIS"
             lines.append(
-                f"i3d, {what}, 640x360: {len(pictures) / whole:.1f} pictures per CPU s, "
+                f"i3d, {what}, 640x360: {len(frames) / whole:.1f} frames per CPU s, "
                 f"{limit / whole:.0%} of the bare forward passes{'' if len(streams) == 1 else ' and flow'} (at least 90 %)"
             )
         lines.append(f"i3d, flow at 224 pixels: TV-L1 takes {tvl1 / flow:.0f} x the CPU time of DIS")
@@ -352,7 +352,7 @@ PEAK = "import time; print(next(line for line in open('/proc/self/status') if 'V
 def memory() -> list[str]:
     """Peak memory of a process that extracts `motion` from one minute and from two hours of video. Limit: equal within 10 %.
 
-    Both at 96x64 pixels and 2 pictures a second, in snippets of 4: two hours then make 3600 of them, and are done in minutes.
+    Both at 96x64 pixels and 2 frames a second, in snippets of 4: two hours then make 3600 of them, and are done in minutes.
     """
     program = (
         "import sys; from untrimmed.video.features import Task, extract_video; "
@@ -393,7 +393,7 @@ def ten_hours() -> list[str]:
     """Peak memory of extracting (`motion`, its defaults) and localizing one minute and ten hours of video. Limit for
     extraction: equal within 10 %.
 
-    At 96x64 pixels and 2 pictures a second, in snippets of 4, one every second: ten hours are 36,000 then, and done in minutes.
+    At 96x64 pixels and 2 frames a second, in snippets of 4, one every second: ten hours are 36,000 then, and done in minutes.
     """
     with tempfile.TemporaryDirectory() as folder:
         return long_videos(Path(folder))

@@ -1,8 +1,8 @@
 """DGAM on real features: `python benchmarks/splice.py SPLICE --out OUT` prints a section of RESULTS.md.
 
 SPLICE is made by tools/make_splice.py of the data: untrimmed sequences of real UCF101 clip features, 160 to train on and 80 for
-test. DGAM is trained from labels.csv alone, with and without generative modelling, and set beside a cut detector, random segments,
-whole videos, and a linear classifier that knows the true times. A stopped call is gone on with by the same call.
+test. DGAM is trained from labels.csv alone, with and without generative modelling, and compared with a cut detector, random
+segments, whole videos, and a fully supervised linear classifier. If interrupted, run the same command again to resume.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ HALF = TIOUS.index(0.5)
 
 
 def cuts_of(data: Data) -> tuple[dict[str, np.ndarray], float]:
-    """By test video where it is cut, in seconds; and the threshold, which comes of the training videos' features alone."""
+    """The cuts of each test video, in seconds; and the threshold, from the training videos' features alone."""
     store = FeatureStore(data.features)
 
     def distances(video: str) -> np.ndarray:
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         for name, values in beside(data, training, results, activations, cuts).items():
             others.setdefault(name, []).append(values)
     ap["off"] = [data.score(found_by(training)[0]).ap for training in off]
-    told = with_true_times(data, on[0].resolved.localization, out / "true-times.json")
+    supervised = with_true_times(data, on[0].resolved.localization, out / "true-times.json")
 
     with_gam, without = (np.mean(ap[name], axis=1) for name in ("on", "off"))  # [S, K]
     rows: Mapping[str, np.ndarray] = {
@@ -79,14 +79,14 @@ def main(argv: list[str] | None = None) -> None:
         "DGAM, `gam=false`": without,
         "difference, by seed": with_gam - without,
         **{f"{name}, scored by DGAM": np.array(values) for name, values in others.items()},
-        "linear classifier, told the true times": told.mean_ap,
+        "linear classifier, fully supervised": supervised.mean_ap,
     }
     write_json(
         out / "results.json",
         {
             "tiou": list(TIOUS),
             "mAP": {name: values.tolist() for name, values in rows.items()},
-            "classes": list(told.classes),
+            "classes": list(supervised.classes),
             "per_class": {name: np.array(values).tolist() for name, values in ap.items()},
             "cpu_seconds": {name: whole_costs(runs).tolist() for name, runs in (("on", on), ("off", off))},
         },
@@ -98,9 +98,9 @@ def main(argv: list[str] | None = None) -> None:
         SECTION.format(
             command=command("splice.py", "SPLICE", asked),
             training=len(data.training_videos),
-            test=told.videos,
-            actions=told.instances,
-            classes=len(told.classes),
+            test=supervised.videos,
+            actions=supervised.instances,
+            classes=len(supervised.classes),
             seeds=asked.seeds,
             table="\n".join(table(rows, signed=["difference, by seed"])),
             verdict=verdict(with_gam - without),
@@ -110,39 +110,39 @@ def main(argv: list[str] | None = None) -> None:
             cost_off=training_cost(off),
             per_class="\n".join(
                 f"| {label} | {spread(100 * np.array(ap['on'])[:, c, HALF])} | {spread(100 * np.array(ap['off'])[:, c, HALF])} | "
-                f"{100 * told.ap[c, HALF]:.1f} |"
-                for c, label in enumerate(told.classes)
+                f"{100 * supervised.ap[c, HALF]:.1f} |"
+                for c, label in enumerate(supervised.classes)
             ),
             beside=BESIDE.format(cuts=CUTS.format(threshold, found_boundaries(data, cuts, within), pieces_per_video(cuts))),
         )
     )
 
 
-CUTS = """A video is cut where the cosine distance of neighbouring rgb features has
-  a peak above {:.3f}, Otsu's threshold of the training videos' distances; no annotation is used. At {:.1%} of the boundaries of
-  true actions there is a cut within half a snippet; there are {:.1f} pieces a video."""
+CUTS = """A cut is a
+  peak of the cosine distance of neighbouring rgb features above {:.3f}, Otsu's threshold of the training videos' distances; no
+  annotation is used. {:.1%} of the ground-truth boundaries have a cut within half a snippet; {:.1f} segments per video."""
 SECTION = """## Real features: splice
 
 `{command}`
 
-{training} training videos, of which training sees the tags alone; {test} test videos, {actions} actions of {classes} classes.
-{seeds} seed(s), the last weights of each run; mean ± standard deviation (n - 1) over the seeds.
+{training} training videos, with video-level labels only; {test} test videos, {actions} actions of {classes} classes.
+{seeds} seed(s), last checkpoint of each run; mean ± standard deviation (n - 1) over the seeds.
 
 {table}
 
 Does the generative part help? {verdict}
 
-mAP@0.5 seed by seed: with {on}; without {off}. CPU time of training a run (one thread): with {cost_on}; without {cost_off}.
+mAP@0.5 seed by seed: with {on}; without {off}. CPU time of training (one thread): with {cost_on}; without {cost_off}.
 
-| AP@0.5 in per cent | DGAM | `gam=false` | told the true times |
+| AP@0.5 in per cent | DGAM | `gam=false` | fully supervised |
 |---|---:|---:|---:|
 {per_class}
 
 {beside}
 
-What this cannot show: the videos are composed, so that an action begins and ends at a cut, and a cut detector finds its boundaries
-without knowing any action. Context goes with an action because the recipe says so. "flow" is a difference of appearance, no
-optical flow. How hard it is to find a boundary within one take is not measured here."""
+Limits: the videos are composed, so that an action begins and ends at a cut, and a cut detector finds its boundaries without
+knowing any action. Context co-occurs with an action by construction. "flow" is a difference of appearance, no optical flow. How
+hard it is to find a boundary within one shot is not measured here."""
 
 
 def verdict(difference: np.ndarray) -> str:
@@ -152,7 +152,7 @@ def verdict(difference: np.ndarray) -> str:
         low, high = interval(100 * values)
         if len(values) < 2:
             return "One seed cannot tell."
-        outcome = "a gain" if low > 0 else "a loss" if high < 0 else "not to be told from chance"
+        outcome = "a gain" if low > 0 else "a loss" if high < 0 else "not significant"
         said.append(f"{name}: {spread(100 * values, signed=True)} points, 95 % interval {low:+.1f} to {high:+.1f}: {outcome}")
     how = f"Student's t of the {len(difference)} paired differences, {len(difference) - 1} degree(s) of freedom"
     return f"{'; '.join(said)}. ({how}.)"

@@ -96,8 +96,8 @@ def extract(
     )
     speed = ""
     if report.finished and report.seconds > 0:
-        pictures, media = report.pictures / report.seconds, report.media_seconds / report.seconds
-        speed = f" ({pictures:.0f} pictures/s, {media:.1f} x real time)"
+        frames, media = report.frames / report.seconds, report.media_seconds / report.seconds
+        speed = f" ({frames:.0f} frames/s, {media:.1f} x real time)"
     note(f"{out}: {len(report.finished)} videos extracted in {report.seconds:.0f} s{speed}, {len(report.skipped)} were there")
     _left_out(report.failures, out / "failures.json")
 
@@ -286,7 +286,7 @@ def evaluate(
     min_score: Annotated[float | None, typer.Option(help="Also say what detections that score at least this are worth.")] = None,
     parts: Annotated[Path | None, typer.Option(help="For attention: JSON that says what each part of a video is.")] = None,
     diagnose: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Also write what is wrong, and pictures, to this folder.")
+        Path | None, typer.Option(metavar="OUT", help="Also write an error analysis, with figures, to this folder.")
     ] = None,
 ) -> None:
     """Score a result against the truth."""

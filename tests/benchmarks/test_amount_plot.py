@@ -1,4 +1,4 @@
-"""The grid of clips and videos: gains of the same seeds, in a table and in a picture."""
+"""The grid of clips and videos: gains of the same seeds, in a table and in a figure."""
 
 import sys
 
@@ -60,7 +60,7 @@ def test_a_cell_that_is_missing_is_left_out(tmp_path, monkeypatch, capsys):
         ([], ["--out", "x.png"], "No such file"),
     ],
 )
-def test_another_table_another_metric_or_another_kind_of_picture(runs, more, words, tmp_path, monkeypatch, capsys):
+def test_another_table_another_metric_or_another_kind_of_figure(runs, more, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
         call(monkeypatch, results(tmp_path, runs=runs) if runs else "nowhere.csv", *more)

@@ -13,13 +13,13 @@ from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.labels import write_labels
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Segment, Timeline
-from untrimmed.video.decode import Pictures
+from untrimmed.video.decode import Frames
 
 WIDTH, HEIGHT = 64, 48
 
 
 def draw(file: Path, takes: list[tuple[int, int, int, int]]) -> None:
-    """A video of takes (pictures, bar left and right, bar above and below, every how manieth picture repeats the one before)."""
+    """A video of takes (frames, bar left and right, bar above and below, every how manieth frame repeats the one before)."""
     random = np.random.default_rng(len(takes))
     with av.open(str(file), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(cctv.FPS), options={"crf": "18", "preset": "ultrafast"})
@@ -29,15 +29,15 @@ def draw(file: Path, takes: list[tuple[int, int, int, int]]) -> None:
             for k in range(count):
                 if not every or k % every:
                     scene = np.roll(scene, 1, axis=1)
-                picture = np.zeros_like(scene)
-                picture[above : HEIGHT - above, side : WIDTH - side] = scene[above : HEIGHT - above, side : WIDTH - side]
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+                frame = np.zeros_like(scene)
+                frame[above : HEIGHT - above, side : WIDTH - side] = scene[above : HEIGHT - above, side : WIDTH - side]
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         container.mux(stream.encode())
 
 
-def test_geometry_sees_bars_and_repeated_pictures_and_cuts(tmp_path: Path) -> None:
+def test_geometry_sees_bars_and_repeated_frames_and_cuts(tmp_path: Path) -> None:
     draw(tmp_path / "v.mp4", [(30, 8, 0, 0), (30, 0, 12, 3)])
-    bars, change = cctv.looked_at(Pictures(tmp_path / "v.mp4", cctv.FPS, lambda width, height: (width, height)))
+    bars, change = cctv.looked_at(Frames(tmp_path / "v.mp4", cctv.FPS, lambda width, height: (width, height)))
     assert bars.shape == (60, 4)
     np.testing.assert_allclose(bars[:30], np.tile([8 / 64, 8 / 64, 0, 0], (30, 1)), atol=1.01 / WIDTH)
     np.testing.assert_allclose(bars[30:], np.tile([0, 0, 12 / 48, 12 / 48], (30, 1)), atol=1.01 / HEIGHT)
@@ -45,11 +45,11 @@ def test_geometry_sees_bars_and_repeated_pictures_and_cuts(tmp_path: Path) -> No
 
     rows = cctv.geometry(bars, change, Timeline(0.0, 1.0, 4, 4.0))
     np.testing.assert_allclose(rows[[0, 1, 3], 4], [0, 0, 1 / 3], atol=1e-6)
-    assert 0.15 < rows[2, 4] < 1 / 3  # its first picture differs from the other take's last
+    assert 0.15 < rows[2, 4] < 1 / 3  # its first frame differs from the other take's last
     np.testing.assert_allclose(rows[0, :4], bars[0], atol=1e-6)
 
 
-def test_a_dark_picture_has_no_bars() -> None:
+def test_a_dark_frame_has_no_bars() -> None:
     bars, change = cctv.looked_at(np.zeros((2, 8, 8, 3), dtype=np.uint8))
     assert not bars.any()
     assert not change.any()
@@ -76,8 +76,8 @@ def test_cctv_prints_a_section_and_goes_on_with_what_is_there(tmp_path: Path, ca
     assert all(np.shape(values)[-1] == 7 for values in said["mAP"].values())
     assert said["seconds_per_minute"]["minutes"] == pytest.approx(8 * 4 / 60)
     assert said["seconds_per_minute"]["cpu"] > 0
-    assert "6 training videos, 3 of them tagged as empty; 2 test videos, 1 of them empty, with 1 fights." in first.out
-    assert "At 100.0% of the boundaries" in first.out
+    assert "6 training videos, 3 of them with an empty label; 2 test videos, 1 of them empty, with 1 fights." in first.out
+    assert "100.0% of the ground-truth boundaries" in first.out
     motion, geometry = FeatureStore(out / "features"), FeatureStore(out / "geometry")
     assert geometry.streams == {"rgb": 5}
     assert all(geometry.timeline(video) == motion.timeline(video) for video in truth)

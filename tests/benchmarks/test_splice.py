@@ -69,10 +69,10 @@ def test_splice_prints_a_section_and_goes_on_with_what_is_there(
     assert m["DGAM"].shape == (2, 7)
     np.testing.assert_allclose(m["difference, by seed"], m["DGAM"] - m["DGAM, `gam=false`"])
     np.testing.assert_allclose(m["DGAM"], np.mean(said["per_class"]["on"], axis=1))
-    # The features tell actions and cuts apart perfectly, so what is known of these two baselines can be told beforehand.
-    assert m["linear classifier, told the true times"].min() > 0.9
-    assert "At 100.0% of the boundaries" in first.out
-    pieces = m["pieces between cuts, scored by DGAM"]
+    # The features tell actions and cuts apart perfectly, so the results of these two baselines are known beforehand.
+    assert m["linear classifier, fully supervised"].min() > 0.9
+    assert "100.0% of the ground-truth boundaries" in first.out
+    pieces = m["segments between cuts, scored by DGAM"]
     np.testing.assert_allclose(pieces, pieces[:, :1].repeat(7, 1))  # a piece is an action exactly, or none
     assert "`python benchmarks/splice.py SPLICE --out OUT --seeds 2 --preset default --set epochs=1" in first.out
     assert f"| DGAM | {100 * m['DGAM'][:, 0].mean():.1f} ± {100 * m['DGAM'][:, 0].std(ddof=1):.1f} |" in first.out
@@ -121,7 +121,7 @@ def test_the_interval_is_that_of_a_paired_t_test() -> None:
     gain, loss = np.full((5, 7), 0.1) + np.arange(5)[:, None] / 1000, np.full((5, 7), -0.1) - np.arange(5)[:, None] / 1000
     assert "a gain" in splice.verdict(gain)
     assert "a loss" in splice.verdict(loss)
-    assert "not to be told from chance" in splice.verdict(on[:, None] - on.mean() + np.zeros(7))
+    assert "not significant" in splice.verdict(on[:, None] - on.mean() + np.zeros(7))
     assert "One seed" in splice.verdict(gain[:1])
 
 

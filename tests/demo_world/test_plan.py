@@ -87,5 +87,5 @@ def test_the_figure_stands_on_the_ground_and_keeps_its_limbs(name):
     assert lowest.min() == pytest.approx(0.03, abs=0.02)
     assert lowest.max() < 0.5
     assert at[:, :, 1].max() < 1.6
-    # Nothing jumps: between two pictures no joint moves by more than 0.6 body heights.
+    # Nothing jumps: between two frames no joint moves by more than 0.6 body heights.
     assert np.linalg.norm(np.diff(at, axis=0), axis=2).max() < 0.6

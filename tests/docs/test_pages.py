@@ -130,7 +130,7 @@ def sourced(method: str, preset: str) -> dict[str, str]:
         if heading.replace("-", "").lower() == method
     )
     (section,) = re.findall(rf"^### `{re.escape(preset)}`\n((?:(?!###).*\n)*)", own, re.M)
-    base = re.search(r"^As `(\S+)`, but for", section, re.M)
+    base = re.search(r"^(?:As|Identical to) `(\S+)`", section, re.M)
     rows = {key: value for key, value, source in re.findall(r"^\| `(\S+)` \| (.*?) \| (.+?) \|$", section, re.M) if source}
     return (sourced(method, base[1]) if base else {}) | rows
 

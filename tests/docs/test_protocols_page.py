@@ -51,8 +51,8 @@ def test_each_detection_of_the_example_fares_as_the_page_says(example):
         scores = evaluate("found.json", annotations="truth.json", tiou="0.5", protocol=protocol).scores
         hits = scores.hits[:, 0]
         counted = [True] * len(hits) if scores.counted is None else scores.counted[:, 0]
-        assert [hit for hit, _ in zip(hits, counted, strict=True)] == [verdict == "right" for verdict in verdicts]
-        assert list(counted) == [verdict in ("right", "wrong") for verdict in verdicts]
+        assert [hit for hit, _ in zip(hits, counted, strict=True)] == [verdict == "TP" for verdict in verdicts]
+        assert list(counted) == [verdict in ("TP", "FP") for verdict in verdicts]
 
 
 def test_the_figures_of_the_published_detections(shared_data, tmp_path):

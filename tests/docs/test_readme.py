@@ -38,8 +38,8 @@ def test_the_demo_is_as_large_as_described():
     text = " ".join(README.read_text(encoding="utf-8").split())
     size = SIZES[False]
     assert f"draws {size['train'] + size['test']} short films" in text
-    assert f"tags of {size['train']} of them, finds the actions in the other {size['test']}" in text
+    assert f"labels of {size['train']} of them, localizes the actions in the other {size['test']}" in text
     plans = [plan for plan in plan_world(0, size["train"], size["test"]) if plan.subset == "train"]
     videos = Counter(action for plan in plans for action in plan.actions)
     least, most, empty = min(videos.values()), max(videos.values()), sum(not plan.actions for plan in plans)
-    assert f"learns from {least} or {most} videos an action and {empty} without any" in text
+    assert f"learns from {least} or {most} videos per action and {empty} without any" in text

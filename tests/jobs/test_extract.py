@@ -108,7 +108,7 @@ def test_bad_files_do_not_stop_the_others(own, tmp_path, capsys):
     said = capsys.readouterr()
     assert said.out == ""
     assert "empty.mp4: the file is empty" in said.err
-    assert "part.mkv: cut off or damaged" in said.err
+    assert "part.mkv: truncated or damaged" in said.err
     entry = FeatureStore(tmp_path / "store").videos["part"]
     assert 0.2 < entry.source["decoded_share"] < 0.9
     assert entry.duration == pytest.approx(4 * entry.source["decoded_share"], abs=0.01)
@@ -241,8 +241,8 @@ def test_one_long_video_says_how_far_it_is_and_how_long_it_takes(videos, tmp_pat
         return [re.fullmatch(r"extracting: (\d)/(\d), (\d+)%, about (\d+) s left", line).groups() for line in lines]
 
     alone = [tuple(map(int, words)) for words in told(tmp_path / "films" / "long.mp4", "alone", 1)]
-    assert [words[:2] for words in alone] == [(0, 1)] * 8  # 120 pictures, 16 at a time
-    assert 10 <= alone[0][2] < 40  # the decoder is some pictures ahead
+    assert [words[:2] for words in alone] == [(0, 1)] * 8  # 120 frames, 16 at a time
+    assert 10 <= alone[0][2] < 40  # the decoder is some frames ahead
     assert alone[0][3] == pytest.approx(20 * (100 - alone[0][2]) / alone[0][2], abs=5)
     both = told(tmp_path / "films", "both", 2)
     assert len(both) >= 8

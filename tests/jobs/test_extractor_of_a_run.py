@@ -24,9 +24,9 @@ from untrimmed.data.settings import setting
 
 @dataclass(frozen=True)
 class Config:
-    fps: float = setting(12.0, "pictures per second")
-    frames: int = setting(4, "pictures in a snippet")
-    stride: int = setting(4, "pictures between snippets")
+    fps: float = setting(12.0, "frames per second")
+    frames: int = setting(4, "frames in a snippet")
+    stride: int = setting(4, "frames between snippets")
     weights: str = setting("", "a file of four numbers")
 
 class Weighed:

@@ -181,7 +181,7 @@ def test_copies_of_what_browsers_cannot_play(tmp_path, capsys):
         assert copy.duration / av.time_base == pytest.approx(original.duration / av.time_base, abs=0.05)
         greys = {round(frame.time, 1): frame.to_ndarray(format="gray").mean() for frame in copy.decode(video=0)}
     for second in (1, 3, 6):
-        assert greys[second] == pytest.approx(20 + 25 * second, abs=6), "the same picture at the same time"
+        assert greys[second] == pytest.approx(20 + 25 * second, abs=6), "the same frame at the same time"
 
     made = (tmp_path / "report_files" / "a.webm").stat().st_mtime_ns
     report(detections, out=out, videos=tmp_path / "videos", proxies=True)

@@ -112,7 +112,7 @@ def test_who_wants_no_motion_gets_it_by_hovering_only(visit):
     card.scroll_into_view_if_needed()
     player = card.locator("video").element_handle()
     page.wait_for_function("v => v.readyState >= 2 && !v.seeking && v.currentTime === 2", arg=player)
-    assert player.evaluate("v => v.paused"), "the first picture of the segment stands there"
+    assert player.evaluate("v => v.paused"), "the first frame of the segment stands there"
     card.hover()
     page.wait_for_function("v => !v.paused", arg=player)
     page.mouse.move(0, 0)

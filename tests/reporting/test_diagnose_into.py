@@ -25,7 +25,7 @@ def files(tmp_path):
     return tmp_path
 
 
-def test_figures_and_pictures(files, capsys):
+def test_json_and_figures(files, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(
             ["evaluate", str(files / "found.json"), "--annotations", str(files / "truth.json"), "--diagnose", str(files / "why")]

@@ -1,4 +1,4 @@
-"""What the page and the pictures say of a diagnosis."""
+"""What the page and the figures say of a diagnosis."""
 
 import json
 import re

@@ -102,20 +102,20 @@ def test_copies_are_small_and_even(size, small):
 
 
 def test_a_copy_keeps_the_clock(tmp_path):
-    pictures = [np.full((48, 64, 3), 12 * k, np.uint8) for k in range(20)]
-    write_copy(tmp_path / "a.webm", iter(pictures), 10.0, late=lambda: 0.3)
+    frames = [np.full((48, 64, 3), 12 * k, np.uint8) for k in range(20)]
+    write_copy(tmp_path / "a.webm", iter(frames), 10.0, late=lambda: 0.3)
     with av.open(str(tmp_path / "a.webm")) as container:
         assert container.duration / av.time_base == pytest.approx(2.3, abs=0.01)
         times, levels = zip(
             *((frame.time, frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)), strict=True
         )
     assert times[0] == 0
-    # The picture of second 1 is the seventh: the first came at 0.3.
+    # The frame of second 1 is the seventh: the first came at 0.3.
     np.testing.assert_allclose(levels[10], 12 * 7, atol=8)
     assert (np.diff(levels) > -3).all()
 
 
 def test_a_copy_of_nothing(tmp_path):
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match="no frame"):
         write_copy(tmp_path / "a.webm", [], 10.0, late=lambda: 0.0)
     assert not list(tmp_path.iterdir())

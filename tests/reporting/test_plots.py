@@ -1,4 +1,4 @@
-"""The picture of one video."""
+"""The figure of one video."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def make_activation(attention):
 
 
 def colours(path):
-    """The colours of a picture and how many pixels have each."""
+    """The colours of an image and how many pixels have each."""
     values, counts = np.unique(np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3), axis=0, return_counts=True)
     return {tuple(map(int, v)): int(n) for v, n in zip(values, counts, strict=True)}
 
@@ -28,7 +28,7 @@ def test_all_parts_are_drawn(tmp_path):
     whole, bare = Image.open(tmp_path / "all.png"), Image.open(tmp_path / "bare.png")
     assert whole.width == bare.width == 1600
     assert whole.height > bare.height + 200
-    assert colours(tmp_path / "all.png")[10, 200, 30] > 100_000, "the pictures of the video"
+    assert colours(tmp_path / "all.png")[10, 200, 30] > 100_000, "the frames of the video"
     assert (10, 200, 30) not in colours(tmp_path / "bare.png")
 
 
@@ -42,7 +42,7 @@ def test_a_bar_lies_where_its_segment_is(tmp_path):
     assert coloured.max() / (right - left) == pytest.approx(10 / 20, abs=0.005)
 
 
-def test_a_picture_that_cannot_be_written(tmp_path):
+def test_a_figure_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot be written"):
         timeline_figure(make_activation(None), [], [], None, tmp_path / "file" / "a.png")

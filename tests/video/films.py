@@ -10,30 +10,30 @@ BITS = 12  # the number is shown as 4 x 3 black and white fields
 
 
 def counter(number: int, width: int, height: int) -> np.ndarray:
-    """A picture that shows `number`."""
+    """A frame that shows `number`."""
     bits = [(number >> bit) & 1 for bit in range(BITS)]
     rows, columns = np.arange(height) * 3 // height, np.arange(width) * 4 // width
     grey = (np.array(bits, np.uint8) * 200 + 20)[rows[:, None] * 4 + columns]
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-def number_of(picture: np.ndarray) -> int:
-    """The number that a picture shows, whatever its size."""
-    height, width = picture.shape[:2]
-    bits = [picture[(2 * (b // 4) + 1) * height // 6, (2 * (b % 4) + 1) * width // 8].mean() > 120 for b in range(BITS)]
+def number_of(frame: np.ndarray) -> int:
+    """The number that a frame shows, whatever its size."""
+    height, width = frame.shape[:2]
+    bits = [frame[(2 * (b // 4) + 1) * height // 6, (2 * (b % 4) + 1) * width // 8].mean() > 120 for b in range(BITS)]
     return sum(1 << b for b, bit in enumerate(bits) if bit)
 
 
 def moving_blocks(number: float, width: int, height: int, speed: float = 1.0, seed: int = 0) -> np.ndarray:
-    """A textured scene, the same at any size, through whose middle a patch moves right by `speed` picture widths in 100 frames."""
+    """A textured scene, the same at any size, through whose middle a patch moves right by `speed` frame widths in 100 frames."""
     rng = np.random.default_rng(seed)
     ground, patch = rng.integers(60, 120, (12, 16)), rng.integers(0, 255, (6, 6))
     y, x = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
-    picture = ground[(y * 12).astype(int), (x * 16).astype(int)]
+    frame = ground[(y * 12).astype(int), (x * 16).astype(int)]
     left, top, size = number * speed / 100 % 0.75, 0.33, 0.25
     inside = (x >= left) & (x < left + size) & (y >= top) & (y < top + size)
-    picture[inside] = patch[((y[inside] - top) / size * 6).astype(int), ((x[inside] - left) / size * 6).astype(int)]
-    return np.repeat(picture.astype(np.uint8)[..., None], 3, axis=2)
+    frame[inside] = patch[((y[inside] - top) / size * 6).astype(int), ((x[inside] - left) / size * 6).astype(int)]
+    return np.repeat(frame.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def film(

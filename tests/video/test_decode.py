@@ -1,4 +1,4 @@
-"""Which picture is shown when, in files of every kind, and which files are refused."""
+"""Which frame is shown when, in files of every kind, and which files are refused."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from untrimmed.data.errors import InputError
-from untrimmed.video.decode import Pictures, find_videos, open_video
+from untrimmed.video.decode import Frames, find_videos, open_video
 
 from .films import counter, cut, film, number_of, steady
 
@@ -21,13 +21,13 @@ def same(width: int, height: int) -> tuple[int, int]:
     return width, height
 
 
-def shown(path: Path, fps: float = 25) -> tuple[list[int], Pictures]:
-    pictures = Pictures(path, fps, same)
-    return [number_of(picture) for picture in pictures], pictures
+def shown(path: Path, fps: float = 25) -> tuple[list[int], Frames]:
+    frames = Frames(path, fps, same)
+    return [number_of(frame) for frame in frames], frames
 
 
 def expected(times: np.ndarray, fps: float, end: float) -> list[int]:
-    """What a player shows at the times k / fps from the first picture on."""
+    """What a player shows at the times k / fps from the first frame on."""
     grid = np.arange(np.ceil(times[0] * fps - 1e-6), np.ceil(end * fps - 1e-3)) / fps
     return (np.searchsorted(times, grid + 1e-3, "right") - 1).tolist()
 
@@ -36,11 +36,11 @@ def expected(times: np.ndarray, fps: float, end: float) -> list[int]:
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 def test_constant_rate_is_resampled_by_time(tmp_path, rate, ending):
     times = steady(2, rate)
-    numbers, pictures = shown(film(tmp_path / f"a.{ending}", times, rate=rate))
+    numbers, frames = shown(film(tmp_path / f"a.{ending}", times, rate=rate))
     assert numbers == expected(times, 25, 2)
-    assert pictures.start == 0
-    assert pictures.duration == pytest.approx(2, abs=2e-3)
-    assert pictures.decoded_share == pytest.approx(1, abs=2e-3)
+    assert frames.start == 0
+    assert frames.duration == pytest.approx(2, abs=2e-3)
+    assert frames.decoded_share == pytest.approx(1, abs=2e-3)
 
 
 @pytest.mark.parametrize("rate", [24, 30, 60])
@@ -53,9 +53,9 @@ def test_at_its_own_rate_every_frame_is_shown_once_although_matroska_rounds_time
 @given(gaps=st.lists(st.integers(1, 40), min_size=1, max_size=25), fps=st.sampled_from([5, 12, 25, 30]))
 def test_variable_rate(tmp_path_factory, gaps, fps):
     times = np.cumsum([0, *gaps]) / 100
-    numbers, pictures = shown(film(tmp_path_factory.mktemp("vfr") / "a.mp4", times, tick=Fraction(1, 1000)), fps)
-    assert numbers == expected(times, fps, pictures.duration)
-    assert pictures.duration >= times[-1]
+    numbers, frames = shown(film(tmp_path_factory.mktemp("vfr") / "a.mp4", times, tick=Fraction(1, 1000)), fps)
+    assert numbers == expected(times, fps, frames.duration)
+    assert frames.duration >= times[-1]
 
 
 KINDS = {
@@ -76,23 +76,23 @@ KINDS = {
 
 @pytest.mark.parametrize("name", KINDS)
 def test_containers_and_codecs(tmp_path, name):
-    numbers, pictures = shown(film(tmp_path / name, steady(1), **KINDS[name]))
+    numbers, frames = shown(film(tmp_path / name, steady(1), **KINDS[name]))
     assert numbers == list(range(25))
-    assert pictures.start == 0
-    assert pictures.duration == pytest.approx(1, abs=2e-3)
-    assert pictures.faults == 0
+    assert frames.start == 0
+    assert frames.duration == pytest.approx(1, abs=2e-3)
+    assert frames.faults == 0
 
 
 @pytest.mark.parametrize(("ending", "offset"), [("mp4", 0), ("webm", 0), ("mkv", 0), ("ts", 3)])
 def test_a_file_that_does_not_start_at_zero_has_the_players_times(tmp_path, ending, offset):
     """MP4 and WebM keep their times in a browser; a transport stream, whose clock may show anything, counts from its start."""
     path = film(tmp_path / f"a.{ending}", steady(1, start=3), codec="libvpx" if ending == "webm" else "libx264")
-    numbers, pictures = shown(path)
+    numbers, frames = shown(path)
     assert numbers == list(range(25))
-    assert pictures.offset == pytest.approx(offset)
-    assert pictures.start == pytest.approx(3 - offset)
-    assert pictures.duration == pytest.approx(4 - offset, abs=2e-3)
-    assert pictures.decoded_share == pytest.approx(1, abs=2e-3)
+    assert frames.offset == pytest.approx(offset)
+    assert frames.start == pytest.approx(3 - offset)
+    assert frames.duration == pytest.approx(4 - offset, abs=2e-3)
+    assert frames.decoded_share == pytest.approx(1, abs=2e-3)
 
 
 def test_times_are_those_of_a_browsers_player(tmp_path):
@@ -102,7 +102,7 @@ def test_times_are_those_of_a_browsers_player(tmp_path):
         pytest.skip("there is no Chromium (set CHROMIUM)")
     sync = pytest.importorskip("playwright.sync_api")
     film(tmp_path / "a.webm", steady(1.2, start=2.2), codec="libvpx")
-    _, pictures = shown(tmp_path / "a.webm")
+    _, frames = shown(tmp_path / "a.webm")
     (tmp_path / "page.html").write_text('<video id="v" muted src="a.webm"></video>')
     with sync.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -120,28 +120,28 @@ def test_times_are_those_of_a_browsers_player(tmp_path):
         page.wait_for_function("window.shown !== undefined")
         duration, at = page.evaluate("[document.getElementById('v').duration, window.shown]")
         browser.close()
-    assert duration == pytest.approx(pictures.duration, abs=0.05)
+    assert duration == pytest.approx(frames.duration, abs=0.05)
     assert (at - 2.2) * 25 == pytest.approx(round((at - 2.2) * 25), abs=0.05)  # a frame's own time stamp, as it is in the file
     assert 2.2 <= at <= 2.83
 
 
-def test_a_picture_that_comes_after_the_sound_keeps_its_time(tmp_path):
+def test_a_frame_that_comes_after_the_sound_keeps_its_time(tmp_path):
     for ending in ("mp4", "mkv"):
-        numbers, pictures = shown(film(tmp_path / f"a.{ending}", steady(1, start=0.4), audio_from=0))
+        numbers, frames = shown(film(tmp_path / f"a.{ending}", steady(1, start=0.4), audio_from=0))
         assert numbers == list(range(25))
-        assert pictures.start == pytest.approx(0.4)
-        assert pictures.duration == pytest.approx(1.4, abs=2e-3)
-        assert pictures.decoded_share == pytest.approx(1, abs=2e-3)
+        assert frames.start == pytest.approx(0.4)
+        assert frames.duration == pytest.approx(1.4, abs=2e-3)
+        assert frames.decoded_share == pytest.approx(1, abs=2e-3)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_rotation_is_undone(tmp_path, degrees):
-    plain = next(iter(Pictures(film(tmp_path / "a.mp4", [0], draw=lambda i, w, h: counter(5, w, h)), 25, same)))
-    turned = next(iter(Pictures(film(tmp_path / "b.mp4", [0], draw=lambda i, w, h: counter(5, w, h), rotate=degrees), 25, same)))
+    plain = next(iter(Frames(film(tmp_path / "a.mp4", [0], draw=lambda i, w, h: counter(5, w, h)), 25, same)))
+    turned = next(iter(Frames(film(tmp_path / "b.mp4", [0], draw=lambda i, w, h: counter(5, w, h), rotate=degrees), 25, same)))
     assert np.abs(turned.astype(int) - np.rot90(plain, degrees // 90)).max() < 3
 
 
-def test_interlaced_pictures_have_no_combs(tmp_path):
+def test_interlaced_frames_have_no_combs(tmp_path):
     """Two moments in alternate lines, 8 pixels apart: one of them is looked at."""
 
     def combed(i: int, width: int, height: int) -> np.ndarray:
@@ -153,9 +153,9 @@ def test_interlaced_pictures_have_no_combs(tmp_path):
     film(tmp_path / "a.mp4", steady(0.2), **kinds)
     film(tmp_path / "b.mp4", steady(0.2), **(kinds | {"options": {"preset": "ultrafast"}}))
     for name, share, least, most in (("a", 1, 0, 3), ("a", 2, 0, 3), ("b", 1, 80, 255)):
-        picture = next(iter(Pictures(tmp_path / f"{name}.mp4", 25, lambda w, h, s=share: (w // s, h // s)))).astype(int)
-        assert picture.shape == (96 // share, 128 // share, 3)
-        comb = np.abs(np.diff(picture[4:-4], axis=0)).mean()
+        frame = next(iter(Frames(tmp_path / f"{name}.mp4", 25, lambda w, h, s=share: (w // s, h // s)))).astype(int)
+        assert frame.shape == (96 // share, 128 // share, 3)
+        comb = np.abs(np.diff(frame[4:-4], axis=0)).mean()
         assert least <= comb <= most, (name, share, comb)
 
 
@@ -166,35 +166,35 @@ def test_pixels_that_are_not_square_are_made_so(tmp_path):
         sizes.append((width, height))
         return 64, 48
 
-    picture = next(iter(Pictures(film(tmp_path / "a.mp4", steady(0.2), aspect=Fraction(3, 2)), 25, note_size)))
+    frame = next(iter(Frames(film(tmp_path / "a.mp4", steady(0.2), aspect=Fraction(3, 2)), 25, note_size)))
     assert sizes == [(192, 96)]
-    assert picture.shape == (48, 64, 3)
+    assert frame.shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 2), (3, 64), (200, 2)])
-def test_tiny_pictures(tmp_path, width, height):
+def test_tiny_frames(tmp_path, width, height):
     path = film(tmp_path / "a.mkv", steady(0.4), width=width, height=height, codec="ffv1", pix_fmt="yuv444p")
-    assert len(list(Pictures(path, 25, lambda w, h: (32, 16)))) == 10
+    assert len(list(Frames(path, 25, lambda w, h: (32, 16)))) == 10
 
 
 def test_one_frame_is_a_video_wherever_it_falls_on_the_grid(tmp_path):
     for rate, start in ((25, 0.0), (60, 0.01)):
-        numbers, pictures = shown(film(tmp_path / f"{rate}.mp4", [start], rate=rate, audio_from=None))
+        numbers, frames = shown(film(tmp_path / f"{rate}.mp4", [start], rate=rate, audio_from=None))
         assert numbers == [0]
-        assert pictures.duration > pictures.start >= 0
+        assert frames.duration > frames.start >= 0
 
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("a.mkv", {}), ("a.avi", KINDS["a.avi"]), ("a.mp4", {"container_options": {"movflags": "faststart"}})]
 )
 def test_of_a_truncated_file_what_decodes_is_used(tmp_path, name, kind):
-    numbers, pictures = shown(cut(film(tmp_path / name, steady(4), **kind), 0.6))
+    numbers, frames = shown(cut(film(tmp_path / name, steady(4), **kind), 0.6))
     assert 25 <= len(numbers) < 90
     assert numbers == list(range(len(numbers)))
     if name != "a.avi":  # where FFmpeg corrects the declared length by the size of the file
-        assert pictures.decoded_share == pytest.approx(len(numbers) / 100, abs=0.02)
-    assert pictures.decoded_share < 0.9
-    assert pictures.duration == pytest.approx(len(numbers) / 25, abs=2e-3)
+        assert frames.decoded_share == pytest.approx(len(numbers) / 100, abs=0.02)
+    assert frames.decoded_share < 0.9
+    assert frames.duration == pytest.approx(len(numbers) / 25, abs=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_damage_in_the_middle_is_passed_over(tmp_path, name, kind, size):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + size] = bytes(size)
     path.write_bytes(data)
-    numbers, pictures = shown(path)
-    assert pictures.faults > 0
+    numbers, frames = shown(path)
+    assert frames.faults > 0
     assert len(numbers) == 100
     assert numbers[:40] == list(range(40))
     assert numbers[-20:] == list(range(80, 100))
@@ -216,23 +216,23 @@ def test_a_clock_that_is_set_anew_within_the_file_goes_on(tmp_path):
     first, second = film(tmp_path / "a.ts", steady(2, start=50)), film(tmp_path / "b.ts", steady(2, start=5))
     joined = tmp_path / "c.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
-    numbers, pictures = shown(joined)
+    numbers, frames = shown(joined)
     assert numbers == pytest.approx([*range(50), *range(50)], abs=1)
-    assert pictures.duration == pytest.approx(4, abs=0.1)
+    assert frames.duration == pytest.approx(4, abs=0.1)
 
 
 def test_a_size_that_changes_within_the_file_does_not_show(tmp_path):
     film(tmp_path / "a.ts", steady(1))
     film(tmp_path / "b.ts", steady(1, start=1), width=64, height=96)
     (tmp_path / "c.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
-    pictures = list(Pictures(tmp_path / "c.ts", 25, same))
-    assert {picture.shape for picture in pictures} == {(96, 128, 3)}
-    assert [number_of(picture) for picture in pictures] == pytest.approx([*range(25), *range(25)], abs=1)
+    frames = list(Frames(tmp_path / "c.ts", 25, same))
+    assert {frame.shape for frame in frames} == {(96, 128, 3)}
+    assert [number_of(frame) for frame in frames] == pytest.approx([*range(25), *range(25)], abs=1)
 
 
 def test_the_same_frame_is_the_same_array(tmp_path):
-    pictures = list(Pictures(film(tmp_path / "a.mp4", steady(1, 5), rate=5), 25, same))
-    assert len({id(picture) for picture in pictures}) == 5
+    frames = list(Frames(film(tmp_path / "a.mp4", steady(1, 5), rate=5), 25, same))
+    assert len({id(frame) for frame in frames}) == 5
 
 
 REFUSED = {
@@ -269,8 +269,8 @@ def test_decoder_would_follow_these_playlists_if_it_were_let(tmp_path):
 
 
 def test_images_sound_folders_pipes_and_files_without_an_index_are_refused(tmp_path):
-    film(tmp_path / "picture.mp4", [0]).rename(tmp_path / "kept.mp4")
-    with av.open(str(tmp_path / "picture.png"), "w", format="image2", options={"update": "1"}) as container:
+    film(tmp_path / "still.mp4", [0]).rename(tmp_path / "kept.mp4")
+    with av.open(str(tmp_path / "still.png"), "w", format="image2", options={"update": "1"}) as container:
         stream = container.add_stream("png", rate=1)
         stream.width, stream.height, stream.pix_fmt = 32, 32, "rgb24"
         frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")
@@ -283,7 +283,7 @@ def test_images_sound_folders_pipes_and_files_without_an_index_are_refused(tmp_p
     os.mkfifo(tmp_path / "pipe.mp4")
     cut(film(tmp_path / "cut.mp4", steady(2)), 0.6)
     for name, word in (
-        ("picture.png", "not a video"),
+        ("still.png", "not a video"),
         ("sound.mp4", "no video track"),
         ("pipe.mp4", "not a regular file"),
         ("cut.mp4", "index"),
@@ -332,10 +332,10 @@ def test_find_videos_faults(tmp_path):
 def test_how_far_it_is_is_known_by_time_or_by_bytes(tmp_path, name):
     live = {"live": "1"} if name == "live.mkv" else {}  # a stream that is written as it comes declares no length
     path = film(tmp_path / name, steady(8), container_options=live)
-    pictures = Pictures(path, 25, lambda width, height: (16, 12))
-    assert pictures.share == 0
-    shares = [pictures.share for _ in pictures]
+    frames = Frames(path, 25, lambda width, height: (16, 12))
+    assert frames.share == 0
+    shares = [frames.share for _ in frames]
     assert shares == sorted(shares)
     assert 0.3 < shares[100] < 0.7
     assert 0.95 < shares[-1] <= 1
-    assert bool(pictures.decoded_share) == (name != "live.mkv")
+    assert bool(frames.decoded_share) == (name != "live.mkv")

@@ -14,7 +14,7 @@ from av.stream import Disposition
 from untrimmed import cli
 from untrimmed.data.store import FeatureStore
 from untrimmed.reporting.media import playable
-from untrimmed.video.decode import Pictures, VideoError, open_video, video_track
+from untrimmed.video.decode import Frames, VideoError, open_video, video_track
 
 from .films import counter, cut, film, number_of, steady
 
@@ -27,7 +27,7 @@ def interlaced(path: Path) -> Path:
 
 
 def tracks(path: Path, enabled: int, *kinds: tuple[str, int]) -> Path:
-    """Tracks of these codecs and numbers of pictures. Those of track 1 are numbered, the others hold `4095 - number`."""
+    """Tracks of these codecs and numbers of frames. Those of track 1 are numbered, the others hold `4095 - number`."""
     with av.open(str(path), "w") as container:
         streams = []
         for i, (codec, _) in enumerate(kinds):
@@ -51,17 +51,17 @@ def tracks(path: Path, enabled: int, *kinds: tuple[str, int]) -> Path:
 
 
 def copied(path: Path, earlier: float = 0.0, cover: bool = False) -> Path:
-    """A film whose packets are copied to come earlier, an edit list hiding what is before zero; or behind a cover picture."""
+    """A film whose packets are copied to come earlier, an edit list hiding what is before zero; or behind a cover image."""
     with av.open(str(film(path.with_suffix(".mov"), steady(1), b_frames=2, audio_from=0, options={"g": "10"}))) as source:
         with av.open(str(path), "w") as container:
             if cover:
-                picture = container.add_stream("mjpeg", rate=25)
-                picture.width, picture.height, picture.pix_fmt = 64, 64, "yuvj420p"
-                picture.disposition = Disposition.attached_pic
+                cover = container.add_stream("mjpeg", rate=25)
+                cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+                cover.disposition = Disposition.attached_pic
             streams = {stream.index: container.add_stream_from_template(stream) for stream in source.streams}
             if cover:
                 frame = av.VideoFrame.from_ndarray(counter(99, 64, 64), "rgb24").reformat(format="yuvj420p")
-                container.mux([*picture.encode(frame), *picture.encode(None)])
+                container.mux([*cover.encode(frame), *cover.encode(None)])
             for packet in source.demux():
                 if packet.dts is not None:
                     shift = round(earlier / packet.time_base)
@@ -86,7 +86,7 @@ def without_stamps(path: Path) -> Path:
 
 
 def changing(path: Path) -> Path:
-    """A broadcast whose pictures change their size in the middle."""
+    """A broadcast whose frames change their size in the middle."""
     parts = []
     for i, (width, height) in enumerate(((128, 96), (64, 96))):
         draw = lambda n, w, h, i=i: counter(n + 13 * i, w, h)  # noqa: E731
@@ -98,7 +98,7 @@ def changing(path: Path) -> Path:
 
 
 ALL = list(range(25))
-# name: (how it is made, the numbers that are shown at 25 pictures a second, when the first one is shown)
+# name: (how it is made, the numbers that are shown at 25 frames a second, when the first one is shown)
 EXTRACTED = {
     "varying_rate.mp4": (lambda p: film(p, UNEVEN, tick=Fraction(1, 1000)), None, 0.0),
     "varying_rate.mkv": (lambda p: film(p, UNEVEN, tick=Fraction(1, 1000)), None, 0.0),
@@ -148,7 +148,7 @@ def write(content: bytes):
     return lambda path: path.write_bytes(content)
 
 
-def picture(path: Path) -> None:
+def still_image(path: Path) -> None:
     with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
         stream = container.add_stream("png", rate=1)
         stream.width, stream.height, stream.pix_fmt = 32, 32, "rgb24"
@@ -181,8 +181,8 @@ REFUSED = {
     "session.mp4": (write(b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n"), "not a video"),
     "unknown_codec.mp4": (unknown_codec, "no video track in this file that can be decoded"),
     "sound.mp4": (sound, "no video track"),
-    "still.mp4": (lambda p: [picture(p.with_suffix(".png")), p.with_suffix(".png").rename(p)], "not a video"),
-    "frames%03d.mp4": (lambda p: [picture(p.with_name("frames001.png")), write(b"frames%03d.png")(p)], "not a video"),
+    "still.mp4": (lambda p: [still_image(p.with_suffix(".png")), p.with_suffix(".png").rename(p)], "not a video"),
+    "frames%03d.mp4": (lambda p: [still_image(p.with_name("frames001.png")), write(b"frames%03d.png")(p)], "not a video"),
     "no_index.mp4": (lambda p: cut(film(p, steady(1)), 0.6), "its index"),
 }
 
@@ -216,26 +216,26 @@ def test_it_is_large(gallery):
 @pytest.mark.parametrize("name", EXTRACTED)
 def test_times(name, gallery):
     _, numbers, start = EXTRACTED[name]
-    pictures = Pictures(gallery / name, 25, lambda width, height: (width, height))
-    shown = [number_of(one) for one in pictures]
+    frames = Frames(gallery / name, 25, lambda width, height: (width, height))
+    shown = [number_of(frame) for frame in frames]
     if name.startswith("varying"):
-        grid = np.arange(round(pictures.duration * 25)) / 25
+        grid = np.arange(round(frames.duration * 25)) / 25
         numbers = (np.searchsorted(UNEVEN, grid + 1e-3, "right") - 1).tolist()
-        assert pictures.duration > UNEVEN[-1]
+        assert frames.duration > UNEVEN[-1]
     elif name == "truncated.mkv":
         numbers = list(range(len(shown)))
         assert 10 < len(shown) < 45
-        assert pictures.decoded_share < 0.9
+        assert frames.decoded_share < 0.9
     assert shown == numbers
-    assert pictures.start == pytest.approx(start, abs=2e-3)
-    assert pictures.duration == pytest.approx(start + len(shown) / 25, abs=0.021)
+    assert frames.start == pytest.approx(start, abs=2e-3)
+    assert frames.duration == pytest.approx(start + len(shown) / 25, abs=0.021)
 
 
 @pytest.mark.parametrize("name", TURNED)
-def test_turned_pictures_stand_upright(name, gallery):
-    pictures = [np.rot90(one, -TURNED[name] // 90) for one in Pictures(gallery / name, 25, lambda width, height: (width, height))]
-    assert [number_of(one) for one in pictures] == ALL
-    assert pictures[0].shape == (96, 128, 3)
+def test_turned_frames_stand_upright(name, gallery):
+    frames = [np.rot90(frame, -TURNED[name] // 90) for frame in Frames(gallery / name, 25, lambda width, height: (width, height))]
+    assert [number_of(frame) for frame in frames] == ALL
+    assert frames[0].shape == (96, 128, 3)
 
 
 PLAY = """async ([data, times]) => {
@@ -268,10 +268,10 @@ def test_a_browser_shows_the_same_at_the_same_times(gallery, browser):
         with open_video(gallery / name) as container:
             if not playable(Path(name).suffix, video_track(container))[0]:
                 continue
-        pictures = Pictures(gallery / name, 25, lambda width, height: (width, height))
-        numbers = [number_of(picture) for picture in pictures]
+        frames = Frames(gallery / name, 25, lambda width, height: (width, height))
+        numbers = [number_of(frame) for frame in frames]
         chosen = [0, len(numbers) // 2, len(numbers) - 2]
-        times = [pictures.start + k / 25 + 0.005 for k in chosen]
+        times = [frames.start + k / 25 + 0.005 for k in chosen]
         seen = page.evaluate(PLAY, [base64.b64encode((gallery / name).read_bytes()).decode(), times])
         assert seen["numbers"] == [numbers[k] for k in chosen], name
         played.append(name)
@@ -292,16 +292,16 @@ def test_addresses_are_not_followed(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["extract", "http://example.org/a.mp4", "--out", str(tmp_path / "store")])
     assert ended.value.code == 2
-    assert "http://example.org/a.mp4: addresses are not read" in capsys.readouterr().err
+    assert "http://example.org/a.mp4: URLs are not read" in capsys.readouterr().err
 
 
 def test_a_sequence_of_images_is_refused(tmp_path, capsys):
     for i in range(3):
-        picture(tmp_path / f"{i:03d}.png")
+        still_image(tmp_path / f"{i:03d}.png")
     with pytest.raises(SystemExit) as ended:
         cli.main(["extract", str(tmp_path), "--out", str(tmp_path / "store")])
     assert ended.value.code == 2
-    assert "only pictures; join them into a video file first" in capsys.readouterr().err
+    assert "only images; join them into a video file first" in capsys.readouterr().err
 
 
 def test_all_of_it_at_once(gallery, tmp_path):

@@ -87,7 +87,7 @@ def _pooled(out):
     return out.pooler_output.flatten(1)
 
 
-MODELS = {  # how it is made, its preprocessor, which half looks, what it says, pictures it is shown of 16
+MODELS = {  # how it is made, its preprocessor, which half looks, what it says, frames it is shown of 16
     "resnet": (_resnet, MIDDLE, lambda m: m, _pooled, [2, 6, 10, 14]),
     "dino": (_dino, SQUARE, lambda m: m, _first_token, [2, 6, 10, 14]),
     "dinov2": (_dinov2, MIDDLE, lambda m: m, _first_token, [2, 6, 10, 14]),
@@ -113,7 +113,7 @@ def saved(tmp_path_factory) -> dict[str, tuple[Path, Any]]:
     return made
 
 
-def pictures(count: int, height: int, width: int) -> np.ndarray:
+def random_frames(count: int, height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 16, height, width, 3), np.uint8)
 
 
@@ -124,7 +124,7 @@ def test_features_are_the_models_own(name, saved):
     extractor = make_extractor(f"hub:{folder}")
     width, height = extractor.frame_size(640, 360)
     assert (width, height) == ((32, 32) if preprocessor is SQUARE else (71, 40))
-    frames = pictures(3, height, width)
+    frames = random_frames(3, height, width)
     found = extractor(frames, None)
     assert found.keys() == {"rgb"}
     assert found["rgb"].dtype == np.float32
@@ -146,12 +146,12 @@ def test_features_are_the_models_own(name, saved):
 
 
 def test_a_stack_of_flow_through_an_image_network(saved):
-    """Averaged weights for each of ten channels: the same flow everywhere looks like a grey picture ten thirds as bright."""
+    """Averaged weights for each of ten channels: the same flow everywhere looks like a grey frame ten thirds as bright."""
     folder, model = saved["resnet"]
     extractor = make_extractor(f"hub:{folder}", {"flow_stack": 5})
     assert extractor.needs_flow
     assert extractor.streams == {"rgb": 24, "flow": 24}
-    frames = pictures(2, 40, 71)
+    frames = random_frames(2, 40, 71)
     flow = np.full((2, 16, 40, 71, 2), 20 * 1.0, np.float32)  # the largest: one after scaling
     found = extractor(frames, flow)
     grey = torch.full((1, 3, 32, 32), 0.5 / np.mean(STD) * 10 / 3)
@@ -292,7 +292,7 @@ def test_models_that_cannot_be_used(saved, tmp_path):
         with pytest.raises(InputError, match=words_said) as caught:
             make_extractor(f"hub:{tmp_path / folder}").load()
         assert "\n" not in str(caught.value)
-    for more, words_said in (({"flow_stack": 2}, "looks at clips"), ({"looks": 0}, "at least 1")):
+    for more, words_said in (({"flow_stack": 2}, "takes clips"), ({"looks": 0}, "at least 1")):
         with pytest.raises(InputError, match=words_said):
             make_extractor(f"hub:{saved['videomae'][0]}", more)
     with pytest.raises(InputError, match="do not fit"):
@@ -307,7 +307,7 @@ def test_weights_of_the_old_kind_are_read_safely(saved, tmp_path):
     for file in ("config.json", "preprocessor_config.json"):
         (tmp_path / file).write_bytes((folder / file).read_bytes())
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
-    frames = pictures(1, 32, 32)
+    frames = random_frames(1, 32, 32)
     old, new = (make_extractor(f"hub:{place}")(frames, None)["rgb"] for place in (tmp_path, folder))
     np.testing.assert_array_equal(old, new)
     assert (

@@ -133,21 +133,21 @@ def test_the_network_is_the_plain_one(networks, frames, side):
     assert torch.allclose(fast, slow, rtol=1e-4, atol=1e-4 * float(slow.abs().max()))
 
 
-def test_both_streams_with_the_papers_flow_pictures(networks, files):
+def test_both_streams_with_the_papers_flow_images(networks, files):
     extractor = make_extractor("i3d", {f"{stream}_weights": str(file) for stream, file in files.items()})
     random = np.random.default_rng(0)
     frames = random.integers(0, 256, (1, 16, SIDE, SIDE, 3), np.uint8)
     flow = random.normal(0, 15, (1, 16, SIDE, SIDE, 2)).astype(np.float32)
     found = extractor(frames, flow)
-    stored = np.rint((np.clip(flow, -20, 20) + 20) / 40 * 255).astype(np.uint8)  # as it would be read from a picture
-    for stream, pictures in (("rgb", frames), ("flow", stored)):
+    stored = np.rint((np.clip(flow, -20, 20) + 20) / 40 * 255).astype(np.uint8)  # as it would be read from an image
+    for stream, images in (("rgb", frames), ("flow", stored)):
         with torch.inference_mode():
-            expected = networks[stream](torch.from_numpy(pictures).float().permute(0, 4, 1, 2, 3) / 127.5 - 1).numpy()
+            expected = networks[stream](torch.from_numpy(images).float().permute(0, 4, 1, 2, 3) / 127.5 - 1).numpy()
         assert found[stream].dtype == np.float32
         np.testing.assert_allclose(found[stream], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
-def test_flow_pictures():
+def test_flow_images():
     flow = torch.tensor([-30.0, -20.0, 0.0, 0.07, 20.0, 99.0])
     levels = (eight_bit_flow(flow) + 1) * 127.5
     assert levels.tolist() == pytest.approx([0, 0, 128, 128, 255, 255])
@@ -226,7 +226,7 @@ def broken(change) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda file: None, "no such file of weights"),
+        (lambda file: None, "no such checkpoint"),
         (lambda file: file.write_bytes(b"PK not a checkpoint"), "not a checkpoint that can be read safely"),
         (lambda file: torch.save([1, 2], file), "no state_dict"),
         (lambda file: torch.save({"weights": Path("x")}, file), "not a checkpoint that can be read safely"),

@@ -40,7 +40,7 @@ def test_shapes_scale_and_determinism(tmp_path):
     extractor = make_extractor("motion")
     once, again = features(path), features(path)
     for stream, width in extractor.streams.items():
-        assert once[stream].shape == (4, width)  # 50 pictures: three whole windows and one of two pictures
+        assert once[stream].shape == (4, width)  # 50 frames: three whole windows and one of two frames
         assert once[stream].dtype == np.float32
         assert 300 <= width <= 1024
         assert np.array_equal(once[stream], again[stream])
@@ -94,17 +94,17 @@ def _clip(draw):
     return next(batches(windows(with_flow([draw(i) for i in range(16)], "dis"), 16, 16), 1))
 
 
-def test_flow_is_that_of_each_picture_and_the_one_before_however_many_are_made_in_turn(monkeypatch):
+def test_flow_is_that_of_each_frame_and_the_one_before_however_many_are_made_in_turn(monkeypatch):
     drawn = [moving_blocks(i, 160, 112) for i in range(6)]
     shown = [drawn[i] for i in (0, 1, 1, 1, 2, 3, 4, 4, 5)]
     dis = flow.flow_method("dis")
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in shown]
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in shown]
     still = np.zeros((112, 160, 2), np.float32)
     expected = [still if i == 0 or shown[i] is shown[i - 1] else dis(grey[i - 1], grey[i]) for i in range(len(shown))]
     for in_turn in (1, 2, 3, 9, 32):
         monkeypatch.setattr(flow, "IN_TURN", in_turn)
         made = list(flow.with_flow(iter(shown), "dis"))
-        assert all(picture is before for (picture, _), before in zip(made, shown, strict=True))
+        assert all(frame is before for (frame, _), before in zip(made, shown, strict=True))
         assert all(np.array_equal(moved, right) for (_, moved), right in zip(made, expected, strict=True))
     assert np.abs(expected[1]).max() > 0.5
 
@@ -129,7 +129,7 @@ def test_histograms_and_medians_are_those_of_plain_numpy():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 300), (16, 16), (161, 97)])
-def test_pictures_of_any_shape_have_finite_features(tmp_path, size):
+def test_frames_of_any_shape_have_finite_features(tmp_path, size):
     path = film(tmp_path / "a.mkv", steady(0.8), width=size[0], height=size[1], codec="ffv1", pix_fmt="yuv444p")
     for rows in features(path).values():
         assert rows.shape[0] == 2

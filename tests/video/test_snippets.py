@@ -1,4 +1,4 @@
-"""Windows over a stream of pictures, and the flow between them."""
+"""Windows over a stream of frames, and the flow between them."""
 
 import threading
 
@@ -38,7 +38,7 @@ def test_windows(count, frames, stride, expected):
     assert starts_and_ends(count, frames, stride) == expected
 
 
-def test_the_last_window_repeats_the_last_picture_with_no_flow():
+def test_the_last_window_repeats_the_last_frame_with_no_flow():
     (window,) = windows(numbered(3), 5, 5)
     assert [int(p[0, 0, 0]) for p, _ in window] == [0, 1, 2, 2, 2]
     assert [float(f[0, 0, 0]) for _, f in window] == [0, 1, 2, 0, 0]
@@ -48,8 +48,8 @@ def test_batches_stack_windows():
     stacked = list(batches(windows(numbered(10), 4, 4), 2))
     assert [(p.shape, f.shape) for p, f in stacked] == [((2, 4, 2, 3, 3), (2, 4, 2, 3, 2)), ((1, 4, 2, 3, 3), (1, 4, 2, 3, 2))]
     assert stacked[0][0][1, 2, 0, 0, 0] == 6
-    ((pictures, flow),) = batches(windows([(picture, None) for picture, _ in numbered(4)], 4, 4), 2)
-    assert pictures.shape == (1, 4, 2, 3, 3)
+    ((frames, flow),) = batches(windows([(frame, None) for frame, _ in numbered(4)], 4, 4), 2)
+    assert frames.shape == (1, 4, 2, 3, 3)
     assert flow is None
 
 
@@ -57,8 +57,8 @@ def test_batches_stack_windows():
 def test_flow_finds_a_shift(name):
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (24, 32)).astype(np.uint8)
-    picture = np.kron(coarse, np.ones((4, 4), np.uint8))
-    flow = flow_method(name)(picture, np.roll(picture, (1, 2), (0, 1)))
+    frame = np.kron(coarse, np.ones((4, 4), np.uint8))
+    flow = flow_method(name)(frame, np.roll(frame, (1, 2), (0, 1)))
     assert flow.shape == (96, 128, 2)
     assert flow.dtype == np.float32
     assert np.median(flow[16:-16, 16:-16].reshape(-1, 2), axis=0) == pytest.approx([2, 1], abs=0.3)
@@ -69,7 +69,7 @@ def test_an_unknown_flow_is_named():
         flow_method("raft")
 
 
-def test_repeated_pictures_have_no_flow_and_cost_none():
+def test_repeated_frames_have_no_flow_and_cost_none():
     first, second = (moving_blocks(i, 64, 48) for i in (0, 5))
     flows = [flow for _, flow in with_flow([first, first, second, second], "dis")]
     assert [bool(np.abs(flow).max() > 0.1) for flow in flows] == [False, False, True, False]

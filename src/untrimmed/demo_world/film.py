@@ -1,4 +1,4 @@
-"""From a plan to pictures: the figure's way through the scene, the camera that follows it, light and noise."""
+"""From a plan to frames: the figure's way through the scene, the camera that follows it, light and noise."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from untrimmed.demo_world.plan import FPS, HOME, LOOK, Plan
 from untrimmed.demo_world.scenes import GROUND, HEIGHT, HIGH, WIDE, WIDTH, backdrop, cutaway
 
 BLEND = 3  # frames over which one movement passes into the next, to both sides of the boundary
-FLOOR = 0.86  # where the ground lies in the picture, from the top
+FLOOR = 0.86  # where the ground is in the frame, from the top
 PASSER_SHARE = 0.3  # of the stretches, those in which somebody walks by
 
 

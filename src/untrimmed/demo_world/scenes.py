@@ -1,4 +1,4 @@
-"""The places: drawn backgrounds wider than the picture, and the cutaways (score board, crowd, ...) of each.
+"""The places: drawn backgrounds wider than the frame, and the cutaways (score board, crowd, ...) of each.
 
 All painters take a random generator for colours and places of things, and return RGB uint8. They paint at twice the size and
 shrink, which smooths every edge.
@@ -11,7 +11,7 @@ import numpy as np
 
 WIDE, HIGH = 480, 240  # the backdrop, in pixels of the video at zoom 1
 GROUND = 200  # where feet stand in it
-WIDTH, HEIGHT = 240, 180  # the video's picture
+WIDTH, HEIGHT = 240, 180  # of the video's frames
 Colour = tuple[int, int, int]
 INK = (38, 32, 40)
 

@@ -18,7 +18,7 @@ from untrimmed.engine import each
 from untrimmed.engine.local import cores
 
 FORMAT = "untrimmed-demo-world/1"
-# One thread, and none of x264's adaptive quantization: with them the same pictures give another file now and then.
+# One thread, and none of x264's adaptive quantization: with them the same frames give another file now and then.
 ENCODER = {"preset": "veryfast", "crf": "25", "x264-params": "threads=1:aq-mode=0:mbtree=0"}
 
 
@@ -87,6 +87,6 @@ def _write_video(_: None, job: tuple[Plan, Path]) -> None:
             track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             track.time_base = Fraction(1, FPS)
             for image in frames(plan):
-                picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-                container.mux(track.encode(picture))
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+                container.mux(track.encode(frame))
             container.mux(track.encode())

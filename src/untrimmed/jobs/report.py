@@ -17,7 +17,7 @@ from untrimmed.jobs.names import assigned_clusters
 from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, find_videos, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
-from untrimmed.video.decode import Pictures, open_video, video_track
+from untrimmed.video.decode import Frames, open_video, video_track
 
 
 def report(
@@ -206,8 +206,8 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
 def _copy(file: Path, target: Path) -> None:
     with open_video(file) as container:
         fps = min(float(video_track(container).average_rate or 25), COPY_FPS)
-    pictures = Pictures(file, fps, copy_size)
-    write_copy(target, pictures, fps, late=lambda: pictures.start)
+    frames = Frames(file, fps, copy_size)
+    write_copy(target, frames, fps, late=lambda: frames.start)
 
 
 def _many(count: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a diagnosis (see `untrimmed.evaluation.diagnosis`), from what its `to_json` says."""
+"""Figures of a diagnosis (see `untrimmed.evaluation.diagnosis`), from what its `to_json` says."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -124,7 +124,7 @@ def _plain(axes: Axes) -> None:
 def diagnose_into(
     out: str | Path, truth: Mapping[str, VideoTruth], results: Results, classes: Iterable[str], tious: Sequence[float]
 ) -> Diagnosis:
-    """Write `diagnosis.json` and three pictures into the folder `out`; arguments of `evaluation.diagnosis.diagnose`.
+    """Write `diagnosis.json` and three figures into the folder `out`; arguments of `evaluation.diagnosis.diagnose`.
 
     Raises:
         InputError: as `diagnose` does, or `out` cannot be written to.
@@ -132,7 +132,7 @@ def diagnose_into(
     out = Path(out)
     found = diagnose(truth, results, classes, tious)
     content = found.to_json()
-    pictures = draw_diagnosis(content, out)
+    figures = draw_diagnosis(content, out)
     write_json(out / "diagnosis.json", content, indent=1)
-    note(f"{out}: diagnosis.json, {', '.join(path.name for path in pictures)}")
+    note(f"{out}: diagnosis.json, {', '.join(path.name for path in figures)}")
     return found

@@ -93,21 +93,21 @@ def copy_size(width: int, height: int) -> tuple[int, int]:
     return max(round(width * scale / 2) * 2, 2), max(round(height * scale / 2) * 2, 2)
 
 
-def write_copy(target: str | Path, pictures: Iterable[np.ndarray], fps: float, late: Callable[[], float]) -> None:
+def write_copy(target: str | Path, frames: Iterable[np.ndarray], fps: float, late: Callable[[], float]) -> None:
     """Write a small silent WebM (VP8).
 
     Args:
-        pictures: uint8 `[H, W, 3]` in RGB, of even size, at `fps` a second.
-        late: asked once the first picture is there: when that is shown, in seconds. The copy shows it from time 0 on, so that its
+        frames: uint8 `[H, W, 3]` in RGB, of even size, at `fps` a second.
+        late: asked once the first frame is decoded: when that is shown, in seconds. The copy shows it from time 0 on, so that its
             clock is the original's.
 
     Raises:
-        InputError: there is no picture, or the file cannot be written.
+        InputError: there is no frame, or the file cannot be written.
     """
-    following = iter(pictures)
+    following = iter(frames)
     first = next(following, None)
     if first is None:
-        raise InputError(f"{target}: there is no picture to write")
+        raise InputError(f"{target}: there is no frame to write")
     rate = Fraction(fps).limit_denominator(1001)
     with atomic_write(target, "wb") as handle, av.open(handle, "w", format="webm") as sink:
         height, width = first.shape[:2]
@@ -116,8 +116,8 @@ def write_copy(target: str | Path, pictures: Iterable[np.ndarray], fps: float, l
         stream.bit_rate = int(max(height * width * fps * COPY_BITS_PER_PIXEL, 60_000))
         stream.codec_context.gop_size = max(round(fps * 2), 1)  # so that a seek decodes two seconds at most
         stream.options = {"deadline": "realtime", "cpu-used": "8"}
-        for k, picture in enumerate(chain(repeat(first, 1 + round(late() * fps)), following)):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for k, image in enumerate(chain(repeat(first, 1 + round(late() * fps)), following)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = k, 1 / rate
             sink.mux(stream.encode(frame))
         sink.mux(stream.encode(None))

@@ -1,4 +1,4 @@
-"""Pictures of single videos, for a README or a paper."""
+"""Figures of single videos, for a README or a paper."""
 
 import colorsys
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def timeline_figure(
     thumbnails: Sequence[np.ndarray] | None,
     path: str | Path,
 ) -> None:
-    """Draw one video on one time axis as a PNG: a strip of its pictures, truth, detections, and each stream's attention.
+    """Draw one video on one time axis as a PNG: a strip of its frames, ground truth, detections, and each stream's attention.
 
     Args:
         thumbnails: uint8 `[H, W, 3]` each; the k-th of n is shown above the k-th n-th of the video, so take it from the
@@ -65,8 +65,8 @@ def timeline_figure(
             spine.set_visible(False)
         if name == "film":
             edges = np.linspace(0, duration, len(thumbnails or ()) + 1)
-            for picture, (begin, end) in zip(thumbnails or (), pairwise(edges), strict=True):
-                axes.imshow(picture, extent=(begin, end, 0, 1))
+            for image, (begin, end) in zip(thumbnails or (), pairwise(edges), strict=True):
+                axes.imshow(image, extent=(begin, end, 0, 1))
             axes.vlines(edges[1:-1], 0, 1, color="white", linewidth=2)
             axes.set_aspect("auto")
             axes.set_xlim(0, duration)

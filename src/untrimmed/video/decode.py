@@ -1,4 +1,4 @@
-"""From a video file to pictures at a fixed rate, by time stamp, in constant memory.
+"""From a video file to frames at a fixed rate, by time stamp, in constant memory.
 
 All times are those that a browser's player shows; the offset to the raw time stamps is kept.
 """
@@ -18,8 +18,8 @@ from av.stream import Disposition
 from untrimmed.data.errors import InputError
 from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of
 
-# Formats that hold their pictures themselves. Whatever names other files or addresses (concat, hls, dash, image sequences) or
-# turns any text into pictures (tty, subtitles) is not among them, and FFmpeg then refuses it before it reads on.
+# Formats that contain their frames. Whatever refers to other files or URLs (concat, hls, dash, image sequences) or renders
+# text to images (tty, subtitles) is not among them, and FFmpeg then refuses it before reading on.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h261,h263,h264,hevc,vvc,av1,obu,ivf,ogg,flv,asf,wtv,"
     "rm,mxf,gxf,dv,nut,nsv,vc1,dirac,cavsvideo,avs2,avs3,dhav,pva,mjpeg,yuv4mpegpipe,gif,apng"
@@ -27,18 +27,18 @@ FORMATS = (
 
 
 class VideoError(InputError):
-    """A video file is at fault, not the place that its features go to."""
+    """The video file is invalid, as opposed to the place its features are written to."""
 
 
 # Browsers show the time stamps of MP4 and WebM as they are, also where the first is not zero (seen in Chromium). Other containers
 # they do not play; desktop players, and the copies made for browsers, count from the earliest start.
 SHOWN_RAW = ("mov,mp4", "matroska,webm")
 
-# Tracks of these hold cover and preview pictures wherever there is another track; browsers play none of them.
+# Tracks of these hold cover and preview images wherever there is another track; browsers play none of them.
 STILL = ("mjpeg", "png", "bmp", "gif", "tiff", "webp")
 IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp .ppm .exr".split())  # noqa: SIM905
 
-# A gap between two time stamps longer than this, in a file that declares no duration, is a fault of the file, not a still picture.
+# A gap between two time stamps longer than this, in a file that declares no duration, is an error of the file, not a still image.
 LONGEST_GAP = 3600.0
 
 
@@ -49,32 +49,32 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
     sub-folders a part of the id.
 
     Raises:
-        InputError: a path is an address or does not exist, a folder holds no video, an id is not allowed, or two files have one
+        InputError: a path is a URL or does not exist, a folder holds no video, an id is not allowed, or two files have one
             id, or a folder's name is not Unicode text.
     """
     if ids not in ("stem", "relative"):
         raise InputError(f"ids: expected stem or relative, not {ids!r}")
-    found: dict[Path, Path] = {}  # file -> the folder that its id is relative to
+    folders: dict[Path, Path] = {}  # file -> the folder that its id is relative to
     for path in map(Path, paths):
         if path.is_dir():
             files = sorted(_videos_below(path))
             if not files:
                 if any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir()):
-                    raise InputError(f"{path}: there is no video in this folder, only pictures; join them into a video file first")
+                    raise InputError(f"{path}: there is no video in this folder, only images; join them into a video file first")
                 raise InputError(f"{path}: there is no video in this folder ({' '.join(sorted(VIDEO_SUFFIXES)[:6])} ...)")
             for file in files:
-                found.setdefault(file, path)
+                folders.setdefault(file, path)
         elif path.exists():
-            found.setdefault(path, path.parent)
+            folders.setdefault(path, path.parent)
         elif re.match("[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
-            address = re.sub(":/+", "://", str(path), count=1)  # a Path holds it with one slash
-            raise InputError(f"{address}: addresses are not read; download the video, then name the file")
+            url = re.sub(":/+", "://", str(path), count=1)  # a Path holds it with one slash
+            raise InputError(f"{url}: URLs are not read; download the video, then name the file")
         else:
             quoted = "; a pattern is for the shell, leave off the quotes" if set("*?[") & set(str(path)) else ""
             raise InputError(f"{path}: no such file or folder{quoted}")
-    if not found:
+    if not folders:
         raise InputError("no video was named: give files or folders")
-    once = {os.path.abspath(file): file for file in reversed(found)}  # a file that is named twice is one video
+    once = {os.path.abspath(file): file for file in reversed(folders)}  # a file that is named twice is one video
     files = sorted(once.values())
     for file in files:
         try:
@@ -85,8 +85,8 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
         return dict(sorted(ids_of(files).items()))
     videos: dict[str, Path] = {}
     folded: dict[str, Path] = {}
-    for root in sorted({found[file] for file in files}):
-        for video, file in ids_of([file for file in files if found[file] == root], relative_to=root).items():
+    for root in sorted({folders[file] for file in files}):
+        for video, file in ids_of([file for file in files if folders[file] == root], relative_to=root).items():
             if (other := folded.get(video.casefold())) is not None:
                 raise InputError(
                     f"two videos have the id {video!r}: {other} and {file}; rename one, or name only a folder that holds both"
@@ -96,15 +96,15 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
 
 
 def _videos_below(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for place, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
                 yield Path(place) / name
 
 
 def open_video(path: str | Path) -> av.container.InputContainer:
-    """Open a video file and nothing else: no address, no playlist, no sequence of images.
+    """Open a video file and nothing else: no URL, no playlist, no image sequence.
 
     Raises:
         VideoError: it cannot be read, is empty, is not a video, has no video track, or only names other files.
@@ -137,13 +137,13 @@ def _why_not_a_video(head: bytes, error: Exception) -> str:
         return "a playlist that names other files is not a video; give the files it names"
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         if b"ftyp" in head[:16]:
-            return "the file is cut off or damaged: its index (moov) is missing, so nothing can be decoded"
+            return "the file is truncated or damaged: its index (moov) is missing, so nothing can be decoded"
         return "not a video file (or one of a kind that is not read)"
     return f"cannot be opened as a video: {getattr(error, 'strerror', None) or error}"
 
 
 def _video_streams(container: Any) -> list[Any]:
-    """The video tracks, without cover pictures."""
+    """The video tracks, without cover images."""
     return [s for s in container.streams.video if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)]
 
 
@@ -162,25 +162,25 @@ def video_track(container: Any) -> Any:
     return tracks[0]
 
 
-class Pictures:
-    """The pictures that a player shows at the times k / fps, each uint8 `[H, W, 3]` in RGB, upright; iterate once.
+class Frames:
+    """The frames that a player shows at the times k / fps, each uint8 `[H, W, 3]` in RGB, upright; iterate once.
 
-    The picture at a time is the last one whose time stamp is not later. A picture that is still shown at the next grid time is
-    yielded again as the very same array. The grid begins where the first picture appears.
+    The frame at a time is the last one whose time stamp is not later. A frame that is still shown at the next grid time is
+    yielded again as the same array object. The grid begins where the first frame appears.
 
     Args:
-        fps: pictures per second.
-        frame_size: maps the size (width, height) at which a player shows the video, upright and in square pixels, to the wanted.
+        fps: frames per second.
+        frame_size: maps the video's display size (width, height), upright and in square pixels, to the wanted one.
 
     After the iteration:
-        start, duration: seconds on the player's clock of the first picture, and of the end of the last one.
+        start, duration: seconds on the player's clock of the first frame, and of the end of the last one.
         offset: raw time stamp minus player's clock, in seconds.
         decoded_share: decoded seconds per declared second (at most 1), or None where the file declares none.
         faults: packets that could not be decoded.
-        shown: pictures yielded.
+        shown: frames yielded.
 
     Raises:
-        VideoError: the file cannot be opened (see `open_video`), or not one picture of it can be decoded.
+        VideoError: the file cannot be opened (see `open_video`), or no frame of it can be decoded.
     """
 
     def __init__(self, path: str | Path, fps: float, frame_size: Callable[[int, int], tuple[int, int]]) -> None:
@@ -195,7 +195,7 @@ class Pictures:
 
     @property
     def share(self) -> float:
-        """How much of the file the iteration has decoded, 0..1: by time where it declares its length, else by bytes."""
+        """Share of the file decoded so far, 0..1: by time where it declares its length, else by bytes."""
         done, whole = (self._time, self._end) if self._end else (self._bytes, self.path.stat().st_size)
         return min(max(done / max(whole, 1e-9), 0.0), 1.0)
 
@@ -218,29 +218,29 @@ class Pictures:
                 began, k = at, max(0, math.ceil((at - slack) * self.fps))
                 self.start = k / self.fps
             else:
-                picture = None
+                image = None
                 while k / self.fps < at - slack:
-                    picture = self._picture(held) if picture is None else picture
+                    image = self._image(held) if image is None else image
                     self.shown += 1
-                    yield picture
+                    yield image
                     k += 1
             held, time, length = frame, at, self._length(frame)
         if held is None:
-            raise VideoError(f"{self.path}: not one picture of this video can be decoded")
+            raise VideoError(f"{self.path}: no frame of this video can be decoded")
         self.duration = time + length
         declared_end = self._declared_end()
         if declared_end is not None and declared_end > began:
             self.decoded_share = min(1.0, (self.duration - began) / (declared_end - began))
-        picture = self._picture(held)
+        image = self._image(held)
         if self.shown == 0 and k / self.fps >= self.duration - slack:  # shorter than the grid is fine
             self.start, k = max(0.0, began), math.floor(began * self.fps)
         while k / self.fps < self.duration - slack:
             self.shown += 1
-            yield picture
+            yield image
             k += 1
 
     def _timed_frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Decoded frames with strictly growing times; stamps that are missing, jump back or jump far ahead are mended."""
+        """Decoded frames with strictly growing times; missing stamps and jumps back or far ahead are corrected."""
         tracks: list[Any] = [*_video_streams(self._container), *self._container.streams.audio]
         starts = [float(track.start_time * track.time_base) for track in tracks if track.start_time is not None]
         if self._container.format.name.startswith(SHOWN_RAW):
@@ -261,7 +261,7 @@ class Pictures:
             elif time is None:
                 time = last + self._length(frame)
             elif time < last - 1.0 or time > last + LONGEST_GAP or (declared_end is not None and last <= declared_end < time - 60):
-                # The clock was set anew within the file (joined broadcasts): it goes on where it was.
+                # The clock was reset within the file (concatenated broadcasts): continue where it was.
                 shift += last + self._length(frame) - time
                 time = last + self._length(frame)
             elif time <= last:
@@ -270,7 +270,7 @@ class Pictures:
             yield time, frame
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """All frames that can be decoded: a damaged packet is left out, a cut-off file ends where it ends."""
+        """All frames that can be decoded: a damaged packet is skipped, a truncated file ends where it ends."""
         packets = self._container.demux(self._track)
         while True:
             try:
@@ -288,8 +288,8 @@ class Pictures:
             if packet is None:
                 return
 
-    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
-        """The frame upright, at the size that the first one was given."""
+    def _image(self, frame: av.VideoFrame) -> np.ndarray:
+        """The frame upright, in the size given to the first one."""
         turns = round(frame.rotation / 90) % 4
         if self._size is None:
             width, height = max(1, round(frame.width * float(self._track.sample_aspect_ratio or 1))), frame.height
@@ -297,7 +297,7 @@ class Pictures:
         width, height = self._size
         if turns % 2:
             width, height = height, width
-        if frame.interlaced_frame:  # two moments in alternate lines, which scaling would keep apart: one of them is looked at
+        if frame.interlaced_frame:  # two moments in alternate lines, which scaling would not blend: use one field
             field: Any = np.ascontiguousarray(frame.to_ndarray(format="rgb24")[::2])
             frame = av.VideoFrame.from_ndarray(field, "rgb24")
         small = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="BILINEAR", threads=1).to_ndarray()

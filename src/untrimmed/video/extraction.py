@@ -25,14 +25,14 @@ PATIENCE = 1800.0  # seconds in which not a single batch of a video was done: it
 @dataclass
 class ExtractReport:
     """What `extract` did: ids of videos that were finished now and before; why others failed; seconds of work and of video, and
-    pictures that went through the extractor."""
+    frames that went through the extractor."""
 
     finished: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     media_seconds: float = 0.0
-    pictures: int = 0
+    frames: int = 0
 
 
 def extract(
@@ -184,7 +184,7 @@ def _take(outcome: Outcome, report: ExtractReport, alone: bool) -> None:
     if outcome.fault is None:
         report.finished.append(outcome.video)
         report.media_seconds += outcome.media_seconds
-        report.pictures += outcome.pictures
+        report.frames += outcome.frames
     elif not outcome.fatal:
         report.failures[outcome.video] = outcome.fault
         if not alone:

@@ -14,7 +14,7 @@ import numpy as np
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureWriter, Header, VideoEntry
 from untrimmed.engine.progress import tell
-from untrimmed.video.decode import Pictures, VideoError
+from untrimmed.video.decode import Frames, VideoError
 from untrimmed.video.extractors import make_extractor
 from untrimmed.video.flow import flow_method, with_flow
 from untrimmed.video.snippets import ahead, batches, windows
@@ -45,7 +45,7 @@ class Outcome:
     fatal: bool = False
     seconds: float = 0.0
     media_seconds: float = 0.0
-    pictures: int = 0
+    frames: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -79,10 +79,10 @@ def extract_video(task: Task, under_way: Callable[[float], None] = lambda share:
         with writer.adding(task.video, dict.fromkeys(writer.header.streams, np.float16)) as rows:
             for features in source:
                 rows.append(features)
-                under_way(source.pictures.share)
+                under_way(source.frames.share)
             rows.entry = source.entry()
         outcome.media_seconds = rows.entry.duration
-        outcome.pictures = source.pictures.shown
+        outcome.frames = source.frames.shown
         outcome.notes = source.notes()
     except VideoError as error:
         outcome.fault = str(error)
@@ -109,7 +109,7 @@ class VideoFeatures:
     def __init__(self, path: str | Path, extractor: Any, flow: str) -> None:
         self.path, self.extractor, self.flow = Path(path), extractor, flow
         size = getattr(extractor, "frame_size", None) or partial(_longer_side, getattr(extractor.config, "size", None))
-        self.pictures = Pictures(path, extractor.config.fps, size)
+        self.frames = Frames(path, extractor.config.fps, size)
         self.snippets = 0
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
@@ -117,9 +117,9 @@ class VideoFeatures:
         config = self.extractor.config
         stream: Iterable[tuple[np.ndarray, np.ndarray | None]]
         if self.extractor.needs_flow:
-            stream = with_flow(self.pictures, self.flow)
+            stream = with_flow(self.frames, self.flow)
         else:
-            stream = ((picture, None) for picture in self.pictures)
+            stream = ((frame, None) for frame in self.frames)
         together = batches(windows(stream, config.frames, config.stride), getattr(self.extractor, "batch", BATCH))
         if getattr(self.extractor, "device", "cpu") != "cpu":
             together = ahead(together)  # decoding goes on while the GPU computes
@@ -129,25 +129,25 @@ class VideoFeatures:
 
     def entry(self) -> VideoEntry:
         """What the store keeps of the video."""
-        share = self.pictures.decoded_share
+        share = self.frames.decoded_share
         source = {
             "path": str(self.path.absolute()),
             "size": self.stat.st_size if self.stat else None,
             "mtime_ns": self.stat.st_mtime_ns if self.stat else None,
-            "offset": round(self.pictures.offset, 6),
+            "offset": round(self.frames.offset, 6),
             "decoded_share": None if share is None else round(share, 4),
         }
-        return VideoEntry(self.snippets, self.pictures.duration, self.pictures.start, source=source)
+        return VideoEntry(self.snippets, self.frames.duration, self.frames.start, source=source)
 
     def notes(self) -> list[str]:
         """What the person should know of the video."""
-        share = self.pictures.decoded_share
-        seconds = self.pictures.duration - self.pictures.start
+        share = self.frames.decoded_share
+        seconds = self.frames.duration - self.frames.start
         if share is not None and share < 0.95:
             used = f"{seconds:.1f} s, {share:.0%} of its declared length, can be decoded and are used"
-            return [f"{self.path}: cut off or damaged: {used}"]
-        if self.pictures.faults:
-            return [f"{self.path}: {self.pictures.faults} packets could not be decoded and are left out"]
+            return [f"{self.path}: truncated or damaged: {used}"]
+        if self.frames.faults:
+            return [f"{self.path}: {self.frames.faults} packets could not be decoded and are left out"]
         return []
 
 

@@ -1,4 +1,4 @@
-"""Dense optical flow between two pictures, by one of three published algorithms as OpenCV implements them."""
+"""Dense optical flow between two frames, by one of three published algorithms as OpenCV implements them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -13,12 +13,12 @@ opencv: Any = cv2  # its type stubs lack these functions
 
 FLOWS = ("dis", "farneback", "tvl1")
 
-# Decoding and flow push each other out of the processor's caches, so each is done for so many pictures in turn: a sixth less time.
+# Decoding and flow evict each other from the processor's caches, so they alternate in blocks of frames: a sixth less time.
 IN_TURN = 32
 
 
 def flow_method(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A function `(before, after) -> flow` of two uint8 grey pictures `[H, W]`: float32 `[H, W, 2]`, the shift (x, y) in pixels.
+    """A function `(before, after) -> flow` of two uint8 grey frames `[H, W]`: float32 `[H, W, 2]`, displacement (x, y) in pixels.
 
     dis: dense inverse search, medium preset (Kroeger et al., ECCV 2016): accurate enough and by far the fastest. farneback:
     polynomial expansion (Farneback, SCIA 2003). tvl1: duality-based TV-L1 (Zach et al., DAGM 2007), that of the I3D papers.
@@ -37,19 +37,19 @@ def flow_method(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     raise InputError(f"flow: there is no {name!r}, only {', '.join(FLOWS)}")
 
 
-def with_flow(pictures: Iterable[np.ndarray], method: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each picture with the flow that led to it from the one before: zero for the first, and for one that is merely shown again."""
+def with_flow(frames: Iterable[np.ndarray], method: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each frame with the flow from the previous one: zero for the first, and for one that is only shown again."""
     flow_between = flow_method(method)
     before = grey_before = None
     still: Any = None
-    coming = iter(pictures)
-    while some := list(islice(coming, IN_TURN)):
-        for picture in some:
-            if picture is before:
-                yield picture, still
+    coming = iter(frames)
+    while block := list(islice(coming, IN_TURN)):
+        for frame in block:
+            if frame is before:
+                yield frame, still
                 continue
-            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             if still is None:
                 still = np.zeros((*grey.shape, 2), np.float32)
-            yield picture, still if grey_before is None else flow_between(grey_before, grey)
-            before, grey_before = picture, grey
+            yield frame, still if grey_before is None else flow_between(grey_before, grey)
+            before, grey_before = frame, grey

@@ -1,4 +1,4 @@
-"""Cut a stream of pictures into windows of equal length."""
+"""Cut a stream of frames into windows of equal length."""
 
 import queue
 import threading
@@ -9,19 +9,19 @@ import numpy as np
 
 T = TypeVar("T")
 Item = tuple[np.ndarray, np.ndarray | None]
-"""A picture, uint8 `[H, W, 3]`, and the flow that led to it, float32 `[H, W, 2]`, or None."""
+"""A frame, uint8 `[H, W, 3]`, and the flow from the previous one, float32 `[H, W, 2]`, or None."""
 
 
-def windows(pictures: Iterable[Item], frames: int, stride: int) -> Iterator[list[Item]]:
-    """Windows of `frames` pictures, one beginning every `stride`, until one reaches the end of the video.
+def windows(stream: Iterable[Item], frames: int, stride: int) -> Iterator[list[Item]]:
+    """Windows of `frames` frames, one every `stride`, until one reaches the end of the video.
 
-    The last window repeats the last picture (with zero flow) where the video ends within it; a video shorter than one window is
-    one window. Only one window is held at a time.
+    The last window repeats the last frame (with zero flow) where the video ends within it; a video shorter than one window is
+    one window. Only one window is in memory at a time.
     """
     window: list[Item] = []
-    skip = 0  # pictures between two windows, where stride > frames
-    covered = True  # whether the last whole window ended with the last picture
-    for item in pictures:
+    skip = 0  # frames between two windows, where stride > frames
+    covered = True  # whether the last whole window ended with the last frame
+    for item in stream:
         if skip:
             skip -= 1
             continue
@@ -33,9 +33,9 @@ def windows(pictures: Iterable[Item], frames: int, stride: int) -> Iterator[list
             window = window[stride:]
             covered = True
     if not covered:
-        picture, flow = window[-1]
+        frame, flow = window[-1]
         still = None if flow is None else np.zeros_like(flow)
-        yield window + [(picture, still)] * (frames - len(window))
+        yield window + [(frame, still)] * (frames - len(window))
 
 
 def batches(snippets: Iterable[list[Item]], size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
@@ -52,15 +52,15 @@ def batches(snippets: Iterable[list[Item]], size: int) -> Iterator[tuple[np.ndar
 
 def _stacked(batch: list[list[Item]]) -> tuple[np.ndarray, np.ndarray | None]:
     items = [item for snippet in batch for item in snippet]
-    pictures = np.stack([picture for picture, _ in items])
+    frames = np.stack([frame for frame, _ in items])
     flows = [flow for _, flow in items if flow is not None]
     shape = len(batch), len(batch[0])
     stacked = np.stack(flows).reshape(*shape, *flows[0].shape) if flows else None
-    return pictures.reshape(*shape, *pictures.shape[1:]), stacked
+    return frames.reshape(*shape, *frames.shape[1:]), stacked
 
 
 def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:
-    """The items, made by another thread up to `count` ahead of their use; what it raises is raised here."""
+    """The items, prefetched by another thread up to `count` ahead; its exceptions are raised here."""
     ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(count)
     stopping = threading.Event()
 
@@ -79,8 +79,8 @@ def ahead(items: Iterable[T], count: int = 2) -> Iterator[T]:
     maker.start()
     try:
         while True:
-            goes_on, item = ready.get()
-            if not goes_on:
+            more, item = ready.get()
+            if not more:
                 if item is not None:
                     raise item  # type: ignore[misc]
                 return

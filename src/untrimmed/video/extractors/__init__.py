@@ -1,4 +1,4 @@
-"""Extractors: each turns windows of pictures and flow into one row of features per stream. One file each.
+"""Extractors: each turns windows of frames and flow into one row of features per stream. One file each.
 
 class Extractor:
     name: str
@@ -6,11 +6,11 @@ class Extractor:
     needs_flow: bool
     streams: {name: D}
     Extractor(config)                               cheap; what is costly is loaded by load(), or at the first call
-    frame_size(width, height) -> (width, height)    the size at which it wants the pictures; without it: as they are, the longer
-                                                    side brought to config.size where there is such a setting
+    frame_size(width, height) -> (width, height)    the size in which it takes the frames; without it: unchanged, or the longer
+                                                    side scaled to config.size where there is such a setting
     __call__(frames uint8 [B, F, H, W, 3], flow float32 [B, F, H, W, 2] | None) -> {stream: float32 [B, D]}
 
-Besides, where there is something to say:
+Optional:
     config: as made, which may differ from what was given (a path made absolute)
     weights_sha256: str         of the files that it reads
     device: str = "cpu"         where it computes, set before anything is loaded; without this attribute it is the CPU

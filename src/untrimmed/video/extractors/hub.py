@@ -1,12 +1,12 @@
 """`hub`: any image or video backbone of the library `transformers`, by its id on the hub or from a local folder.
 
-rgb:  the backbone's own summary of a picture or clip: the class token, the pooled map, or the mean over tokens; see `_summary`.
-flow: (only with `flow_stack`) optical flow seen by a copy of an image backbone. `flow_stack` successive flow pictures, x and y,
+rgb:  the backbone's summary of a frame or clip: the class token, the pooled map, or the mean over tokens; see `_summary`.
+flow: (only with `flow_stack`) optical flow seen by a copy of an image backbone. `flow_stack` successive flow fields, x and y,
       are its input channels; the first convolution's weights are averaged over the colours and repeated for each channel, as in
       Temporal Segment Networks (Wang et al., ECCV 2016). With ResNet-101 and 5, ten channels: TSRNet's second stream.
 
 `--extractor hub:facebook/dino-vits16` is short for `--extractor hub --set model=facebook/dino-vits16`; a folder is written with its
-dots or slash, `hub:./folder`. Nothing is fetched without `--download`, and code that comes with a model is never run. Pictures are
+dots or slash, `hub:./folder`. Nothing is fetched without `--download`, and code that comes with a model is never run. Frames are
 prepared as the model's preprocessor file says, resized by the decoder (bilinear).
 """
 
@@ -27,7 +27,7 @@ from untrimmed.data.settings import setting
 from untrimmed.video.extractors.networks import eight_bit_flow, first_line, in_precision, precision_setting, sha256_of, to_device
 
 CLASS_TOKEN = {"vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "beit", "data2vec-vision", "timesformer", "vivit"}
-"""Kinds of models whose first token stands for the whole picture."""
+"""Kinds of models whose first token represents the whole frame."""
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
 FILES = ["config.json", *PREPROCESSORS, "model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
@@ -39,21 +39,21 @@ class Config:
     """Settings of `hub`."""
 
     model: str = setting("", "the model's id on the hub, or a local folder (with its dots or slash)")
-    fps: float = setting(25.0, "pictures per second that a video is resampled to", low=0.1, high=240)
-    frames: int = setting(16, "pictures in a snippet", low=2, high=1024)
-    stride: int = setting(16, "pictures from the beginning of one snippet to that of the next", low=1, high=1024)
+    fps: float = setting(25.0, "frames per second that a video is resampled to", low=0.1, high=240)
+    frames: int = setting(16, "frames in a snippet", low=2, high=1024)
+    stride: int = setting(16, "frames from the start of one snippet to that of the next", low=1, high=1024)
     looks: int = setting(
-        4, "pictures (or flow stacks) of a snippet that an image model looks at; their mean is kept", low=1, high=1024
+        4, "frames (or flow stacks) of a snippet that an image model encodes; their mean is kept", low=1, high=1024
     )
     flow_stack: int = setting(
-        0, "flow pictures in the flow stream's input; 0: no flow stream; 5: two-stream networks", low=0, high=32
+        0, "flow fields in the flow stream's input; 0: no flow stream; 5: two-stream networks", low=0, high=32
     )
     precision: str = precision_setting()
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How pictures become a network's input: resize (the shorter side, or height and width), crop the middle, normalize."""
+    """How frames become a network's input: resize (the shorter side, or height and width), crop the middle, normalize."""
 
     resize: int | tuple[int, int]
     crop: tuple[int, int]
@@ -100,9 +100,9 @@ class Extractor:
         if not isinstance(widths[-1], int) or (self._clip is None and not hasattr(vision, "num_channels")):
             raise InputError(f"{config.model}: a model of kind {self._about.model_type!r} is no image or video backbone")
         if config.flow_stack and self._clip:
-            raise InputError(f"flow_stack: {config.model} looks at clips; stacks of flow are for image models")
+            raise InputError(f"flow_stack: {config.model} takes clips; flow stacks are for image models")
         if config.flow_stack > config.frames:
-            raise InputError(f"flow_stack: {config.flow_stack} flow pictures do not fit into {config.frames} frames")
+            raise InputError(f"flow_stack: {config.flow_stack} flow fields do not fit into {config.frames} frames")
         self.streams = {"rgb": widths[-1]} | ({"flow": widths[-1]} if config.flow_stack else {})
         self.needs_flow = config.flow_stack > 0
         try:
@@ -120,7 +120,7 @@ class Extractor:
 
     @property
     def batch(self) -> int:
-        """Snippets that are worth handing over together."""
+        """Snippets per call."""
         return 4 if self.device == "cpu" else 16
 
     def frame_size(self, width: int, height: int) -> tuple[int, int]:
@@ -148,7 +148,7 @@ class Extractor:
             )
         except Exception as error:
             raise InputError(f"{where}: the model cannot be read ({first_line(error)})") from error
-        seen = getattr(network, "vision_model", network)  # of models of pictures and words, the half that looks
+        seen = getattr(network, "vision_model", network)  # of models of images and text, the vision half
         if seen.main_input_name not in ("pixel_values", "pixel_values_videos"):
             raise InputError(f"{where}: a model of kind {self._about.model_type!r} is no image or video backbone")
         unused = () if self._has_own_pooling(seen) else ("pooler",)
@@ -156,8 +156,8 @@ class Extractor:
         prefix = "" if seen is network else "vision_model."
         missing = [n.removeprefix(prefix) for n in info["missing_keys"]]
         if wrong := sorted(info["mismatched_keys"]):
-            name, there, wanted = wrong[0]
-            raise InputError(f"{where}: the weights are another model's: {name} has the shape {list(there)}, not {list(wanted)}")
+            name, shape, expected = wrong[0]
+            raise InputError(f"{where}: the weights are another model's: {name} has the shape {list(shape)}, not {list(expected)}")
         if lost := sorted(n for n in missing if n in names and not n.startswith(unused)):
             more = f"; they hold {min(info['unexpected_keys'])}, which is none of its" if info["unexpected_keys"] else ""
             raise InputError(f"{where}: the weights lack {len(lost)} part(s) of the backbone, such as {lost[0]}{more}")
@@ -172,17 +172,17 @@ class Extractor:
 
         Args:
             frames: uint8 `[B, F, H, W, 3]`, RGB.
-            flow: float32 `[B, F, H, W, 2]`, the shift in pixels that led to each picture from the one before.
+            flow: float32 `[B, F, H, W, 2]`, displacement in pixels from the previous frame to each frame.
 
         Returns:
             `{"rgb": float32 [B, D]}`, and `flow` likewise where there is such a stream.
         """
         self.load()
         how, count, length = self._preparation, len(frames), frames.shape[1]
-        pictures = frames[:, _spread(length, self._pictures(length))]
-        x = how.middle(to_device(pictures, self.device)).float() * how.scale
+        chosen = frames[:, _spread(length, self._frames_used(length))]
+        x = how.middle(to_device(chosen, self.device)).float() * how.scale
         x = (x - torch.tensor(how.mean, device=x.device)) / torch.tensor(how.std, device=x.device)
-        found = {"rgb": self._summary("rgb", x.movedim(-1, 2), count)}
+        features = {"rgb": self._summary("rgb", x.movedim(-1, 2), count)}
         if self.config.flow_stack:
             if flow is None:
                 raise ValueError("the flow stream needs optical flow")
@@ -191,18 +191,18 @@ class Extractor:
             stacks = to_device(flow[:, starts[:, None] + np.arange(stack)], self.device)
             x = eight_bit_flow(how.middle(stacks)) / 2 / float(np.mean(how.std))  # [B, looks, stack, H, W, 2]
             x = x.permute(0, 1, 2, 5, 3, 4).flatten(2, 3)
-            found["flow"] = self._summary("flow", x, count)
-        return {stream: found[stream] for stream in self.streams}
+            features["flow"] = self._summary("flow", x, count)
+        return {stream: features[stream] for stream in self.streams}
 
-    def _pictures(self, length: int) -> int:
-        """How many of a snippet's pictures the model is shown."""
+    def _frames_used(self, length: int) -> int:
+        """How many of a snippet's frames the model takes."""
         if self._clip is None:
             return min(self.config.looks, length)
         # V-JEPA 2 takes clips of any even length; others exactly what they were trained on, repeated or thinned out.
         return length - length % 2 if self._about.model_type == "vjepa2" else int(self._clip)
 
     def _summary(self, stream: str, x: Tensor, count: int) -> np.ndarray:
-        """What the network says of `[B, pictures, C, H, W]`: `[B, D]`.
+        """The network's output for `[B, frames, C, H, W]`: `[B, D]`.
 
         Convolutional networks: the mean over places. CLIP and its like: the pooled output. Transformers with a class token: that
         token. All others (V-JEPA 2, VideoMAE): the mean over tokens.
@@ -330,7 +330,7 @@ def _pair(size: Any) -> tuple[int, int]:
 
 
 def _spread(length: int, count: int) -> np.ndarray:
-    """Which of `length` pictures to look at so that `count` are spread evenly; more than there are repeats some."""
+    """Which of `length` frames to take so that `count` are spread evenly; more than there are repeats some."""
     return (2 * np.arange(count) + 1) * length // (2 * count)
 
 

@@ -1,13 +1,13 @@
 """`i3d`: the two-stream Inflated 3-D Inception network (Carreira & Zisserman, CVPR 2017, "Quo Vadis, Action Recognition?").
 
-rgb:  the pictures, scaled to [-1, 1].
-flow: optical flow in pixels, clipped to +-20, rounded to 8 bits as the papers' stored flow pictures are, scaled to [-1, 1].
+rgb:  the frames, scaled to [-1, 1].
+flow: optical flow in pixels, clipped to +-20, quantized to 8 bits like the papers' stored flow images, scaled to [-1, 1].
 
 Each stream is the 1024 values of `Mixed_5c` after average pooling over 2 x 7 x 7. The weights are the user's: files in the layout
 of the public PyTorch checkpoints (`Conv3d_1a_7x7.conv3d.weight`, `Mixed_3b.b0.bn.running_mean`, ..., `logits.conv3d.bias`). A
 stream without weights is left out.
 
-The network is laid out for speed: channels last, batch normalization folded into the convolutions, and the 1x1x1 convolutions,
+The network is optimized for speed: channels last, batch normalization folded into the convolutions, and the 1x1x1 convolutions,
 which hold most of the layers, as matrix products, the three that read one input as a single one.
 """
 
@@ -46,12 +46,12 @@ SIDE = 224  # pixels of a view
 class Config:
     """Settings of `i3d`."""
 
-    fps: float = setting(25.0, "pictures per second that a video is resampled to", low=0.1, high=240)
-    frames: int = setting(16, "pictures in a snippet", low=9, high=1024)
-    stride: int = setting(16, "pictures from the beginning of one snippet to that of the next", low=1, high=1024)
+    fps: float = setting(25.0, "frames per second that a video is resampled to", low=0.1, high=240)
+    frames: int = setting(16, "frames in a snippet", low=9, high=1024)
+    stride: int = setting(16, "frames from the start of one snippet to that of the next", low=1, high=1024)
     views: int = setting(
         1,
-        "1: the whole picture at 224 x 224; 10: corners, centre and their mirror images at 340 x 256, averaged",
+        "1: the whole frame at 224 x 224; 10: corners, centre and their mirror images at 340 x 256, averaged",
         choices=(1, 10),
         source="the public feature packs' `resize` and `oversample`",
     )
@@ -78,7 +78,7 @@ class Extractor:
             raise InputError("i3d needs its weights: --set rgb_weights=FILE, --set flow_weights=FILE, or both")
         for file in self.files.values():
             if not file.is_file():
-                raise InputError(f"{file}: there is no such file of weights")
+                raise InputError(f"{file}: no such checkpoint")
         self.config = replace(config, **{f"{stream}_weights": str(file) for stream, file in self.files.items()})
         self.streams = dict.fromkeys(self.files, WIDTH)
         self.needs_flow = "flow" in self.files
@@ -91,7 +91,7 @@ class Extractor:
 
     @property
     def batch(self) -> int:
-        """Snippets that are worth handing over together."""
+        """Snippets per call."""
         return 2 if self.device == "cpu" else 16
 
     def frame_size(self, width: int, height: int) -> tuple[int, int]:
@@ -113,13 +113,13 @@ class Extractor:
 
         Args:
             frames: uint8 `[B, F, H, W, 3]`, RGB.
-            flow: float32 `[B, F, H, W, 2]`, the shift in pixels that led to each picture from the one before.
+            flow: float32 `[B, F, H, W, 2]`, displacement in pixels from the previous frame to each frame.
 
         Returns:
             `{"rgb": float32 [B, 1024], "flow": float32 [B, 1024]}`, the streams whose weights are there.
         """
         self.load()
-        found = {}
+        features = {}
         for stream, network in self._networks.items():
             given = frames if stream == "rgb" else flow
             if given is None:
@@ -130,8 +130,8 @@ class Extractor:
             with in_precision(self.config.precision, self.device):
                 # One snippet at a time on a CPU: its activations then stay in the cache.
                 parts = [network(part) for view in views for part in view.split(1 if self.device == "cpu" else len(view))]
-            found[stream] = torch.cat(parts).float().reshape(len(views), len(x), WIDTH).mean(0).cpu().numpy()
-        return found
+            features[stream] = torch.cat(parts).float().reshape(len(views), len(x), WIDTH).mean(0).cpu().numpy()
+        return features
 
 
 def _ten_views(x: Tensor, is_flow: bool) -> list[Tensor]:
@@ -148,7 +148,7 @@ def _ten_views(x: Tensor, is_flow: bool) -> list[Tensor]:
 
 
 class Inception3D:
-    """The network up to its average pooling, made from a checkpoint's arrays; it computes, and does not learn.
+    """The network up to its average pooling, built from a checkpoint's arrays; inference only.
 
     Raises:
         InputError: an array is missing or of another shape.
@@ -208,9 +208,9 @@ class Inception3D:
             if name in POOL_BEFORE:
                 x = _max_pool(x, *POOL_BEFORE[name])
             b0, b1a, _, b2a, _, _ = BRANCHES[name]
-            own, first, second = F.linear(x, *block["heads"]).relu_().split((b0, b1a, b2a), dim=-1)
+            direct, first, second = F.linear(x, *block["heads"]).relu_().split((b0, b1a, b2a), dim=-1)
             pooled = F.linear(_max_pool(x, (3, 3, 3), (1, 1, 1)), *block["b3b"]).relu_()
-            x = torch.cat([own, _conv3d(first, *block["b1b"], padding=1), _conv3d(second, *block["b2b"], padding=1), pooled], -1)
+            x = torch.cat([direct, _conv3d(first, *block["b1b"], padding=1), _conv3d(second, *block["b2b"], padding=1), pooled], -1)
         x = x.mean((2, 3))
         return ((x[:, 1:] + x[:, :-1]) / 2).mean(1)  # two steps in time are averaged; longer snippets give several such means
 

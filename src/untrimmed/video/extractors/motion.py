@@ -1,12 +1,12 @@
 """`motion`: two streams of hand-made features that need no weights.
 
-rgb:  what is seen: histograms of oriented gradients (Dalal & Triggs, CVPR 2005) of the pictures at two scales and of what changes
+rgb:  what is seen: histograms of oriented gradients (Dalal & Triggs, CVPR 2005) of the frames at two scales and of what changes
       between them, and colour statistics, on a grid.
 flow: how it moves: histograms of optical flow and of its motion boundaries (Dalal, Triggs & Schmid, ECCV 2006) on a grid, with the
       camera's motion taken out, and how much it moves.
 
-Pictures are brought to one working size and flow is measured in picture lengths per second, so that files of different size and
-frame rate compare. Entries are of the order of one, so that a linear layer learns from them as they are.
+Frames are resized to one working size and flow is measured in frame sizes (longer side) per second, so that files of different
+size and frame rate compare. Entries are of the order of one, so that a linear layer learns from them as they are.
 """
 
 import math
@@ -21,7 +21,7 @@ from untrimmed.data.settings import setting
 
 GRID = 4  # cells along each side
 BINS = 8  # directions
-NOISE = 0.05  # speed, in picture lengths per second, below which a point counts as still
+NOISE = 0.05  # speed, in frame sizes per second, below which a point counts as still
 FAST = 0.5  # speed above which it counts as fast
 # Bin b gathers the half bins around its direction, b * 2 pi / BINS; those between two directions are shared.
 SMOOTH = np.array(
@@ -37,10 +37,10 @@ SMALLEST = 16  # pixels a side: below this there is no flow to be had
 class Config:
     """Settings of `motion`."""
 
-    fps: float = setting(25.0, "pictures per second that a video is resampled to", low=0.1, high=240)
-    frames: int = setting(16, "pictures in a snippet", low=2, high=1024)
-    stride: int = setting(16, "pictures from the beginning of one snippet to that of the next", low=1, high=1024)
-    size: int = setting(160, "pixels of the longer side at which pictures are looked at", low=32, high=1024)
+    fps: float = setting(25.0, "frames per second that a video is resampled to", low=0.1, high=240)
+    frames: int = setting(16, "frames in a snippet", low=2, high=1024)
+    stride: int = setting(16, "frames from the start of one snippet to that of the next", low=1, high=1024)
+    size: int = setting(160, "pixels of the longer side that frames are resized to", low=32, high=1024)
 
 
 class Extractor:
@@ -66,7 +66,7 @@ class Extractor:
 
         Args:
             frames: uint8 `[B, F, H, W, 3]`, RGB.
-            flow: float32 `[B, F, H, W, 2]`, the shift in pixels that led to each picture from the one before.
+            flow: float32 `[B, F, H, W, 2]`, displacement in pixels from the previous frame to each frame.
 
         Returns:
             `{"rgb": float32 [B, 528], "flow": float32 [B, 566]}`
@@ -77,13 +77,13 @@ class Extractor:
 
 
 def appearance(frames: np.ndarray) -> np.ndarray:
-    """The rgb stream, float32 `[B, 528]`, of uint8 `[B, F, H, W, 3]`: looked at in up to four pictures of a snippet."""
+    """The rgb stream, float32 `[B, 528]`, of uint8 `[B, F, H, W, 3]`: from up to four frames of a snippet."""
     count, length, height, width, _ = frames.shape
     looks = min(4, length)
     chosen = frames[:, (2 * np.arange(looks) + 1) * length // (2 * looks)].reshape(-1, height, width, 3)
     colour = cv2.cvtColor(chosen.reshape(-1, width, 3), cv2.COLOR_RGB2YCrCb).reshape(-1, height, width, 3)
     grey = np.ascontiguousarray(colour[..., 0]).astype(np.float32)
-    half = np.stack([cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for picture in grey])
+    half = np.stack([cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for image in grey])
     fine = _gradient_histogram(grey, noise=4.0).reshape(count, looks, -1)
     coarse = _gradient_histogram(half, noise=4.0).reshape(count, looks, -1)
     # The outlines of what changes from one look to the next: the actor, where the scene stands still.
@@ -106,9 +106,9 @@ def appearance(frames: np.ndarray) -> np.ndarray:
 
 
 def movement(flow: np.ndarray, fps: float) -> np.ndarray:
-    """The flow stream, float32 `[B, 566]`, of float32 `[B, F, H, W, 2]` in pixels per picture."""
+    """The flow stream, float32 `[B, 566]`, of float32 `[B, F, H, W, 2]` in pixels per frame."""
     count, length, height, width, _ = flow.shape
-    # A file of fewer pictures per second than `fps` repeats some: then flow is zero in some pictures and too large in the others.
+    # A file of fewer frames per second than `fps` repeats some: then flow is zero in some frames and too large in the others.
     moving, step, share = _cadence(flow)
     scale = (fps / max(height, width) / step).astype(np.float32)[:, None, None, None]
     u, v = (flow[:, :, ::2, ::2, axis] * scale for axis in (0, 1))
@@ -127,7 +127,7 @@ def movement(flow: np.ndarray, fps: float) -> np.ndarray:
     energy = 1 - still[..., 0]
 
     def over_time(values: np.ndarray, rest: float | np.ndarray) -> np.ndarray:
-        """Mean over the pictures that are new; the rest of the window stands still."""
+        """Mean over the new frames; the rest of the window stands still."""
         values = values.reshape(count, length, *values.shape[1:])
         weight = (moving / np.maximum(moving.sum(1, keepdims=True), 1)).reshape(count, length, *[1] * (values.ndim - 2))
         part = share.reshape(-1, *[1] * (values.ndim - 2))
@@ -153,7 +153,7 @@ def movement(flow: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _cadence(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which pictures of each snippet are new (`[B, F]`), their typical distance in pictures (`[B]`), and the share of the snippet's
+    """Which frames of each snippet are new (`[B, F]`), their typical distance in frames (`[B]`), and the share of the snippet's
     time in which something moves (`[B]`)."""
     count, length = flow.shape[:2]
     coarse = np.abs(flow[:, :, ::4, ::4]).reshape(count, length, -1)
@@ -168,11 +168,11 @@ def _cadence(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return moving, step, share
 
 
-def _gradient_histogram(pictures: np.ndarray, noise: float) -> np.ndarray:
+def _gradient_histogram(images: np.ndarray, noise: float) -> np.ndarray:
     """Histograms of gradient orientation without sign, `[N, GRID² * BINS]`, weighted by magnitude above `noise` grey levels."""
-    size, angle = _polar(*_gradients(pictures))
+    size, angle = _polar(*_gradients(images))
     weight = np.maximum(size - noise, 0) / 16
-    return _histogram(2 * angle, weight)[0].reshape(len(pictures), -1)
+    return _histogram(2 * angle, weight)[0].reshape(len(images), -1)
 
 
 def _boundary_histogram(component: np.ndarray) -> np.ndarray:
@@ -181,10 +181,10 @@ def _boundary_histogram(component: np.ndarray) -> np.ndarray:
     return _histogram(angle, np.minimum(size, FAST) / FAST)[0]
 
 
-def _gradients(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _gradients(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Central differences in x and y within `[N, H, W]`; the outermost pixels are left out."""
-    across = pictures[:, 1:-1, 2:] - pictures[:, 1:-1, :-2]
-    down = pictures[:, 2:, 1:-1] - pictures[:, :-2, 1:-1]
+    across = images[:, 1:-1, 2:] - images[:, 1:-1, :-2]
+    down = images[:, 2:, 1:-1] - images[:, :-2, 1:-1]
     return across, down
 
 
@@ -211,15 +211,15 @@ def _histogram(angle: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
 
 @lru_cache(maxsize=8)
 def _cells(count: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the fine bins of each pixel's cell begin among those of all pictures, `[N, H, W]`; its pixels, `[GRID², 1]`."""
+    """Where the fine bins of each pixel's cell begin among those of all images, `[N, H, W]`; its pixels, `[GRID², 1]`."""
     cell = (np.arange(height) * GRID // height)[:, None] * GRID + np.arange(width) * GRID // width
     pixels = np.maximum(np.bincount(cell.ravel(), minlength=GRID**2), 1)[:, None]
     return (np.arange(count)[:, None, None] * GRID**2 + cell) * (2 * BINS), pixels
 
 
-def _cell_means(pictures: np.ndarray) -> np.ndarray:
-    """Mean of each channel in each cell of float32 pictures `[N, H, W, C]`, `[N, GRID² * C]`."""
-    small = [cv2.resize(picture, (GRID, GRID), interpolation=cv2.INTER_AREA) for picture in pictures]
+def _cell_means(images: np.ndarray) -> np.ndarray:
+    """Mean of each channel in each cell of float32 images `[N, H, W, C]`, `[N, GRID² * C]`."""
+    small = [cv2.resize(image, (GRID, GRID), interpolation=cv2.INTER_AREA) for image in images]
     return np.stack(small).reshape(len(small), -1)
 
 

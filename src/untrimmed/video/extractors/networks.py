@@ -75,7 +75,7 @@ def read_weights(file: str | Path) -> dict[str, Tensor]:
     """
     file = Path(file)
     if not file.is_file():
-        raise InputError(f"{file}: there is no such file of weights")
+        raise InputError(f"{file}: no such checkpoint")
     try:
         if file.suffix == ".safetensors":
             content: Any = safetensors.torch.load_file(file)
@@ -94,7 +94,7 @@ def read_weights(file: str | Path) -> dict[str, Tensor]:
 
 
 def eight_bit_flow(flow: Tensor) -> Tensor:
-    """Flow in pixels, clipped to +-20 and rounded to the 256 levels of a stored flow picture, scaled to [-1, 1]."""
+    """Flow in pixels, clipped to +-20 and quantized to the 256 levels of a stored flow image, scaled to [-1, 1]."""
     levels = torch.round((flow.clamp(-LARGEST_FLOW, LARGEST_FLOW) + LARGEST_FLOW) * (255 / (2 * LARGEST_FLOW)))
     return levels / 127.5 - 1
 
