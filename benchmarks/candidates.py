@@ -330,7 +330,7 @@ def confirmation(folder: Path) -> dict[str, Any]:
         "TSRNet": {"method": "tsrnet", "data": ["splice", "sfinge3d"]},
         "SRNet": {"method": "tsrnet", "trimmed": False, "data": ["cctv"]},
         "DGAM": {"method": "dgam", "data": ["cctv"]},
-        "TCAM (weak)": {"method": "tcam", "data": ["cctv"]},
+        "TCAM (weak)": {"method": "tcam", "settings": {"guide": 0.0}, "data": ["cctv"]},
         "together": together | {"data": ["splice", "sfinge3d", "cctv"]},
         "demo TSRNet": {"method": "tsrnet", "preset": "demo", "data": ["demo"]},
         "demo together": together | {"preset": "demo", "data": ["demo"]},
