@@ -334,7 +334,7 @@ def confirmation(folder: Path) -> dict[str, Any]:
         "TSRNet": {"method": "candidate", "data": ["splice", "sfinge3d"]},
         "SRNet": {"method": "candidate", "trimmed": False, "data": ["cctv"]},
         "DGAM": {"method": "dgam", "data": ["cctv"]},
-        "TCAM (weak)": {"method": "tcam", "data": ["cctv"]},
+        "TCAM (weak)": {"method": "tcam", "settings": {"guide": 0.0}, "data": ["cctv"]},
         "together": together | {"data": ["splice", "sfinge3d", "cctv"]},
         "demo TSRNet": {"method": "candidate", "preset": "demo", "data": ["demo"]},
         "demo together": together | {"preset": "demo", "data": ["demo"]},

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests.methods.planted import plant
+from tests.methods.test_every_method import Stopped, fit, same
 from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import train
-from untrimmed.methods.base import activations_of, load_method
+from untrimmed.jobs.train import train, training_set
+from untrimmed.methods.base import activations_of, load_method, presets_of, resolve
 from untrimmed.methods.tcam import (
     Config,
     StreamNet,
@@ -21,13 +22,16 @@ from untrimmed.methods.tcam import (
     draw,
     loss_abs,
     loss_cls,
+    loss_guide,
     loss_inter,
     loss_intra,
     loss_trip,
     losses_of,
 )
+from untrimmed.nn.votes import find_votes, guide_of
 
 BRIEF = {"epochs": 2, "hidden": 8, "rounds": 2, "data": {"snippets": 8}}
+PAPER = {"pooling": "attention", "guide": 0.0}
 
 
 def distance(a, b):
@@ -216,10 +220,12 @@ def test_the_context_is_the_whole_video():
         assert (net(x).class_logit[0, 20:] - net(changed).class_logit[0, 20:]).abs().max() > 1e-4
 
 
-def test_rounds(tmp_path):
+@pytest.mark.parametrize("settings", [{}, PAPER, {"pooling": "attention"}], ids=["votes", "paper", "guided rounds"])
+def test_rounds(settings, tmp_path):
     """Every round's clusters are kept, its changes are logged, and the last round's go with the detections."""
     planted = plant(tmp_path, train=12, test=2, empty=0)
-    run = train("tcam", features=planted.features, unlabelled=True, clusters=3, out=tmp_path / "run", settings=BRIEF).run
+    settings = {**BRIEF, **settings}
+    run = train("tcam", features=planted.features, unlabelled=True, clusters=3, out=tmp_path / "run", settings=settings).run
     log = (run / "metrics.jsonl").read_text()
     assert '"round": 0, "changed": 1.0, "size_cluster_00"' in log
     files = rounds_of(run)
@@ -233,12 +239,89 @@ def test_rounds(tmp_path):
 def test_without_attention_the_second_round_finds_the_first_ones_clusters(tmp_path):
     """... so that it settles: clusters keep their names though the clustering numbers them anew."""
     planted = plant(tmp_path, train=12, test=2, empty=0)
-    settings = {**BRIEF, "attention": False, "rounds": 4}
+    settings = {**BRIEF, **PAPER, "attention": False, "rounds": 4}
     run = train("tcam", features=planted.features, unlabelled=True, clusters=2, out=tmp_path / "run", settings=settings).run
     assert len(rounds_of(run)) == 1
     assert '"round": 1, "changed": 0.0' in (run / "metrics.jsonl").read_text()
     stream = activations_of(load_method(run / "model"), {s: torch.zeros(5, d) for s, d in planted.store.streams.items()})["rgb"]
     np.testing.assert_allclose(stream.attention, 0.2)
+
+
+def test_the_papers_presets_are_the_papers():
+    """Votes and guide are ours: they are on in our presets only."""
+    for preset, values in presets_of("tcam").items():
+        ours = preset in ("default", "demo")
+        config = resolve("tcam", preset).method
+        assert (config.pooling, config.guide) == (("votes", 1.0) if ours else ("attention", 0.0)), values
+
+
+@pytest.mark.parametrize("save_seconds", [0.0, 1e9], ids=["saved-often", "saved-at-the-end"])
+@pytest.mark.parametrize("guide", [0.0, 1.0])
+def test_the_papers_rounds_stopped_and_resumed(guide, save_seconds, tmp_path):
+    planted = plant(tmp_path, train=9, test=2, empty=0)
+    settings = {"pooling": "attention", "guide": guide, "epochs": 1, "rounds": 2, "settled": 0.0}
+    whole, _, _ = fit("tcam", planted, tmp_path / "whole", settings, clusters=3)
+    log = (tmp_path / "whole" / "metrics.jsonl").read_text()
+    for stop_after in (1, 2, 4, 6):  # before and in the first round, before the second, at the very end
+        folder = tmp_path / f"{stop_after}"
+        with pytest.raises(Stopped):
+            fit("tcam", planted, folder, settings, stop_after=stop_after, save_seconds=save_seconds, clusters=3)
+        resumed, _, _ = fit("tcam", planted, folder, settings, resume=True, save_seconds=save_seconds, clusters=3)
+        assert same(resumed, whole), stop_after
+        assert (folder / "metrics.jsonl").read_text() == log, stop_after
+
+
+def test_the_guide_is_the_divergence_from_s():
+    generator = torch.Generator().manual_seed(0)
+    logit = torch.randn(3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    s = torch.tensor([[0.02, 0.9, 0.0, 0.4], [0.5, 0.5, 0.5, 0.5], [0.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
+    expected = 0.0
+    for row, its in zip(logit.detach().tolist(), s.tolist()):
+        attention = [math.exp(value) / sum(map(math.exp, row)) for value in row]
+        wanted = [value / (sum(its) or 1) for value in its]
+        expected += sum(w * math.log(w / a) for w, a in zip(wanted, attention) if w)
+    assert expected > 0
+    assert loss_guide(logit, s).item() == pytest.approx(expected, rel=1e-12)
+    assert loss_guide((s[:2] / s[:2].sum(1, keepdim=True)).clamp_min(1e-300).log(), s[:2]).item() == pytest.approx(0, abs=1e-9)
+    assert torch.autograd.gradcheck(lambda a: loss_guide(a, s), (logit,))
+    loss_guide(logit, s).backward()
+    assert not logit.grad[2].any()  # where nothing is sure nothing guides
+
+
+def test_the_guide_draws_the_attention_to_where_the_votes_are_sure(tmp_path):
+    """From labels: what the network attends to in the training videos agrees more with the votes than without a guide."""
+    planted = plant(tmp_path, train=24, test=2)
+    agreement = []
+    for guide in (0.0, 1.0):
+        settings = {"guide": guide, "stretch": 1, "epochs": 30, "learning_rate": 0.005}
+        method, _, _ = fit("tcam", planted, tmp_path / f"{guide}", settings)
+        data = training_set(planted.store, planted.labels, None, resolve("tcam"), say=lambda text: None)
+        wanted = guide_of(find_votes(data.store, data.videos, 1), data.labels)
+        method.eval()
+        found = [activations_of(method, data.store.load(video))["rgb"].attention for video in data.videos]
+        agreement.append(np.mean([np.corrcoef(s, a)[0, 1] for s, a, tags in zip(wanted, found, data.labels) if tags.any()]))
+    assert agreement[1] > max(agreement[0], 0) + 0.2
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"train": 1, "clusters": 1},
+        {"train": 2, "clusters": 2},
+        {"train": 6, "clusters": 2, "streams": {"rgb": 8}},
+        {"train": 6, "clusters": 2, "length": (1, 3)},
+        {"train": 6, "clusters": 3, "constant": True},
+    ],
+    ids=["one video", "two videos", "one stream", "fewer stretches than voters", "all alike"],
+)
+def test_votes_of_odd_sets(case, tmp_path):
+    clusters = case.pop("clusters")
+    planted = plant(tmp_path, test=2, empty=0, **case)
+    method, began, _ = fit("tcam", planted, tmp_path / "run", clusters=clusters)
+    assert not same(method, began)
+    for stream in activations_of(method, planted.store.load("test001")).values():
+        assert np.isfinite(stream.class_logit).all()
+        assert np.isfinite(stream.attention).all()
 
 
 @pytest.mark.parametrize("clusters", [1, 12])

@@ -8,12 +8,16 @@ Nothing is known of the videos but how many actions to expect. Two steps in turn
   the class-specific module gives a score A per snippet and class, the class-agnostic one the attention S. A video's score is
   p = A^T S. The loss is L = L_cls + alpha L_trip + beta L_abs.
 
+Two things are ours, and off in the papers' presets. `pooling=votes` finds the clusters before any network learns: snippets weigh as
+much as similar stretches of other videos agree on a cluster (`untrimmed.nn.votes`). `guide` adds L_guide, which draws S to where
+these votes, of clusters or of labels, are sure.
+
 With labels the clustering falls away and the same network learns from them. Streams are trained apart. Formulas are the slides';
 what they leave open is the released code's or ours, see `tcam.yaml` and docs/paper_index.md.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -22,14 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from untrimmed.console import note
-from untrimmed.data.clusters import clusters_file, read_clusters
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Curves, Method
-from untrimmed.nn.spectral import EXACT, LANDMARKS, align, estimate_clusters, spectral_clustering
+from untrimmed.nn.spectral import EXACT, LANDMARKS, estimate_clusters, spectral_clustering
+from untrimmed.nn.votes import STRETCH, VOTERS, Votes, guide_of
 from untrimmed.training import Run, TrainingSet
+from untrimmed.training.rounds import clusters_by_votes, settle, votes_of
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,15 @@ class Config:
     )
     exact: int = setting(EXACT, "so many videos are clustered exactly, more by the Nyström method", low=2, by_stream=False)
     landmarks: int = setting(LANDMARKS, "landmarks of the Nyström method", low=2, by_stream=False)
+    pooling: Literal["attention", "votes"] = setting(
+        "attention",
+        "what weighs the snippets that a video is clustered by: the last round's S; or, ours, the votes of other videos",
+        choices=("attention", "votes"),
+        by_stream=False,
+    )
+    stretch: int = setting(STRETCH, "snippets in a stretch that is voted about", low=1, by_stream=False)
+    voters: int = setting(VOTERS, "similar stretches of other videos that vote about each", low=1, by_stream=False)
+    guide: float = setting(0.0, "the weight of L_guide, which is ours: S should be where the votes are sure", low=0)
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
 
 
@@ -241,6 +254,16 @@ def loss_cls(video_logit: Tensor, target: Tensor) -> Tensor:
     return -(target * F.log_softmax(video_logit, -1)).sum()
 
 
+def loss_guide(attention_logit: Tensor, s: Tensor) -> Tensor:
+    """L_guide = the sum over the videos of KL(s / sum s || S), S the softmax of the attention over time: [B, T] each, s >= 0.
+
+    Where s is zero throughout nothing guides.
+    """
+    total = s.sum(1, keepdim=True)
+    wanted = s / total.clamp_min(1e-12)
+    return (torch.special.xlogy(wanted, wanted) - wanted * attention_logit.log_softmax(1)).sum()
+
+
 # The batches -----------------------------------------------------------------------------------------------------------------
 
 
@@ -281,12 +304,20 @@ def draw(targets: np.ndarray, clusters: int, videos: int, rng: np.random.Generat
     )
 
 
-def losses_of(net: StreamNet, x: Tensor, batch: Batch, targets: Tensor, several: Tensor, config: Config) -> dict[str, Tensor]:
+def losses_of(
+    net: StreamNet,
+    x: Tensor,
+    batch: Batch,
+    targets: Tensor,
+    several: Tensor,
+    config: Config,
+    s: Tensor | None = None,
+) -> dict[str, Tensor]:
     """L and its parts, each divided by the number of its terms, so that the weights do not depend on the batch.
 
     Args:
         x: [B, T, D]. targets: [B, C (+ 1)], one row per video, sums to one. several: [B], whether a video has more than one
-            snippet: one that has not makes no background.
+            snippet: one that has not makes no background. s: [B, T], how sure the votes are, where there is a guide.
     """
     out = net(x)
     attention = out.attention_logit.softmax(1)
@@ -312,6 +343,9 @@ def losses_of(net: StreamNet, x: Tensor, batch: Batch, targets: Tensor, several:
         literal = loss_abs(action, background, pair, config.same_distance, config.background_margin, config.intra)
         losses["abs"] = literal / pair.sum().clamp_min(1)
         total = total + config.separation * losses["abs"]
+    if s is not None:
+        losses["guide"] = loss_guide(out.attention_logit, s) / (s.sum(1) > 0).sum().clamp_min(1)
+        total = total + config.guide * losses["guide"]
     return {"total": total, **losses}
 
 
@@ -340,60 +374,58 @@ class TCAM(Method):
         return estimate_clusters(descriptors(data, {}), seed)
 
     def fit(self, data: TrainingSet, run: Run) -> None:
-        """With labels: train each stream. Without: rounds of clustering and training from fresh weights, until settled.
+        """With labels: train each stream. Without: find clusters and train on them, in turn or once, see `Config.pooling`.
 
         Raises:
             InputError: the training diverges.
         """
         self.to(run.device)
+        config = self.config
+        by_votes = data.labels is None and config.pooling == "votes"
+        guided = any(of_stream(config, stream).guide for stream in self.widths)
+        votes = votes_of(data, run, config.stretch, config.voters) if by_votes or guided else None
         if data.labels is not None:
-            targets = np.asarray(data.labels, dtype=np.float32)
-            for stream in self.widths:
-                self._fit_stream(stream, data, targets, run)
-            self.eval()
-            return
-        clusters = len(self.classes)
+            self._fit_streams(data, np.asarray(data.labels, dtype=np.float32), votes, run)
+        elif votes is not None and by_votes:
+            targets = clusters_by_votes(data, run, votes, self._cluster, config.rounds, config.settled)
+            self._fit_streams(data, targets, votes, run)
+        else:
+            self._fit_in_rounds(data, votes, run)
+        self.eval()
+
+    def _fit_in_rounds(self, data: TrainingSet, votes: Votes | None, run: Run) -> None:
+        """Rounds of clustering and training from fresh weights, until settled."""
         for number in run.loop("round", self.config.rounds, streams=self.streams):
 
-            def assign(number: int = number) -> dict[str, np.ndarray]:
+            def find(number: int = number) -> np.ndarray:
                 self.eval()
                 f = descriptors(data, {} if number == 0 else {name: self._net(name) for name in self.widths}, run.device)
-                seed = int(run.rng("clustering").integers(2**31))
-                return {
-                    "cluster": spectral_clustering(
-                        f,
-                        clusters,
-                        seed=seed,
-                        graph=self.config.graph,
-                        exact=self.config.exact,
-                        landmarks=self.config.landmarks,
-                    )
-                }
+                return self._cluster(f, int(run.rng("clustering").integers(2**31)))
 
-            assigned = run.once("clusters", assign)["cluster"].astype(np.intp)
-            changed = 1.0
-            if number:
-                place = {name: c for c, name in enumerate(self.classes)}
-                named = read_clusters(clusters_file(run.folder, number - 1))
-                before = np.array([place[named[video]] for video in data.videos])
-                assigned = align(assigned, before, clusters)
-                changed = float((assigned != before).mean())
-            sizes = np.bincount(assigned, minlength=clusters)
-            run.log(changed=changed, **{f"size_{name}": int(size) * 1.0 for name, size in zip(self.classes, sizes)})
-            if number and changed < self.config.settled:
-                note(f"round {number}: {changed:.1%} of the videos changed cluster; settled")
+            targets = settle(data, run, number, find, self.config.settled)
+            if targets is None:
                 break
-            note(f"round {number}: clusters of {sizes.min()} to {sizes.max()} videos" + f"; {changed:.1%} changed" * (number > 0))
-            run.keep_clusters(number, {video: self.classes[c] for video, c in zip(data.videos, assigned)})
-            targets = np.eye(clusters, dtype=np.float32)[assigned]
             for stream in self.widths:
                 with run.seeded(f"{stream} weights"):
                     self._net(stream).load_state_dict(self._fresh(stream).state_dict())
-                self._fit_stream(stream, data, targets, run)
-        self.eval()
+            self._fit_streams(data, targets, votes, run)
 
-    def _fit_stream(self, stream: str, data: TrainingSet, targets: np.ndarray, run: Run) -> None:
-        """Train a stream on targets [N, C] in {0, 1}; rows of zeros are videos without action."""
+    def _cluster(self, f: np.ndarray, seed: int) -> np.ndarray:
+        config = self.config
+        return spectral_clustering(
+            f, len(self.classes), seed=seed, graph=config.graph, exact=config.exact, landmarks=config.landmarks
+        )
+
+    def _fit_streams(self, data: TrainingSet, targets: np.ndarray, votes: Votes | None, run: Run) -> None:
+        """Train every stream on targets [N, C] in {0, 1}; rows of zeros are videos without action."""
+        guide = None if votes is None else guide_of(votes, targets)
+        for stream in self.widths:
+            self._fit_stream(stream, data, targets, guide if of_stream(self.config, stream).guide else None, run)
+
+    def _fit_stream(
+        self, stream: str, data: TrainingSet, targets: np.ndarray, guide: Sequence[np.ndarray] | None, run: Run
+    ) -> None:
+        """Train a stream on targets [N, C] in {0, 1} and, where S is guided, how sure each video's snippets are, N times [T]."""
         config, net = of_stream(self.config, stream), self._net(stream).train()
         empty = targets.sum(1) == 0
         net.background.fill_(bool(empty.any()) or targets.shape[1] == 1)
@@ -411,11 +443,14 @@ class TCAM(Method):
             sums: Counter[str] = Counter()
             for step in range(steps):
                 batch = draw(targets, config.batch_clusters, config.batch_videos, run.rng(f"{stream} batch {step}"))
-                x = data.sample(batch.videos, stream, run.rng(f"{stream} snippets {step}"))
+                x, rows = data.sample_with_rows(batch.videos, stream, run.rng(f"{stream} snippets {step}"))
+                s = None
+                if guide is not None:
+                    s = torch.from_numpy(np.stack([guide[v][its] for v, its in zip(batch.videos, rows)])).to(run.device)
                 if config.dropout:
                     left = torch.rand((len(x), 1, x.shape[2]), generator=run.torch_rng(f"{stream} dropout {step}"))
                     x *= (left >= config.dropout) / (1 - config.dropout)
-                losses = losses_of(net, x.to(run.device), batch, wanted[batch.videos], several[batch.videos], config)
+                losses = losses_of(net, x.to(run.device), batch, wanted[batch.videos], several[batch.videos], config, s)
                 optimizer.zero_grad(set_to_none=True)
                 losses["total"].backward()
                 optimizer.step()

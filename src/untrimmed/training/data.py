@@ -50,16 +50,21 @@ class TrainingSet:
 
     def sample(self, chosen: np.ndarray, stream: str, rng: np.random.Generator) -> torch.Tensor:
         """`settings.snippets` = T stratified random snippets of each chosen video: float32 [len(chosen), T, D]."""
+        return self.sample_with_rows(chosen, stream, rng)[0]
+
+    def sample_with_rows(self, chosen: np.ndarray, stream: str, rng: np.random.Generator) -> tuple[torch.Tensor, np.ndarray]:
+        """What `sample` draws, and which rows of the videos that is: intp [len(chosen), T]."""
         count = self.settings.snippets
         batch = np.empty((len(chosen), count, self.store.streams[stream]), dtype=np.float32)
-        for row, number in zip(batch, chosen):
+        rows = np.empty((len(chosen), count), dtype=np.intp)
+        for row, index, number in zip(batch, rows, chosen):
             features = self.store.load(self.videos[number], [stream], check=False)[stream]
-            index = stratified_sampling(len(features), count, rng)
+            index[:] = stratified_sampling(len(features), count, rng)
             if features.dtype == np.float32:
                 np.take(features, index, axis=0, out=row, mode="clip")
             else:
                 row[:] = features[index]
-        return torch.from_numpy(batch)
+        return torch.from_numpy(batch), rows
 
     def stretch(self, chosen: np.ndarray, stream: str, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """One stretch of at most `settings.snippets` neighbouring snippets of each chosen video, begun at random (W-TALC).

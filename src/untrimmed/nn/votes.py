@@ -1,0 +1,186 @@
+"""Cross-video votes: how surely do similar stretches of other videos say what a stretch shows? Ours; no torch.
+
+Videos with one tag, or of one cluster, share an action and often its surroundings, too. A stretch is the action's where
+its most similar stretches in *other* videos come from videos of the same tag; where they come from everywhere it is
+background, however well a network may predict the tag from it.
+
+    stretch     about 5 neighbouring snippets: their mean, L2-normalized per stream, the streams one after the other
+    votes       the 15 most similar stretches of other videos vote for their video's clusters, each vote divided by the
+                cluster's size; p is their sum, normalized
+    sureness    s = max(0.02, 1 - H(p) / log C)
+    descriptor  f = L2Norm(sum of s x stretch) per stream, one after the other: what the videos are clustered by
+
+The voters do not depend on clusters: they are found once. TCAM's rounds alternate between `descriptors` and `sureness`;
+from tags the votes say at once where a tag's action may be.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from untrimmed.data.store import FeatureStore
+
+STRETCH = 5
+"""Snippets in a stretch, about."""
+VOTERS = 15
+FLOOR = 0.02
+"""The least sureness, so that a video without any sure stretch is still described."""
+BLOCK = 2**25
+"""Similarities that are held at once."""
+
+
+def edges_of(snippets: int, stretch: int = STRETCH) -> np.ndarray:
+    """Where the stretches of a video begin, all about equal, and at last its number of snippets."""
+    count = max(round(snippets / stretch), 1)
+    return np.floor(np.arange(count + 1) * snippets / count).astype(np.intp)
+
+
+def stretches_of(features: Mapping[str, np.ndarray], stretch: int = STRETCH) -> np.ndarray:
+    """A video's stretches: {stream: [T, D]} -> float32 [m, sum of D], each stream's part of length one (or zero)."""
+    parts = []
+    for x in features.values():
+        edges = edges_of(len(x), stretch)
+        mean = np.add.reduceat(x.astype(np.float32), edges[:-1]) / np.diff(edges)[:, None].astype(np.float32)
+        parts.append(normalized(mean))
+    return np.concatenate(parts, 1)
+
+
+def normalized(x: np.ndarray) -> np.ndarray:
+    """Rows of length one; rows of zeros stay."""
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The stretches of N videos, M in all and one video after the other, and who votes about them.
+
+    snippets: [N], T of each video. neighbour: [M, K] the numbers of each stretch's voters, -1 where there are fewer.
+    stretch: snippets in one, about.
+    """
+
+    snippets: np.ndarray
+    neighbour: np.ndarray
+    stretch: int = STRETCH
+
+    @cached_property
+    def edges(self) -> list[np.ndarray]:
+        """`edges_of` each video."""
+        return [edges_of(int(count), self.stretch) for count in self.snippets]
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """[N + 1], where each video's stretches begin."""
+        return np.cumsum([0, *(len(edges) - 1 for edges in self.edges)])
+
+    @cached_property
+    def video(self) -> np.ndarray:
+        """[M], whose stretch it is."""
+        return np.repeat(np.arange(len(self.snippets)), np.diff(self.first))
+
+    def of(self, targets: np.ndarray) -> np.ndarray:
+        """p, the normalized votes for each cluster or tag: targets [N, C] >= 0 of the videos -> float32 [M, C].
+
+        A cluster's size is counted in stretches, so that voters drawn at random make all clusters alike. Where nobody
+        votes, all are alike.
+        """
+        size = np.maximum(np.diff(self.first) @ targets, 1e-12)
+        weight = (targets / size).astype(np.float32)
+        p = np.zeros((len(self.neighbour), targets.shape[1]), dtype=np.float32)
+        for voter in self.neighbour.T:
+            p += np.where(voter[:, None] >= 0, weight[self.video[voter]], 0)
+        total = p.sum(1, keepdims=True)
+        return np.where(total > 0, p / np.maximum(total, 1e-30), np.float32(1 / targets.shape[1]))
+
+    def snippetwise(self, values: np.ndarray) -> list[np.ndarray]:
+        """What holds for the stretches, [M] or [M, C], for the snippets of each video: [T] or [T, C]."""
+        return [
+            np.repeat(values[first:last], np.diff(edges), axis=0)
+            for first, last, edges in zip(self.first[:-1], self.first[1:], self.edges)
+        ]
+
+
+def sureness(p: np.ndarray, actions: int | None = None) -> np.ndarray:
+    """s = max(0.02, 1 - H(p) / log C) of votes p [M, C] -> [M]; one where there is but one cluster.
+
+    Args:
+        actions: the columns after so many are votes of videos without action. Nothing is sure because of them:
+            s = max(0.02, sum over the actions of p log(C p) / log C), which without them is the same.
+    """
+    return np.maximum(_gain(p)[:, :actions].sum(1), FLOOR).astype(np.float32)
+
+
+def _gain(p: np.ndarray) -> np.ndarray:
+    """p log(C p) / log C of votes p [M, C], whose sum over C is 1 - H(p) / log C; p itself where C is one."""
+    p, classes = p.astype(np.float64), p.shape[1]
+    return p * np.log(np.where(p > 0, classes * p, 1)) / np.log(classes) if classes > 1 else p
+
+
+def guide_of(votes: Votes, targets: np.ndarray) -> list[np.ndarray]:
+    """How sure the votes are of each snippet: targets [N, C] in {0, 1} -> per video s [T] in 0..1.
+
+    Videos without a target vote for "nothing", and are themselves all zeros.
+    """
+    s = sureness(votes.of(with_empty(targets)), targets.shape[1])
+    return votes.snippetwise(np.where(targets[votes.video].any(1), s, np.float32(0)))
+
+
+def guide_of_tags(votes: Votes, labels: np.ndarray) -> list[np.ndarray]:
+    """How sure the votes are of each of a video's tags: labels [N, C] in {0, 1} -> per video s_c [T, C] in 0..1.
+
+    s_c = max(0, p_c log(C p_c) / log C): the part of `sureness` that a tag of the video's own has; zero for the others,
+    and where a snippet looks like what other tags' videos show.
+    """
+    p = votes.of(with_empty(labels))
+    s = np.where(labels[votes.video] > 0, np.maximum(_gain(p)[:, : labels.shape[1]], 0), 0)
+    return votes.snippetwise(s.astype(np.float32))
+
+
+def with_empty(targets: np.ndarray) -> np.ndarray:
+    """[N, C], with a further column for the videos that surely hold nothing, where there are such."""
+    empty = targets.sum(1, keepdims=True) == 0
+    return np.concatenate([targets, empty], 1) if empty.any() else targets
+
+
+def descriptors(store: FeatureStore, videos: Sequence[str], s: np.ndarray | None = None, stretch: int = STRETCH) -> np.ndarray:
+    """f of each video: [N, sum of D] float32; s: [M] of all stretches, None: all alike."""
+    found, first = [], 0
+    for video in videos:
+        features = store.load(video, check=False)
+        rows = stretches_of(features, stretch)
+        weight = np.ones(len(rows), dtype=np.float32) if s is None else s[first : first + len(rows)]
+        first += len(rows)
+        summed = np.split(weight @ rows, np.cumsum([x.shape[1] for x in features.values()])[:-1])
+        found.append(np.concatenate([normalized(part) for part in summed]))
+    return np.stack(found)
+
+
+def find_votes(store: FeatureStore, videos: Sequence[str], stretch: int = STRETCH, voters: int = VOTERS) -> Votes:
+    """The votes of these videos' stretches about each other."""
+    rows, snippets = [], []
+    for video in videos:
+        features = store.load(video, check=False)
+        rows.append(stretches_of(features, stretch))
+        snippets.append(len(next(iter(features.values()))))
+    whose = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+    return Votes(np.asarray(snippets), nearest(np.concatenate(rows), whose, voters), stretch)
+
+
+def nearest(x: np.ndarray, video: np.ndarray, voters: int) -> np.ndarray:
+    """Of each row of x [M, D], the `voters` with the largest inner product among the rows of other videos: int32 [M, voters].
+
+    video: [M], rising. Where there are fewer, the rest is -1.
+    """
+    found = np.full((len(x), voters), -1, dtype=np.int32)
+    first = np.searchsorted(video, np.arange(video[-1] + 2))
+    most = min(voters, len(x))
+    step = max(BLOCK // len(x), 1)
+    for begin in range(0, len(x), step):
+        similar = x[begin : begin + step] @ x.T
+        for its in range(video[begin], video[min(begin + step, len(x)) - 1] + 1):
+            own = slice(first[its], first[its + 1])
+            similar[max(own.start - begin, 0) : max(own.stop - begin, 0), own] = -np.inf
+        best = np.argpartition(similar, -most, axis=1)[:, -most:]
+        found[begin : begin + step, :most] = np.where(np.isfinite(np.take_along_axis(similar, best, 1)), best, -1)
+    return found

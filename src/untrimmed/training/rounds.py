@@ -1,0 +1,82 @@
+"""Rounds of clustering, as an unlabelled run goes through and keeps them; and those that need no network: by votes."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from untrimmed.console import note
+from untrimmed.data.clusters import clusters_file, read_clusters, rounds_of
+from untrimmed.nn import votes as voting
+from untrimmed.nn.spectral import align
+from untrimmed.training.data import TrainingSet
+from untrimmed.training.run import Run
+
+Clustering = Callable[[np.ndarray, int], np.ndarray]
+"""Descriptors [N, D] and a seed -> the number of each video's cluster, [N]."""
+
+
+def settle(data: TrainingSet, run: Run, number: int, find: Callable[[], np.ndarray], settled: float) -> np.ndarray | None:
+    """Keep the clusters of a round in the run, under the names that they had in the round before as far as can be.
+
+    Args:
+        find: makes the clusters, [N] numbers; not asked again when the run is resumed.
+        settled: once a smaller share of the videos changes cluster, the clusters are the last round's.
+
+    Returns:
+        [N, C] in {0, 1}, C the training set's classes; None: settled.
+    """
+    clusters = len(data.classes)
+    assigned = run.once("clusters", lambda: {"cluster": find()})["cluster"].astype(np.intp)
+    changed = 1.0
+    if number:
+        before = kept(data, run, number - 1).argmax(1)
+        assigned = align(assigned, before, clusters)
+        changed = float((assigned != before).mean())
+    sizes = np.bincount(assigned, minlength=clusters)
+    run.log(changed=changed, **{f"size_{name}": int(size) * 1.0 for name, size in zip(data.classes, sizes)})
+    if number and changed < settled:
+        note(f"round {number}: {changed:.1%} of the videos changed cluster; settled")
+        return None
+    note(f"round {number}: clusters of {sizes.min()} to {sizes.max()} videos" + f"; {changed:.1%} changed" * (number > 0))
+    run.keep_clusters(number, {video: data.classes[c] for video, c in zip(data.videos, assigned)})
+    return np.eye(clusters, dtype=np.float32)[assigned]
+
+
+def kept(data: TrainingSet, run: Run, number: int) -> np.ndarray:
+    """The clusters that a round has kept: [N, C] in {0, 1}."""
+    named = read_clusters(clusters_file(run.folder, number))
+    place = {name: c for c, name in enumerate(data.classes)}
+    return np.eye(len(data.classes), dtype=np.float32)[[place[named[video]] for video in data.videos]]
+
+
+def votes_of(data: TrainingSet, run: Run, stretch: int, voters: int) -> voting.Votes:
+    """Who votes about which stretch of the training videos; found once a run."""
+
+    def find() -> dict[str, np.ndarray]:
+        found = voting.find_votes(data.store, data.videos, stretch, voters)
+        return {"snippets": found.snippets, "neighbour": found.neighbour}
+
+    arrays = run.once("votes", find)
+    return voting.Votes(arrays["snippets"], arrays["neighbour"], stretch)
+
+
+def clusters_by_votes(
+    data: TrainingSet, run: Run, votes: voting.Votes, cluster: Clustering, rounds: int, settled: float
+) -> np.ndarray:
+    """Cluster the videos, look how sure the votes are of each stretch, describe the videos by the sure ones, and again.
+
+    No network learns. All stretches weigh the same in the first round.
+
+    Returns:
+        [N, C] in {0, 1}: what can stand in for tags.
+    """
+    for number in run.loop("round", rounds):
+
+        def find(number: int = number) -> np.ndarray:
+            s = voting.sureness(votes.of(kept(data, run, number - 1))) if number else None
+            f = voting.descriptors(data.store, data.videos, s, votes.stretch)
+            return cluster(f, int(run.rng("clustering").integers(2**31)))
+
+        if settle(data, run, number, find, settled) is None:
+            break
+    return kept(data, run, len(rounds_of(run.folder)) - 1)
