@@ -32,6 +32,7 @@ ENOUGH = {
         "learning_rate": 0.005,
         "data": {"snippets": 32},
     },
+    "selftrain": {},
 }
 # Settings with which it merely runs.
 BRIEF = {
@@ -39,13 +40,16 @@ BRIEF = {
     "wtalc": {"epochs": 8, "batch": 8, "hidden": 8, "data": {"snippets": 12}},
     "tcam": {"epochs": 4, "hidden": 8, "data": {"snippets": 12}},
     "tsrnet": {"epochs": 4, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}},
+    "selftrain": {"rounds": 7},
 }
 # Videos in a step: as many as there are classes and more, and a single one.
 MANY = {"dgam": {"batch": 64}, "wtalc": {"batch": 64}, "tcam": {"batch_clusters": 64, "batch_videos": 1}, "tsrnet": {"batch": 64}}
 SINGLE = {"dgam": {"batch": 1}, "wtalc": {"batch": 1}, "tcam": {"batch_clusters": 1, "batch_videos": 1}, "tsrnet": {"batch": 1}}
+MANY["selftrain"] = SINGLE["selftrain"] = {}  # it has no batches
 
 every_method = pytest.mark.parametrize("name", METHODS)
 without_labels = pytest.mark.parametrize("name", [n for n in METHODS if "clusters" in method_class(n).learns_from])
+by_gradient_steps = pytest.mark.parametrize("name", [n for n in METHODS if hasattr(method_class(n).Config, "learning_rate")])
 every_method_with_clips = pytest.mark.parametrize("name", [n for n in METHODS if "trimmed" in method_class(n).learns_from])
 
 
@@ -302,7 +306,7 @@ def test_one_class(name, tmp_path):
 @every_method
 def test_a_hundred_classes(name, tmp_path):
     planted = plant(tmp_path, classes=100, train=104, test=3, streams={"rgb": 16}, length=(8, 9))
-    settings = {**BRIEF[name], **MANY[name], "epochs": 1}
+    settings = {**BRIEF[name], **MANY[name], **({"epochs": 1} if "epochs" in BRIEF[name] else {"rounds": 2})}
     run = train(name, features=planted.features, labels=planted.labels, out=tmp_path / "run", settings=settings).run
     found = localize(run, features=planted.features, out=tmp_path / "d.json").results
     check_detections(planted, found)
@@ -352,7 +356,7 @@ def test_a_batch_of_nothing_but_empty_videos(name, tmp_path):
         assert np.isfinite(stream.class_logit).all()
 
 
-@every_method
+@by_gradient_steps
 def test_a_diverging_training_is_told(name, planted, tmp_path):
     with pytest.raises(InputError, match=r"training diverged .* try a lower learning_rate"):
         fit(name, planted, tmp_path / "run", {"learning_rate": 1e30, "epochs": 10})
@@ -387,7 +391,7 @@ def test_with_clips_seeds_make_the_weights_and_a_stopped_run_goes_on(name, tmp_p
 @pytest.mark.parametrize("empty", [2, 9], ids=["some-empty", "mostly-empty"])
 def test_whatever_the_clips_it_trains(name, count, others, empty, tmp_path):
     planted = plant_clips(plant(tmp_path, train=11, test=2, empty=empty, length=(1, 9)), count=count, others=others)
-    method, began, _ = fit(name, planted, tmp_path / "run", {"batch": 4}, clips=True)
+    method, began, _ = fit(name, planted, tmp_path / "run", {"batch": 4} if "batch" in MANY[name] else {}, clips=True)
     assert not same(method, began)
     for stream in activations_of(method, features_of(planted, "test001")).values():
         assert np.isfinite(stream.class_logit).all()

@@ -24,6 +24,7 @@ from untrimmed.training import DataSettings, Run, TrainingSet
 
 METHODS = {
     "dgam": "untrimmed.methods.dgam:DGAM",
+    "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "tcam": "untrimmed.methods.tcam:TCAM",
     "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
     "wtalc": "untrimmed.methods.wtalc:WTALC",
