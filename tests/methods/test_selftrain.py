@@ -26,6 +26,7 @@ from untrimmed.methods.selftrain import (
     rounds,
     standardize,
     start_from_clips,
+    start_from_curves,
     start_from_tags,
 )
 from untrimmed.training import Run
@@ -230,6 +231,17 @@ def test_what_is_known_stays_and_teaches(planted, tmp_path):
         right = [(video.share[:, -1] == 0) == truth_of(planted, video.name) for video in others]
         found.append(np.concatenate(right).mean())
     assert found[1] > found[0] + 0.02
+
+
+def test_a_teachers_curves_are_a_start(planted):
+    data = set_of(planted)
+    curves = {video: np.repeat(0.1 + 0.01 * truth_of(planted, video)[:, None], 3, axis=1) for video in data.videos}
+    for plain, video in zip(start_from_tags(data), start_from_curves(data, curves, Config(smooth=0, margin=0))):
+        assert video.known.all() == (len(video.tags) == 0)
+        if len(video.tags):
+            np.testing.assert_array_equal(video.share[:, -1] == 0, truth_of(planted, video.name))
+        else:
+            np.testing.assert_array_equal(video.share, plain.share)
 
 
 def test_a_tag_of_a_single_video_keeps_its_start(planted, tmp_path):

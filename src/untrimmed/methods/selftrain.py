@@ -164,6 +164,16 @@ def relabel(probability: np.ndarray, cut: str, smooth: float, margin: float) -> 
     return share
 
 
+def start_from_curves(data: TrainingSet, curves: Mapping[str, np.ndarray], config: Config) -> list[Believed]:
+    """What another method's curves say, relabelled as a classifier's P: per tagged video [T, C], not below zero, such as attention
+    times class activation."""
+    believed = start_from_tags(data)
+    for video in believed:
+        if len(video.tags):
+            video.share = relabel(curves[video.name][:, video.tags], config.cut, config.smooth, config.margin)
+    return believed
+
+
 # The classifier ---------------------------------------------------------------------------------------------------------------
 
 
