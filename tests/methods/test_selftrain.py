@@ -18,16 +18,20 @@ from untrimmed.methods.selftrain import (
     deal,
     draw,
     fit_to,
+    level,
     logistic_regression,
     probability_of_tags,
     relabel,
     rounds,
     standardize,
     start_from_clips,
+    start_from_curves,
     start_from_tags,
 )
 from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.training import Run
+
+each_cut = pytest.mark.parametrize("cut", ["mean", "groups"])
 
 
 @pytest.fixture(scope="module")
@@ -72,22 +76,43 @@ def test_soft_targets_are_as_good_as_each_row_twice():
 
 def test_relabelling_takes_what_is_above_the_mean_and_leaves_out_the_doubtful():
     p = np.array([[0.1, 0.0], [0.2, 0.1], [0.3, 0.0], [0.4, 0.1], [0.9, 0.2], [0.8, 0.0], [0.7, 0.0], [0.6, 0.1], [0.2, 0.9]])
-    share = relabel(p, smooth=0, margin=0)
+    share = relabel(p, "mean", smooth=0, margin=0)
     # The first tag's mean is 0.467, the second's 0.156; the larger multiple of it decides.
     assert share.argmax(1).tolist() == [2, 2, 2, 2, 0, 0, 0, 0, 1]
     assert (share.sum(1) == 1).all()
-    doubtful = relabel(p, smooth=0, margin=0.25).sum(1) == 0
+    doubtful = relabel(p, "mean", smooth=0, margin=0.25).sum(1) == 0
     assert np.flatnonzero(doubtful).tolist() == [3, 7]  # of five acting one, of four others one: the nearest to the cut
 
 
-def test_relabelling_does_not_ask_how_high_a_curve_is():
+@each_cut
+def test_relabelling_does_not_ask_how_high_a_curve_is(cut):
     p = np.random.default_rng(0).uniform(size=(40, 2))
-    np.testing.assert_array_equal(relabel(p, 1.0, 0.25), relabel(p * [0.5, 0.001], 1.0, 0.25))
+    np.testing.assert_array_equal(relabel(p, cut, 1.0, 0.25), relabel(p * [0.5, 0.001], cut, 1.0, 0.25))
 
 
+@each_cut
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_flat_curve_is_all_action(count):
-    assert relabel(np.full((count, 1), 0.3), 1.0, 0.0)[:, 0].tolist() == [1.0] * count
+def test_a_flat_curve_is_all_action(count, cut):
+    assert relabel(np.full((count, 1), 0.3), cut, 1.0, 0.0)[:, 0].tolist() == [1.0] * count
+
+
+def test_the_groups_are_those_of_least_variance_inside():
+    curve = np.random.default_rng(0).gamma(2.0, size=(30, 3))
+
+    def inside(x, cut):
+        return sum(((part - part.mean()) ** 2).sum() for part in (x[x < cut], x[x >= cut]))
+
+    for x, found in zip(curve.T, level(curve, "groups")):
+        ordered = np.sort(x)
+        assert inside(x, found) == pytest.approx(min(inside(x, cut) for cut in (ordered[1:] + ordered[:-1]) / 2))
+
+
+def test_rare_action_is_told_from_what_merely_lies_above_the_mean():
+    """Of 200 snippets, ten show the action: half of the rest lies above the mean, none of it between the groups."""
+    rng = np.random.default_rng(0)
+    p = np.r_[rng.normal(0.1, 0.05, 190), rng.normal(0.9, 0.05, 10)][:, None]
+    assert (relabel(p, "mean", 0.0, 0.0)[:, 0] > 0).sum() > 30
+    assert np.flatnonzero(relabel(p, "groups", 0.0, 0.0)[:, 0]).tolist() == list(range(190, 200))
 
 
 def test_the_start_is_the_tags_at_equal_shares(planted):
@@ -206,6 +231,17 @@ def test_what_is_known_stays_and_teaches(planted, tmp_path):
         right = [(video.share[:, -1] == 0) == truth_of(planted, video.name) for video in others]
         found.append(np.concatenate(right).mean())
     assert found[1] > found[0] + 0.02
+
+
+def test_a_teachers_curves_are_a_start(planted):
+    data = set_of(planted)
+    curves = {video: np.repeat(0.1 + 0.01 * truth_of(planted, video)[:, None], 3, axis=1) for video in data.videos}
+    for plain, video in zip(start_from_tags(data), start_from_curves(data, curves, Config(smooth=0, margin=0))):
+        assert video.known.all() == (len(video.tags) == 0)
+        if len(video.tags):
+            np.testing.assert_array_equal(video.share[:, -1] == 0, truth_of(planted, video.name))
+        else:
+            np.testing.assert_array_equal(video.share, plain.share)
 
 
 def test_a_tag_of_a_single_video_keeps_its_start(planted, tmp_path):

@@ -4,20 +4,20 @@ A video of T snippets carries tags and no times. Per stream, logistic regression
 snippet what it shows, P [T, C + 1]; P is the streams' mean. What it learns from is what the one before it said:
 
     start      every snippet of a tagged video shows its tags, at equal shares; one of an empty video shows background
-    relabel    by classifiers of other videos (cross-fitting): q_c = P_c smoothed over time, divided by its mean over the video,
-               for the video's tags only. A snippet whose largest q is above 1 shows that tag, the others show background; the
-               quarter of each side that is nearest to the cut is left out
+    relabel    by classifiers of other videos (cross-fitting): q_c = P_c smoothed over time, divided by the level at which it is
+               cut in this video, for the video's tags only. A snippet whose largest q is above 1 shows that tag, the others show
+               background; the quarter of each side that is nearest to the cut is left out
     again      fit to that, relabel, a few rounds; then one last fit to all videos
 
 Why it works: what a tag's videos share and others lack gets a higher P than the rest of the same video, however wrong its level;
-dividing by the video's own mean cancels what the whole video has in common, such as its scene, and a classifier that has not seen
+cutting at the video's own level cancels what the whole video has in common, such as its scene, and a classifier that has not seen
 the video cannot know it by heart. `rounds` takes targets of any origin: another method's curves, votes, true segments.
 """
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -40,7 +40,12 @@ class Config:
     rounds: int = setting(5, "fits, each but the first to what the one before it said", low=1, high=99)
     folds: int = setting(3, "groups of videos, each relabelled by a classifier of the others; 1 = no cross-fitting", low=1)
     strength: float = setting(0.01, "C: weight of the loss, summed over snippets, against half the squared weights", low=1e-9)
-    smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is compared with its mean", low=0)
+    cut: Literal["mean", "groups"] = setting(
+        "groups",
+        "where P is cut in a video: at its mean, or between the two groups that its values fall into, however few the higher ones",
+        choices=("mean", "groups"),
+    )
+    smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is cut", low=0)
     margin: float = setting(0.25, "share of each side of the cut, the nearest to it, that is left out", low=0, high=0.99)
     snippets: int = setting(65536, "most snippets that a fit looks at, drawn anew for each round where there are more", low=1)
     iterations: int = setting(30, "most steps of the optimizer (L-BFGS) in a fit", low=1)
@@ -110,16 +115,6 @@ def start_from_tags(data: TrainingSet) -> list[Believed]:
     return believed
 
 
-def start_from_teacher(data: TrainingSet, smooth: float, margin: float) -> list[Believed]:
-    """What another model says of the snippets, relabelled as its own classifiers' word is in the rounds."""
-    assert data.teacher is not None
-    believed = start_from_tags(data)
-    for video in believed:
-        if len(video.tags):
-            video.share = relabel(data.teacher[video.name][:, video.tags], smooth, margin)
-    return believed
-
-
 def mark_known(believed: Sequence[Believed], known: Mapping[str, np.ndarray]) -> None:
     """Put what a person has marked, [T, C + 1] by video, in the place of what is believed; it stays."""
     for video in believed:
@@ -145,11 +140,29 @@ def start_from_clips(clips: TrainingSet | None, classes: Sequence[str]) -> list[
     return believed
 
 
-def relabel(probability: np.ndarray, smooth: float, margin: float) -> np.ndarray:
+def level(curve: np.ndarray, cut: str) -> np.ndarray:
+    """Where each column of [T, k] is cut, [k]: at its mean, or halfway between the two groups that its values fall into.
+
+    The groups are those of least variance inside (Otsu's): few values that stand far out are a group of their own, however few.
+    """
+    count = len(curve)
+    if cut == "mean" or count == 1:
+        return curve.mean(0)
+    ordered = np.sort(curve, axis=0)
+    below = np.arange(1, count)[:, None]
+    low, high = ordered.cumsum(0)[:-1] / below, ordered[::-1].cumsum(0)[::-1][1:] / (count - below)
+    best = (below * (count - below) * (high - low) ** 2).argmax(0)
+    each = np.arange(curve.shape[1])
+    return (ordered[best, each] + ordered[best + 1, each]) / 2
+
+
+def relabel(probability: np.ndarray, cut: str, smooth: float, margin: float) -> np.ndarray:
     """What a classifier's P of a video's tags, [T, k], says of its snippets: share [T, k + 1], as in `Believed`."""
     count, tags = probability.shape
-    q = gaussian_filter1d(probability.astype(np.float64), smooth, axis=0, mode="nearest") if smooth else probability
-    q = q / np.maximum(q.mean(0), 1e-30)
+    q = probability.astype(np.float64)
+    if smooth:
+        q = gaussian_filter1d(q, smooth, axis=0, mode="nearest")
+    q = q / np.maximum(level(q, cut), 1e-30)
     best, height = q.argmax(1), q.max(1)
     acting = height >= 1 - 1e-9  # all of a flat curve, such as a single snippet's
     share = np.zeros((count, tags + 1), dtype=np.float32)
@@ -158,6 +171,16 @@ def relabel(probability: np.ndarray, smooth: float, margin: float) -> np.ndarray
         sure = by_distance[int(margin * len(side)) :]
         share[sure, shown[sure]] = 1
     return share
+
+
+def start_from_curves(data: TrainingSet, curves: Mapping[str, np.ndarray], config: Config) -> list[Believed]:
+    """What another method's curves say, relabelled as a classifier's P: per tagged video [T, C], not below zero, such as attention
+    times class activation."""
+    believed = start_from_tags(data)
+    for video in believed:
+        if len(video.tags):
+            video.share = relabel(curves[video.name][:, video.tags], config.cut, config.smooth, config.margin)
+    return believed
 
 
 # The classifier ---------------------------------------------------------------------------------------------------------------
@@ -343,16 +366,18 @@ def rounds(nets: Mapping[str, StreamClassifier], believed: Sequence[Believed], c
     """
     standardize(nets, believed)
     fold = deal(believed, config.folds, run.rng("folds"))
+    # The tags that a fold's classifier has seen; of another, that only this fold has, nobody can tell.
+    taught = {f: {c for g, video in zip(fold, believed) if g != f or g == -1 for c in video.tags} for f in {-1, *fold}}
     of_folds = [{stream: copy.deepcopy(net) for stream, net in nets.items()} for _ in range(config.folds)]
     kept = nn.ModuleList([nn.ModuleDict(of_fold) for of_fold in of_folds])
     for _ in run.loop("round", config.rounds - 1, shares=_Shares(believed), classifiers=kept):
         loss = fit_to(of_folds, believed, fold, config, run.rng("snippets"), run.device)
         changed, acting, total = 0.0, 0.0, 0
         for number, video in zip(fold, believed):
-            others = {c for f, other in zip(fold, believed) if f != number or f == -1 for c in other.tags}
-            if video.known.all() or not others.issuperset(video.tags):  # a tag that only this fold has: nobody can tell
+            if video.known.all() or not taught[number].issuperset(video.tags):
                 continue
-            share = relabel(probability_of_tags(of_folds[max(number, 0)], video), config.smooth, config.margin)
+            probability = probability_of_tags(of_folds[max(number, 0)], video)
+            share = relabel(probability, config.cut, config.smooth, config.margin)
             share[video.known] = video.share[video.known]
             changed += float((share.argmax(1) != video.share.argmax(1)).sum())
             acting += float((share[:, :-1].sum(1) > 0).sum())
@@ -391,8 +416,7 @@ class SelfTrain(Method):
         if data.labels is None:
             raise InputError("selftrain learns from labels; give --labels FILE")
         self.to(run.device)
-        smooth, margin = self.config.smooth, self.config.margin
-        believed = start_from_tags(data) if data.teacher is None else start_from_teacher(data, smooth, margin)
+        believed = start_from_tags(data) if data.teacher is None else start_from_curves(data, data.teacher, self.config)
         mark_known(believed, data.known or {})
         rounds(self._nets(), believed + start_from_clips(data.trimmed, data.classes), self.config, run)
         self.eval()
