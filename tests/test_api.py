@@ -1,11 +1,20 @@
 """`import untrimmed` costs nothing, and every name it offers is there."""
 
+import inspect
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
+import typer.main
 
 import untrimmed
+from tests.docs.pages import ROOT
+from untrimmed.cli import app
+from untrimmed.jobs.doctor import PACKAGES
+
+COMMANDS = typer.main.get_command(app).commands
 
 
 def test_importing_the_package_imports_nothing_else():
@@ -23,6 +32,18 @@ def test_every_name_is_there(name):
     if name not in ("__version__",):
         assert found.__name__ == name
         assert found.__doc__
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_a_function_that_returns_what_it_did(command):
+    function = getattr(untrimmed, "describe_methods" if command == "methods" else command)
+    assert function.__doc__
+    assert inspect.signature(function).return_annotation not in (None, inspect.Signature.empty)
+
+
+def test_doctor_looks_for_what_the_package_needs():
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [re.match(r"[\w-]+", dependency)[0] for dependency in about["dependencies"]] == list(PACKAGES)
 
 
 def test_a_name_that_is_not_there():

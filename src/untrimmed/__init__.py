@@ -12,7 +12,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "compare": "untrimmed.jobs.compare",
+    "convert": "untrimmed.jobs.convert",
     "demo": "untrimmed.jobs.demo",
+    "describe_methods": "untrimmed.jobs.methods",
+    "doctor": "untrimmed.jobs.doctor",
     "evaluate": "untrimmed.jobs.evaluate",
     "export": "untrimmed.jobs.export",
     "extract": "untrimmed.jobs.extract",

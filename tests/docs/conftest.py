@@ -26,7 +26,7 @@ TRUTH = {
     f"match_0{i}": {"subset": "new", "annotations": [{"segment": [0.0, 2.0], "label": label}]}
     for i, label in ((8, "foul"), (9, "goal"))
 }
-NOT_RUN = ("make", "python3 -m venv", "pip install", ". .venv/bin/activate", "git clone", "cd ")
+NOT_RUN = ("make", "python3 -m venv", "pip install", ". .venv/bin/activate", "git clone", "cd ", "OMP_NUM_THREADS=1 pytest")
 """What a page may tell people to type besides `untrimmed`; it is not run here."""
 
 SHORTER = {"demo": ["--quick"], "train": ["--set", "epochs=2"]}

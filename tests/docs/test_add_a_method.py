@@ -1,70 +1,76 @@
-"""The method of docs/add-a-method.md, exactly as it stands there, trains and finds what it should."""
+"""The method of docs/add-a-method.md, exactly as it stands there: it passes the suite by the page's own command."""
 
+import dataclasses
+import os
+import re
+import shlex
+import subprocess
 import sys
-import types
 
 import pytest
 import yaml
 
-import untrimmed.methods.base as base
 from tests.docs.pages import ROOT, blocks
-from tests.methods.planted import plant
+from tests.methods.suite import Suite
+from tests.packages import installed
+from untrimmed import cli
 from untrimmed.data.annotations import read_detections
-from untrimmed.evaluation.activitynet import evaluate_detections
-from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import train
-from untrimmed.training import Run
+from untrimmed.methods.registry import METHODS
+
+PAGE = ROOT / "docs" / "add-a-method.md"
 
 
-@pytest.fixture
-def meanpool(monkeypatch):
-    """The page's method, registered as the page says."""
-    python, presets = (
-        next(b.text for b in blocks(ROOT / "docs" / "add-a-method.md") if b.language == kind) for kind in ("python", "yaml")
-    )
-    module = types.ModuleType("meanpool_of_the_page")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(python, "add-a-method.md", "exec"), module.__dict__)
-    of_others = base.presets_of
-    monkeypatch.setattr(base, "presets_of", lambda name: yaml.safe_load(presets) if name == "meanpool" else of_others(name))
-    monkeypatch.setitem(base.METHODS, "meanpool", f"{module.__name__}:MeanPool")
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The page's package, installed."""
+    folder = tmp_path_factory.mktemp("toppool")
+    files = {block.file: block.text for block in blocks(PAGE) if block.file}
+    assert set(files) == {"toppool.py", "toppool.yaml", "pyproject.toml", "toppool.suite.yaml"}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    with installed(folder):
+        yield folder
 
 
-def test_it_learns(meanpool, tmp_path):
-    problem = plant(tmp_path / "problem")
-    run = tmp_path / "run"
-    train("meanpool", features=problem.features, labels=problem.labels, out=run, settings={"epochs": 20})
-    localize(run, features=problem.features, subset_from=problem.annotations, subset="test", out=run / "detections.json")
-    truth = problem.subset("test")
-    found = read_detections(run / "detections.json")
-    assert found.untrimmed["method"] == "meanpool"
-    score = evaluate_detections(truth, found.results, problem.classes, [0.1, 0.3]).mean_ap
-    whole = {video: [d._replace(start=0.0, end=one.duration) for d in found.results[video][:1]] for video, one in truth.items()}
-    assert score[1] > evaluate_detections(truth, whole, problem.classes, [0.3]).mean_ap[0] + 0.1
-    assert score[0] > 0.5
+def test_it_passes_the_suite(project):
+    (line,) = (line for block in blocks(PAGE) for line in block.text.splitlines() if " pytest " in line)
+    assignment, program, *arguments = shlex.split(line)
+    assert program == "pytest"
+    environment = {**os.environ, **dict([assignment.split("=")])}
+    command = [sys.executable, "-m", program, "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 30
 
 
-def test_it_resumes(meanpool, tmp_path, monkeypatch):
-    problem = plant(tmp_path / "problem", train=6, test=0)
-    inputs = {"features": problem.features, "labels": problem.labels, "settings": {"epochs": 4}}
-    train("meanpool", **inputs, out=tmp_path / "whole")
-    monkeypatch.setitem(Run.__init__.__kwdefaults__, "save_seconds", 0.0)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "log", _stop_at(3))
-        with pytest.raises(KeyboardInterrupt):
-            train("meanpool", **inputs, out=tmp_path / "halves")
-    assert list((tmp_path / "halves" / "checkpoints").iterdir())
-    train("meanpool", **inputs, out=tmp_path / "halves", resume=True)
-    weights = [(tmp_path / name / "model" / "weights.safetensors").read_bytes() for name in ("whole", "halves")]
-    assert weights[0] == weights[1]
+def test_its_commands_do_what_the_page_says(project, run_page, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    for command in ("init videos/train --out labels.csv", "extract videos/train --out features"):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(command.split())
+        assert ended.value.code == 0
+    done = [line for line in run_page(PAGE) if line != "python"]
+    assert [line.split()[1] for line in done] == ["methods", "train", "localize"]
+    assert "toppool (of the package toppool 1.0): top pooling" in capsys.readouterr().out
+    found = read_detections(folder / "toppool.json")
+    assert found.untrimmed["method"] == "toppool"
+    assert len(found.results) == 7
 
 
-def _stop_at(turn: int):
-    """In place of `Run.log`: Ctrl-C in the given turn."""
-    turns = iter(range(1, 100))
+def test_the_page_knows_all_parts_of_the_suite_s_settings():
+    table = PAGE.read_text(encoding="utf-8").partition("| part | settings | default |")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert named == [field.name for field in dataclasses.fields(Suite)]
+    for field in dataclasses.fields(Suite):
+        if field.default_factory is not dataclasses.MISSING:
+            text = yaml.safe_dump(field.default_factory(), default_flow_style=True, sort_keys=False).strip()
+            assert f"`{text}`" in table, field.name
 
-    def log(self, **values):
-        if next(turns) == turn:
-            raise KeyboardInterrupt
 
-    return log
+def test_what_is_asked_of_a_method_of_the_package_is_there():
+    """The files that the page's last section names hold what it says of them."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert "`METHODS` of [`methods/registry.py`]" in text
+    settings = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    for name in METHODS:
+        assert f"<!-- settings: untrimmed.methods.{name}.Config -->" in settings

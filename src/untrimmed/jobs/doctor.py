@@ -15,6 +15,7 @@ PACKAGES = (
     "av",
     "opencv-contrib-python-headless",
     "safetensors",
+    "threadpoolctl",
     "pyyaml",
     "typer",
     "rich",

@@ -1,7 +1,7 @@
 """Crosstalk: streams that are trained together, each looking at the other. Not a published method: what the suite is tried on.
 
 It has what the methods of this package lack: one loop and one optimizer over all streams, a loss between them, features of one
-stream that gate those of the other, and convolutions over time whose zero padding shows at both ends of a video.
+stream that gate those of the other, convolutions over time whose zero padding shows at both ends of a video, and torch's dropout.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ class Config:
     batch: int = setting(16, "videos per step", low=1)
     hidden: int = setting(64, "channels of each stream", low=1)
     learning_rate: float = setting(2e-3, "Adam's", low=0)
+    dropout: float = setting(0.2, "share of the gated features that is left out in training", low=0, high=0.9)
     agreement: float = setting(0.5, "weight of the squared difference between the streams' attentions", low=0)
 
 
@@ -44,6 +45,7 @@ class Crosstalk(Method):
         hidden = config.hidden
         self.embed = nn.ModuleDict({name: nn.Conv1d(width, hidden, 3, padding=1) for name, width in streams.items()})
         self.gate = nn.ModuleDict({name: nn.Conv1d(hidden, hidden, 3, padding=1) for name in streams})
+        self.dropout = nn.Dropout(config.dropout)
         self.attention = nn.ModuleDict({name: nn.Linear(hidden, 1) for name in streams})
         self.classifier = nn.ModuleDict({name: nn.Linear(hidden, len(classes) + 1) for name in streams})
 
@@ -54,7 +56,7 @@ class Crosstalk(Method):
         for stream, own in seen.items():
             others = [other for name, other in seen.items() if name != stream]
             gated = own * self.gate[stream](torch.stack(others).mean(0)).sigmoid() if others else own
-            rows = gated.transpose(1, 2)
+            rows = self.dropout(gated.transpose(1, 2))
             found[stream] = self.attention[stream](rows).squeeze(-1), self.classifier[stream](rows)
         return found
 
@@ -69,7 +71,8 @@ class Crosstalk(Method):
             for step, chosen in enumerate(batches):
                 # The same name gives the same numbers again: all streams are drawn at the same snippets.
                 x = {stream: data.sample(chosen, stream, run.rng(f"snippets {step}")).to(run.device) for stream in self.widths}
-                losses = self.losses(x, labels[chosen])
+                with run.seeded(f"dropout {step}"):  # which torch draws from numbers that all programs share
+                    losses = self.losses(x, labels[chosen])
                 optimizer.zero_grad()
                 (losses["class"] + losses["background"] + self.config.agreement * losses["agreement"]).backward()
                 optimizer.step()
