@@ -19,7 +19,7 @@ from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.settings import build, check_streams, merge, unknown
 from untrimmed.data.store import let_go
 from untrimmed.data.types import StreamActivation
-from untrimmed.localization import Localization
+from untrimmed.localization.settings import Localization
 from untrimmed.training import DataSettings, Run, TrainingSet
 
 METHODS = {
