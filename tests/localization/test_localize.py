@@ -13,7 +13,7 @@ from untrimmed.data.settings import build
 from untrimmed.data.types import Activation, Detection, StreamActivation, Timeline
 from untrimmed.localization import Localization, kept_classes, localize
 
-MODULE = importlib.import_module("untrimmed.localization.localize")  # the package gives the function under this name
+MODULE = importlib.import_module("untrimmed.localization.pipeline")
 CLASSES = ("jump", "run", "throw")
 
 

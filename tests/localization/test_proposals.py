@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 
 from untrimmed.localization.curves import upsample
-from untrimmed.localization.proposals import cut
+from untrimmed.localization.proposals import Runs, each_once, outer_inner, runs_above
 
 rows = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=12), min_size=1, max_size=4)
 
@@ -23,7 +23,8 @@ def test_runs_are_those_of_a_loop(some, threshold, contrast, side, random):
     curve, offsets = laid_out(some)
     score = np.array([random.random() for _ in curve])
     thresholds = np.array([(threshold + r) % 5 for r in range(len(some))], dtype=float)
-    found = cut(curve, score, offsets, thresholds, contrast, side)
+    found = runs_above(curve, offsets, thresholds)
+    scores = outer_inner(found, score, offsets, contrast, side)
     expected = []
     for r, row in enumerate(some):
         own = score[offsets[r] : offsets[r + 1]]
@@ -40,12 +41,21 @@ def test_runs_are_those_of_a_loop(some, threshold, contrast, side, random):
             around = sum(part.mean() for part in (left, right) if len(part))
             expected.append((r, first, i - 1, own[first:i].mean() - contrast * around))
     assert list(zip(found.row, found.first, found.last)) == [e[:3] for e in expected]
-    np.testing.assert_allclose(found.score, [e[3] for e in expected], atol=1e-12)
+    np.testing.assert_allclose(scores, [e[3] for e in expected], atol=1e-12)
 
 
 def test_no_rows_no_runs():
-    found = cut(np.empty(0), np.empty(0), np.array([0]), np.empty(0), 0.3, 0.25)
+    found = runs_above(np.empty(0), np.array([0]), np.empty(0))
     assert len(found.row) == 0
+    assert len(outer_inner(found, np.empty(0), np.array([0]), 0.3, 0.25, peak=True)) == 0
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3), max_size=20))
+def test_each_run_once_in_the_order_in_which_they_came(some):
+    runs = Runs(*np.array(some, dtype=int).reshape(-1, 3).T)
+    once = each_once(runs)
+    assert list(zip(once.row, once.first, once.last)) == list(dict.fromkeys(some))
 
 
 @settings(deadline=None, derandomize=True)

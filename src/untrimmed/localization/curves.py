@@ -1,10 +1,12 @@
-"""Curves on a finer time grid: every snippet becomes `scale` steps, by linear interpolation."""
+"""Curves on a finer time grid, and smoother: rows of values, laid one after the other."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import savgol_filter
 
 
 def upsample(values: np.ndarray, offsets: np.ndarray, scale: int, left_aligned: bool = False) -> np.ndarray:
-    """Interpolate rows of snippet values linearly, all rows at once.
+    """Interpolate rows of snippet values linearly, all rows at once: every snippet becomes `scale` steps.
 
     A snippet's value stands at the middle of its stretch of time, and before the first and after the last middle it stays
     constant. `left_aligned` is how STPN's and DGAM's released codes do it: the value stands at the snippet's left edge, so that
@@ -35,3 +37,22 @@ def upsample(values: np.ndarray, offsets: np.ndarray, scale: int, left_aligned: 
     np.multiply(slope[:, None], part[half:], out=fine[:, half:], casting="same_kind")
     fine += values[:, None]
     return fine.ravel()
+
+
+def gaussian(curve: np.ndarray, offsets: np.ndarray, sigma: float) -> np.ndarray:
+    """Each row under a Gaussian of `sigma` steps."""
+    smooth = np.empty_like(curve)
+    for begin, end in zip(offsets[:-1], offsets[1:]):
+        gaussian_filter1d(curve[begin:end], sigma, output=smooth[begin:end])
+    return smooth
+
+
+def savitzky_golay(curve: np.ndarray, offsets: np.ndarray, share: float) -> np.ndarray:
+    """A line fitted to the steps around each: a window of `share` of the row, odd, of 3 to 255 steps and no longer than it."""
+    smooth = curve.copy()
+    for begin, end in zip(offsets[:-1], offsets[1:]):
+        window = min(int(np.clip((end - begin) * share, 3, 255)), int(end - begin))
+        window -= 1 - window % 2
+        if window > 1:
+            smooth[begin:end] = savgol_filter(curve[begin:end], window, 1)
+    return smooth

@@ -17,7 +17,7 @@ from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.settings import build, check_streams, merge, unknown
 from untrimmed.data.store import let_go
 from untrimmed.data.types import StreamActivation
-from untrimmed.localization import Localization
+from untrimmed.localization.settings import Localization
 from untrimmed.methods.registry import METHODS, load_class, presets_of, source_of
 from untrimmed.training import DataSettings, Run, TrainingSet
 

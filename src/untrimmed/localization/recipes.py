@@ -1,0 +1,103 @@
+"""Each paper's cutter as the list of its steps: curve, up-sample, smooth, threshold, score.
+
+A recipe takes the (video, class) pairs that one stream keeps, and gives scored proposals; `pipeline.py` fuses the streams and
+suppresses what overlaps. The steps are in `steps.py`, and settings say how each is done; a paper's values are its preset, in
+the `.yaml` beside the method.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from untrimmed.localization.proposals import Proposals
+from untrimmed.localization.steps import (
+    Rows,
+    attention,
+    logits,
+    mean_over_streams,
+    normalized,
+    scored,
+    sigmoid,
+    smoothed,
+    thresholded,
+    upsampled,
+    weighted_scores,
+)
+
+
+def dgam(rows: Rows) -> Proposals:
+    """DGAM (Shi et al., CVPR 2020, arXiv 2003.12424): cut 0.8 lambda s + 0.2 lambda^2, lambda the attention and s the sigmoid of
+    the class activation; score by lambda^2 times the mean of the streams' s."""
+    gate, activation = attention(rows), [sigmoid(logit) for logit in logits(rows)]
+    share = rows.settings.attention_share if rows.has_attention else 0.0
+    gated = upsampled(rows, gate * activation[rows.number])
+    curve = smoothed(rows, (1 - share) * gated + share * upsampled(rows, gate) ** 2)
+    score = upsampled(rows, gate**2 * mean_over_streams(rows, activation))
+    return scored(rows, thresholded(rows, curve), score)
+
+
+def by_attention(rows: Rows) -> Proposals:
+    """Cut the attention lambda alone, score as DGAM."""
+    gate, activation = attention(rows), [sigmoid(logit) for logit in logits(rows)]
+    curve = smoothed(rows, upsampled(rows, gate))
+    score = upsampled(rows, gate**2 * mean_over_streams(rows, activation))
+    return scored(rows, thresholded(rows, curve), score)
+
+
+def by_class(rows: Rows) -> Proposals:
+    """Cut the class activation s alone, score as DGAM."""
+    gate, activation = attention(rows), [sigmoid(logit) for logit in logits(rows)]
+    curve = smoothed(rows, upsampled(rows, activation[rows.number]))
+    score = upsampled(rows, gate**2 * mean_over_streams(rows, activation))
+    return scored(rows, thresholded(rows, curve), score)
+
+
+def wtalc(rows: Rows) -> Proposals:
+    """W-TALC (Paul et al., ECCV 2018, arXiv 1807.10418): cut the class logit at the middle of its range in the video
+    (`relative_to`), score by its peak (`inside`)."""
+    logit = logits(rows)
+    curve = smoothed(rows, upsampled(rows, logit[rows.number]))
+    score = upsampled(rows, mean_over_streams(rows, logit))
+    return scored(rows, thresholded(rows, curve), score)
+
+
+def tcam(rows: Rows) -> Proposals:
+    """TCAM (Gong et al., CVPR 2020): bring the logit to 0..1 in the video, smooth it (`smooth_share`), cut it at many parts of its
+    mean, dilate the runs (`dilate`), score by the same curve."""
+    curve = smoothed(rows, upsampled(rows, normalized(rows, logits(rows)[rows.number])))
+    return scored(rows, thresholded(rows, curve), curve)
+
+
+def tsrnet(rows: Rows) -> Proposals:
+    """TSRNet (Zhang et al., AAAI 2019, arXiv 1902.07370): cut w = attention times the video's class score at its mean, score by w.
+
+    With `curve=snippet`, ours, it is times each snippet's class score, for videos that show several classes.
+    """
+    w = weighted_scores(rows)
+    curve = smoothed(rows, upsampled(rows, w[rows.number]))
+    score = upsampled(rows, mean_over_streams(rows, w))
+    return scored(rows, thresholded(rows, curve), score)
+
+
+RECIPES: dict[str, Callable[[Rows], Proposals]] = {
+    "gated": dgam,
+    "attention": by_attention,
+    "class": by_class,
+    "logit": wtalc,
+    "normalized": tcam,
+    "video": tsrnet,
+    "snippet": tsrnet,
+}
+"""The recipe of each value of the setting `curve`."""
+
+
+def dgam_official(rows: Rows) -> Proposals:
+    """A recipe as the released code of DGAM follows it, with what costs that code results (`official=true`).
+
+    Snippets are left-aligned. The code asks `.any()` of indices where it means "is there one": a stream that keeps only class 0
+    finds nothing, and the single first step is no run. What it does to suppression is in `pipeline.apart_unless_in_all`.
+    """
+    rows = rows[np.isin(rows.video, rows.video[rows.label > 0])]
+    found = RECIPES[rows.settings.curve](replace(rows, left_aligned=True))
+    return found[(found.first > 0) | (found.last > 0)]
