@@ -25,7 +25,8 @@ from untrimmed.engine.local import Pool
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.experiments import cache, held_out, processes, task, train_task
 from untrimmed.experiments.compare import Comparison
-from untrimmed.experiments.read import numbers_of, read_experiment
+from untrimmed.experiments.metrics import numbers_of
+from untrimmed.experiments.read import read_experiment
 from untrimmed.jobs.compare import compare
 from untrimmed.jobs.evaluate import evaluate
 from untrimmed.jobs.localize import localize
@@ -530,7 +531,7 @@ def test_help_for_what_is_missing(capsys):
         ({"metrics": ["f1"]}, r"evaluate: \{min_score: 0\.5\}"),
         ({"metrics": ["activitynet:"]}, r"unknown name ''; there is "),
         ({"runs": {"a": {"method": "dgam", "data": []}}}, r"runs\.a\.data: names no data set"),
-        ({"runs": {"a": {"method": "dgam", "data": [{"b": 1}]}}}, r"runs\.a\.data: unknown name"),
+        ({"runs": {"a": {"method": "dgam", "data": [{"b": 1}]}}}, r"runs\.a\.data: expected a name, found"),
         ({"runs": {"": {"method": "dgam"}}}, r"runs: '' is no name"),
         ({"runs": {"a": {"method": "dgam", "classes": ["nope"]}}}, r"runs\.a on d: --classes: .*unknown name 'nope'"),
         ({"runs": {"a": {"method": "tcam", "unlabelled": True}}}, r"mAP@0\.1 needs classes for its clusters"),

@@ -148,7 +148,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
             return None
         hint = next(option for option in options if option is not type(None))
     origin = typing.get_origin(hint) or hint
-    if origin is typing.Literal:
+    if origin is typing.Literal or hint is Any:
         return value
     if origin is tuple and isinstance(value, list | tuple):
         inner = typing.get_args(hint)[0]
@@ -169,12 +169,10 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return {str(key): _convert(item, inner, f"{where}.{key}") for key, item in value.items()}
     if origin in (bool, int, str) and type(value) is origin:
         return value
-    names = {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        str: "a name",
-        tuple: "a list of numbers",
-        dict: "a mapping",
-    }
-    raise InputError(f"{where}: expected {names.get(origin, origin)}, found {value!r}")
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", dict: "a mapping"}
+    if origin is tuple:
+        of = typing.get_args(hint)[0]
+        expected = f"a list of {({str: 'names', dict: 'mappings'}).get(typing.get_origin(of) or of, 'numbers')}"
+    else:
+        expected = names.get(origin, str(origin))
+    raise InputError(f"{where}: expected {expected}, found {value!r}")

@@ -11,7 +11,6 @@ from untrimmed.console import note, progress
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.settings import merge
 from untrimmed.evaluation.activitynet import parse_tious
-from untrimmed.evaluation.attention import STATISTICS
 from untrimmed.evaluation.bootstrap import (
     DRAWS,
     Matched,
@@ -23,14 +22,14 @@ from untrimmed.evaluation.bootstrap import (
     over_thresholds,
 )
 from untrimmed.experiments.cache import held_out_key, scoring_key, store_hash, training_key
+from untrimmed.experiments.check import check_training_data
 from untrimmed.experiments.held_out import held_out_fifth
-from untrimmed.experiments.read import check_training_data, for_localization, learns_from_clips
+from untrimmed.experiments.metrics import metric_of, split_metric
 from untrimmed.experiments.score_task import read_scores
-from untrimmed.experiments.spec import Data, Experiment, RunSpec, split_metric
+from untrimmed.experiments.spec import Data, Experiment, RunSpec
 from untrimmed.experiments.task import HeldOut, Part, Scoring, Task, Training
 from untrimmed.reporting.tables import (
     Difference,
-    Metric,
     Table,
     csv_text,
     differences_csv,
@@ -39,6 +38,7 @@ from untrimmed.reporting.tables import (
     markdown,
     plot,
 )
+from untrimmed.runs.detect import overrides_of
 from untrimmed.runs.score import DETECTION_PROTOCOLS
 
 SELECTED = {
@@ -46,12 +46,6 @@ SELECTED = {
     "weak-loss": "weak-loss (the candidate with the lowest loss of the tags on a held-out fifth of the training videos)",
     "oracle": "ORACLE (the candidate that scores best on the test set itself: an upper bound, not a result)",
 }
-
-
-IN_PER_CENT = ("mAP", "accuracy", "video_mAP")
-
-
-LOWER_IS_BETTER = (*(name for name, (_, arrow) in STATISTICS.items() if arrow == "↓"), "false_alarms")
 
 
 @dataclass(frozen=True)
@@ -162,7 +156,7 @@ class Comparing:
                 settings=settings,
                 seed=seed,
                 unlabelled=run.unlabelled,
-                trimmed=learns_from_clips(run, part),
+                trimmed=run.learns_from_clips(part),
                 classes=run.classes,
                 init=init,
             )
@@ -236,7 +230,7 @@ class Comparing:
         settings: dict[str, Any] = {"localization": (source.settings or {}).get("localization", {})}
         if plan.selection == "oracle" and source.candidates:
             settings = merge(settings, {"localization": source.candidates[candidate].get("localization", {})})
-        settings = merge(merge(settings, for_localization(plan.localize)), for_localization(run.localize or {}))
+        settings = merge(merge(settings, overrides_of(plan.localize)), overrides_of(run.localize or {}))
         options = dict(plan.evaluate)
         if not source.unlabelled:
             options = {name: value for name, value in options.items() if not name.startswith("map_clusters")}
@@ -440,9 +434,3 @@ def _title(run: RunSpec, data: Data, number: int | None, seed: int, candidate: i
     fold = f", fold {number}" if number is not None and len(data.parts) > 1 else ""
     which = "" if candidate is None else f", candidate {candidate + 1}"
     return f"{run.name} on {data.name}{fold}, seed {seed}{which}"
-
-
-def metric_of(metric: str) -> Metric:
-    """How a metric is shown."""
-    _, name = split_metric(metric)
-    return Metric(metric, name.startswith(IN_PER_CENT), not name.startswith(LOWER_IS_BETTER))

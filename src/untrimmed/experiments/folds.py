@@ -114,14 +114,26 @@ def _over(classes: tuple[str, ...], activation: Activation) -> Activation:
 
 def pooled_truth(parts: Sequence[Part]) -> dict[str, VideoTruth]:
     """The truth of all folds: of each test video that of the fold that tests it; other videos are in another subset."""
+    tested_videos(parts, parts[0].annotations)
     truth: dict[str, VideoTruth] = {}
-    tested: dict[str, int] = {}
-    for number, part in enumerate(parts):
+    for part in parts:
         annotations = read_annotations(part.annotations)
         for video, one in annotations.videos.items():
             truth.setdefault(video, one if part.subset is None else replace(one, subset=f"not {part.subset}"))
-        for video, one in annotations.subset(part.subset).items():
-            if video in tested:
-                raise InputError(f"{part.annotations}: {video!r} is tested in fold {number} and in fold {tested[video]}")
-            truth[video], tested[video] = one, number
+        truth |= annotations.subset(part.subset)
     return truth
+
+
+def tested_videos(parts: Sequence[Part], where: str) -> dict[str, int]:
+    """The fold that tests it, by video.
+
+    Raises:
+        InputError: a video is tested in two folds.
+    """
+    tested: dict[str, int] = {}
+    for number, part in enumerate(parts):
+        for video in read_annotations(part.annotations).subset(part.subset):
+            if video in tested:
+                raise InputError(f"{where}: {video!r} is tested in fold {number} and in fold {tested[video]}")
+            tested[video] = number
+    return tested

@@ -1,13 +1,18 @@
-"""What an experiment file says, as dataclasses."""
+"""What an experiment file says, as dataclasses: a run has the fields of `RunSpec` as its keys, a data set those of `Part`."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from untrimmed.data.settings import setting
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU
+from untrimmed.evaluation.clustering import MAPPINGS
+from untrimmed.experiments.metrics import split_metric
 from untrimmed.experiments.task import Part
-from untrimmed.runs.score import PROTOCOLS
+from untrimmed.methods.base import method_class
+
+SELECTIONS = ("last", "weak-loss", "oracle")
 
 
 @dataclass(frozen=True)
@@ -20,25 +25,48 @@ class Data:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A run as the experiment file describes it; `attention` and `classification` name the two runs of a swap."""
+    """A run: a training, or the swap of two others."""
 
     name: str
-    method: str = ""
-    preset: str = "default"
-    settings: dict[str, Any] | None = None
-    candidates: tuple[dict[str, Any], ...] = ()
-    localize: dict[str, Any] | None = None
-    unlabelled: bool = False
-    trimmed: bool = True
-    init: str | None = None
-    classes: tuple[str, ...] | None = None
-    data: tuple[str, ...] | None = None
-    attention: str | None = None
-    classification: str | None = None
+    method: str = setting("", "the method's name")
+    preset: str = setting("default", "one of the method's presets")
+    settings: dict[str, Any] | None = setting(None, "settings laid over the preset, nested as `--set` takes them")
+    candidates: tuple[dict[str, Any], ...] = setting((), "settings laid over these, of which one is chosen")
+    localize: dict[str, Any] | None = setting(None, "settings laid over the run's when it localizes")
+    unlabelled: bool = setting(False, "whether it learns without labels")
+    trimmed: bool = setting(True, "whether it looks at trimmed clips, where there are some and the method can")
+    init: str | None = setting(None, "the run whose weights it starts from, on the same data with the same seed")
+    classes: tuple[str, ...] | None = setting(None, "the labels that it learns; none: all")
+    data: tuple[str, ...] | None = setting(None, "the data sets that it is made on; none: all")
+    attention: str | None = setting(None, "of a swap: the run whose attention it has")
+    classification: str | None = setting(None, "of a swap: the run whose class logits, pooling and settings it has")
 
     @property
     def is_swap(self) -> bool:
         return self.attention is not None
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """The runs that it starts from or is made of, by the key that names them."""
+        named = {key: getattr(self, key) for key in ("attention", "classification", "init")}
+        return {key: run for key, run in named.items() if run is not None}
+
+    def learns_from_clips(self, part: Part) -> bool:
+        return self.trimmed and part.trimmed is not None and "trimmed" in method_class(self.method).learns_from
+
+
+SWAP = ("attention", "classification", "localize", "data")
+"""The keys of a swap; a training has all but the first two."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of `untrimmed evaluate`, but for what the data set says itself."""
+
+    tiou: str = setting(DEFAULT_TIOU, "thresholds: 0.5, 0.1,0.5 or 0.3:0.7:0.1")
+    map_clusters: str | None = setting(None, "how clusters are taken for classes", choices=MAPPINGS)
+    map_clusters_oracle: bool = setting(False, "by the labels of the scored videos")
+    min_score: float | None = setting(None, "also score the detections that score at least this")
 
 
 @dataclass(frozen=True)
@@ -78,9 +106,3 @@ class Experiment:
 
     def runs_of(self, data: str) -> list[RunSpec]:
         return [run for run in self.runs.values() if run.data is None or data in run.data]
-
-
-def split_metric(metric: str) -> tuple[str, str]:
-    """`protocol:scalar`; without a protocol it is activitynet's."""
-    protocol, colon, name = metric.partition(":")
-    return (protocol, name) if colon and protocol in PROTOCOLS else ("activitynet", metric)

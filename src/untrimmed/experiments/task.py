@@ -1,9 +1,10 @@
 """The three kinds of task that an experiment comes to: a training, the loss on videos that were held out, and a scoring."""
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from untrimmed.data.settings import setting
 from untrimmed.runs.supervision import Supervision
 
 
@@ -11,15 +12,19 @@ from untrimmed.runs.supervision import Supervision
 class Part:
     """What one training gets, and what it is scored on: a data set, or one fold of it."""
 
-    features: str
-    labels: str
-    annotations: str
-    subset: str | None = None
-    only: str | None = None
-    trimmed: str | None = None
-    trimmed_labels: str | None = None
-    clusters: int | None = None
-    parts: str | None = None
+    features: str = setting(MISSING, "a feature store")
+    labels: str = setting(MISSING, "labels.csv; of a run without labels it says what its clusters are compared with")
+    annotations: str = setting(MISSING, "the true segments, in the ActivityNet schema")
+    subset: str | None = setting(None, "which videos of the annotations are tested; none: all")
+    only: str | None = setting(None, "a CSV whose column video restricts the training videos")
+    trimmed: str | None = setting(None, "a feature store of trimmed clips")
+    trimmed_labels: str | None = setting(None, "the labels of the clips")
+    clusters: int | None = setting(None, "how many clusters a run without labels makes; none: the method says", low=1)
+    parts: str | None = setting(None, "a JSON file that says what is action and what context, for attention")
+
+
+FILES = ("features", "labels", "annotations", "only", "trimmed", "trimmed_labels", "parts")
+"""Those fields of a part that name a file or folder."""
 
 
 def supervision_of(
