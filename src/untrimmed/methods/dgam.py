@@ -61,8 +61,8 @@ class Config:
     attention_delay: float = setting(
         0.0, "share of the run in which only the classifier learns: an untrained one misleads the attention", low=0, high=1
     )
-    average: float = setting(
-        0.0, "decay per step of the averaged weights that are kept in the end; 0 = the last weights", low=0, high=0.99999
+    ema_decay: float = setting(
+        0.0, "decay per step of an EMA of the weights, which is the final model; 0 = no EMA", low=0, high=0.99999, was="average"
     )
     official: bool = setting(
         False, "draw the batches once for ten epochs and drop the last, smaller one; ramps stand still meanwhile"
@@ -305,9 +305,9 @@ class DGAM(Method):
         model_optimizer = torch.optim.Adam(net.discriminative_parameters(), config.learning_rate, ADAM_BETAS)
         cvae_optimizer = torch.optim.Adam(net.cvae.parameters(), config.learning_rate, ADAM_BETAS)
         state: dict[str, Any] = {"net": net, "model_optimizer": model_optimizer, "cvae_optimizer": cvae_optimizer}
-        averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average)) if config.average else None
-        if averaged:
-            state["averaged"] = averaged
+        ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)) if config.ema_decay else None
+        if ema:
+            state["averaged"] = ema
 
         for epoch in run.loop(stream, config.epochs, **state):
             # The released code's ramps see the first epoch of the current block of ten, and draw the block's batches once.
@@ -335,12 +335,12 @@ class DGAM(Method):
                 x, noise = draw(number, "model")
                 losses = model_stage(net, x, labels[batches[number]], noise, config, ramp)
                 _step(model_optimizer, losses["total"])
-                if averaged:
-                    averaged.update_parameters(net)
+                if ema:
+                    ema.update_parameters(net)
                 sums.update({name: loss.item() for name, loss in losses.items()})
             run.log(**{name: value / len(batches) for name, value in sums.items()})
-        if averaged:
-            net.load_state_dict(averaged.module.state_dict())
+        if ema:
+            net.load_state_dict(ema.module.state_dict())
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
         """Per stream attention and class logits x W without bias, background last, of each snippet by itself."""
