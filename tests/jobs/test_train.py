@@ -13,6 +13,7 @@ from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.jobs.train import train
 from untrimmed.methods.base import resolve
+from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.supervision import trimmed_set, unlabelled_set
 from untrimmed.training import Run
 from untrimmed.video.extraction import header_for
@@ -55,7 +56,7 @@ def test_a_run_holds_all_that_its_result_depends_on(planted, tmp_path):
     config = yaml.safe_load((done.run / "config.yaml").read_text())
     assert (config["method_name"], config["preset"], config["seed"]) == ("dgam", "default", 3)
     assert config["method"]["epochs"] == 2
-    assert config["method"]["average"] == 0.95  # of the preset
+    assert config["method"]["ema_decay"] == 0.95  # of the preset
     assert config["method"]["learning_rate"] == 0.001  # nowhere given: every resolved value is there
     assert config["data"]["snippets"] == 8
     assert config["localization"]["nms"] == 0.5
@@ -208,6 +209,30 @@ def test_a_finished_run_is_resumed_by_doing_nothing(planted, tmp_path, capsys):
     train_on(planted, run, resume=True)
     assert "already finished" in capsys.readouterr().err
     assert files_of(run) == before
+
+
+def _interrupted(self, **values):
+    raise KeyboardInterrupt
+
+
+def test_a_run_of_an_earlier_version_is_resumed_under_the_old_names_of_settings(planted, tmp_path, monkeypatch):
+    train_on(planted, tmp_path / "whole", settings=BRIEF | {"average": 0.5})
+    assert yaml.safe_load((tmp_path / "whole" / "config.yaml").read_text())["method"]["ema_decay"] == 0.5
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_on(planted, tmp_path / "run", settings=BRIEF | {"average": 0.5})
+    file = tmp_path / "run" / "config.yaml"
+    file.write_text(file.read_text().replace("ema_decay:", "average:"))
+    train_on(planted, tmp_path / "run", settings=BRIEF | {"ema_decay": 0.5}, resume=True)
+    assert "ema_decay: 0.5" in file.read_text()
+    weights = [(tmp_path / name / "model" / "weights.safetensors").read_bytes() for name in ("whole", "run")]
+    assert weights[0] == weights[1]
+    model = tmp_path / "run" / "model" / "model.json"
+    model.write_text(model.read_text().replace('"ema_decay"', '"average"'))
+    file.write_text(file.read_text().replace("ema_decay:", "average:"))
+    run = RunFolder(tmp_path / "run")
+    assert run.method().config.ema_decay == run.settings(run.method()).method.ema_decay == 0.5
 
 
 @pytest.mark.parametrize("finished", [True, False])

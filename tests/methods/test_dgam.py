@@ -295,7 +295,7 @@ def test_fewer_videos_than_a_batch_are_one_batch_even_for_official():
 
 @pytest.mark.parametrize(("share", "moves"), [(1.0, False), (0.5, True)])
 def test_the_attention_waits_for_the_classifier(share, moves, planted, tmp_path):
-    fitted, began, _ = fit("dgam", planted, tmp_path, {"attention_delay": share, "average": 0, "schedule": "constant"})
+    fitted, began, _ = fit("dgam", planted, tmp_path, {"attention_delay": share, "ema_decay": 0, "schedule": "constant"})
     for one, other in zip(fitted.streams.values(), began.streams.values()):
         assert torch.equal(one.attention_hidden.weight, other.attention_hidden.weight) != moves
         assert not torch.equal(one.classifier.weight, other.classifier.weight)
@@ -303,9 +303,9 @@ def test_the_attention_waits_for_the_classifier(share, moves, planted, tmp_path)
 
 
 def test_averaged_weights_are_the_mean_along_the_way(planted, tmp_path):
-    last, _, _ = fit("dgam", planted, tmp_path / "last", {"average": 0})
-    averaged, began, _ = fit("dgam", planted, tmp_path / "averaged", {"average": 0.5})
-    frozen, _, _ = fit("dgam", planted, tmp_path / "frozen", {"average": 0.99999})
+    last, _, _ = fit("dgam", planted, tmp_path / "last", {"ema_decay": 0})
+    averaged, began, _ = fit("dgam", planted, tmp_path / "averaged", {"ema_decay": 0.5})
+    frozen, _, _ = fit("dgam", planted, tmp_path / "frozen", {"ema_decay": 0.99999})
 
     def distance(a, b):
         return max((p - q).abs().max().item() for p, q in zip(a.parameters(), b.parameters()))

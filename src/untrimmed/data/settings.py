@@ -28,10 +28,12 @@ def setting(
     choices: tuple = (),
     source: str = "",
     by_stream: bool = True,
+    was: str = "",
 ) -> Any:
-    """A dataclass field that knows its meaning, its range (both ends included), where its value comes from, and whether it may
-    differ by stream."""
-    metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices, "source": source, "by_stream": by_stream}
+    """A dataclass field with its meaning, its range (both ends included), the source of its value, whether it may differ by
+    stream, and the name it had in earlier versions, which is still read."""
+    metadata = {"meaning": meaning, "low": low, "high": high, "choices": choices, "source": source}
+    metadata |= {"by_stream": by_stream, "was": was}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -45,6 +47,7 @@ def build(cls: type[S], values: Mapping[str, Any], where: str) -> S:
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: expected settings by name, found {values!r}")
+    values = renamed(cls, values)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.name != "streams"}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     by_stream = "streams" in hints
@@ -58,16 +61,26 @@ def build(cls: type[S], values: Mapping[str, Any], where: str) -> S:
             for stream, overrides in value.items() if key == "streams" else [(key, value)]:
                 if not isinstance(overrides, Mapping):
                     raise InputError(f"{where}.{stream}: expected settings by name, found {overrides!r}")
-                for name, own in overrides.items():
+                for name, override in overrides.items():
                     if name not in fields:
                         raise unknown(name, fields, f"{where}.{stream}")
                     if not fields[name].metadata["by_stream"]:
                         raise InputError(f"{where}.{stream}.{name}: holds for all streams alike; set {where}.{name}")
-                    checked = _check(own, hints[name], fields[name], f"{where}.{stream}.{name}")
+                    checked = _check(override, hints[name], fields[name], f"{where}.{stream}.{name}")
                     streams.setdefault(stream, {})[name] = checked
         else:
             raise unknown(key, fields, where)
     return cls(**plain, **({"streams": streams} if by_stream else {}))
+
+
+def renamed(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping with today's names in place of those that settings had in earlier versions, by stream too."""
+    names = {field.metadata["was"]: field.name for field in dataclasses.fields(cls) if field.metadata.get("was")}
+
+    def walk(tree: Mapping[str, Any]) -> dict[str, Any]:
+        return {names.get(key, key): walk(value) if isinstance(value, Mapping) else value for key, value in tree.items()}
+
+    return walk(values) if names else dict(values)
 
 
 def of_stream(settings: S, stream: str) -> S:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
-from untrimmed.data.settings import build, check_streams, merge, unknown
+from untrimmed.data.settings import build, check_streams, merge, renamed, unknown
 from untrimmed.data.store import let_go
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization.settings import Localization
@@ -145,6 +145,8 @@ def resolve(
     for key, value in tree.items():
         if not isinstance(value, Mapping):
             raise InputError(f"{key}: names a group of settings; write {key}.<setting>, not {key}={value}")
+    if "method" in tree:
+        tree["method"] = renamed(cls.Config, tree["method"])
     base = presets[preset]
     if streams is not None:
         names = set(streams)

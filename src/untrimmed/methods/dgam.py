@@ -1,15 +1,16 @@
-"""DGAM: Weakly-Supervised Action Localization by Generative Attention Modeling (Shi, Dai, Mu, Wang; CVPR 2020).
+"""DGAM: Weakly-Supervised Action Localization by Generative Attention Modeling (Shi, Dai, Mu, Wang; CVPR 2020;
+arXiv:2003.12424).
 
-A video X of T snippets carries a label y and no times. Sought is the attention lambda in [0, 1]^T that maximizes
+A video X of T snippets has a label y and no times. We seek the attention lambda in [0, 1]^T that maximizes
 
     log p(lambda | X, y)  ~  log p(y | X, lambda)  +  log p(X | lambda)
 
-The first term is the discriminative one: the attended snippets tell the action, the others are background. It alone cannot
-tell an action from its context, the track field that always comes with the run. The second term can: a conditional VAE models
-how snippets look at a given attention, so that snippets which look different get a different attention.
+The first term is discriminative: the attended snippets predict the label, the others are background. Alone it cannot separate an
+action from its context, the track that comes with every run. The second term can: a conditional VAE (CVAE) models how snippets
+of a given attention look, so that snippets which look different get different attention.
 
-The two are learned in alternation, stream by stream: (a) the VAE with the attention frozen, (b) attention and classifier with
-the VAE frozen. Values that the paper's text does not give are the released code's; see `dgam.yaml` and docs/paper_index.md.
+The two are trained alternately, stream by stream: (a) the CVAE with the attention frozen, (b) attention and classifier with the
+CVAE frozen. Values that the paper does not give are the released code's; see `dgam.yaml` and docs/paper_index.md.
 """
 
 import math
@@ -32,22 +33,26 @@ from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Curves, Method
 from untrimmed.training import Run, TrainingSet
 
+PAPER = "DGAM, arXiv:2003.12424"
+
 
 @dataclass(frozen=True)
 class Config:
     """DGAM's settings. Defaults are the released code's for THUMOS14's RGB stream."""
 
-    gam: bool = setting(True, "generative attention modelling; false is the paper's 'old' model O", source="slide 09")
+    gam: bool = setting(
+        True, "generative attention modelling; false is the paper's 'old' model O", source=f"{PAPER}, swap study (slide 09)"
+    )
     hidden: int = setting(256, "width of the attention's hidden layer", low=1, source="code")
-    latent: int = setting(128, "width of the VAE's latent and hidden layers", low=1, source="code")
+    latent: int = setting(128, "width of the CVAE's latent and hidden layers", low=1, source="code")
     foreground: float = setting(1.0, "weight of L_fg", low=0, source="code; 0.3 for ActivityNet flow")
     background: float = setting(0.03, "weight of L_bg", low=0, source="code; 1 for ActivityNet")
     guide: float = setting(0.1, "weight of L_guide", low=0, source="code")
-    reconstruction: float = setting(0.5, "weight of L_re, once its ramp is done", low=0, source="code; 0.3 for flow")
+    reconstruction: float = setting(0.5, "weight of L_re after its ramp", low=0, source="code; 0.3 for flow")
     kl: float = setting(0.1, "beta, the weight of the KL divergence in L_CVAE", low=0, source="code")
-    cvae: float = setting(10.0, "weight of L_CVAE, once its ramp is done", low=0, source="code")
-    ramp_epochs: int = setting(300, "L_re and L_CVAE grow linearly over so many epochs; 0 = at once", low=0, source="code")
-    ramp_fraction: float | None = setting(None, "the same as a share of the run, in place of ramp_epochs", low=0, high=1)
+    cvae: float = setting(10.0, "weight of L_CVAE after its ramp", low=0, source="code")
+    ramp_epochs: int = setting(300, "epochs of the linear ramp of L_re and L_CVAE; 0 = none", low=0, source="code")
+    ramp_fraction: float | None = setting(None, "the ramp as a fraction of the run, in place of ramp_epochs", low=0, high=1)
     ramp_reconstruction: bool = setting(True, "whether L_re has the ramp", source="code; not for ActivityNet")
     epochs: int = setting(6000, "passes over the training videos", low=1, source="code")
     batch: int = setting(32, "videos per step", low=1, source="code")
@@ -59,13 +64,13 @@ class Config:
         source="code",
     )
     attention_delay: float = setting(
-        0.0, "share of the run in which only the classifier learns: an untrained one misleads the attention", low=0, high=1
+        0.0, "fraction of the run in which only the classifier is trained: an untrained one misleads the attention", low=0, high=1
     )
-    average: float = setting(
-        0.0, "decay per step of the averaged weights that are kept in the end; 0 = the last weights", low=0, high=0.99999
+    ema_decay: float = setting(
+        0.0, "decay per step of an EMA of the weights, which is the final model; 0 = no EMA", low=0, high=0.99999, was="average"
     )
     official: bool = setting(
-        False, "draw the batches once for ten epochs and drop the last, smaller one; ramps stand still meanwhile"
+        False, "as the released code: batches are drawn once for ten epochs, without the last smaller one; ramps step with them"
     )
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
 
@@ -76,7 +81,8 @@ BLOCK = 10  # epochs that share their batches in the released code
 
 
 class CVAE(nn.Module):
-    """p(x | lambda) = E_{z ~ p(z | lambda)} p(x | lambda, z): a conditional VAE of single snippets (slide 06)."""
+    """p(x | lambda) = E_{z ~ p(z | lambda)} p(x | lambda, z): a CVAE of single snippets (DGAM, generative attention
+    modeling; slide 06)."""
 
     def __init__(self, width: int, latent: int) -> None:
         super().__init__()
@@ -100,7 +106,7 @@ class CVAE(nn.Module):
 
 
 def _two_layers(layers: Iterable[nn.Module], x: Tensor, attention: Tensor) -> Tensor:
-    """The first two layers, Linear and ReLU each, of x with the attention as one more input: joined in the product, not by
+    """The first two layers, Linear and ReLU each, of x with the attention as an additional input: added in the product, without
     copying x."""
     first, second, _ = layers
     assert isinstance(first, nn.Linear)
@@ -110,10 +116,10 @@ def _two_layers(layers: Iterable[nn.Module], x: Tensor, attention: Tensor) -> Te
 
 
 class LinearError(torch.autograd.Function):
-    """mean((h W^T + b - x)^2), and its gradients, some thousand rows at a time.
+    """mean((h W^T + b - x)^2) and its gradients, in blocks of rows.
 
-    The reconstruction is as large as the features; neither it nor its gradient is ever held whole, which makes the two stages
-    about as fast as their matrix products.
+    The reconstruction is as large as the features; neither it nor its gradient is ever in memory as a whole, which makes the two
+    stages about as fast as their matrix products.
     """
 
     ROWS = 1024
@@ -146,7 +152,7 @@ class LinearError(torch.autograd.Function):
 
 
 class StreamNet(nn.Module):
-    """One stream's attention, classifier (background last) and conditional VAE."""
+    """One stream's attention, classifier (background last) and CVAE."""
 
     def __init__(self, width: int, classes: int, config: Config) -> None:
         super().__init__()
@@ -171,7 +177,7 @@ class StreamNet(nn.Module):
 def foreground_background(x: Tensor, attention: Tensor) -> tuple[Tensor, Tensor]:
     """x_fg = sum(lambda x) / (sum(lambda) + 1) and x_bg, the same with 1 - lambda (and 1e-6): [B, T, D] -> [B, D] each.
 
-    The 1 is the released code's: a video of little attention gets a small foreground feature.
+    The 1 is the released code's: a video with little attention gets a small foreground feature.
     """
     weight = torch.stack([attention, 1 - attention], 1)
     pooled = weight @ x
@@ -180,10 +186,10 @@ def foreground_background(x: Tensor, attention: Tensor) -> tuple[Tensor, Tensor]
 
 
 def loss_fg(logit: Tensor, labels: Tensor) -> Tensor:
-    """Softmax cross-entropy of the foreground features, [B, C + 1], against the labels, [B, C], spread to sum one per video.
+    """Softmax cross-entropy of the foreground features, [B, C + 1], with the labels, [B, C], shared equally.
 
-    A video without labels has no foreground: `logit` must then hold the logits of its mean feature, and the target is
-    background. Each such video counts as much as each other one.
+    A video without labels has no foreground: its `logit` must be that of its mean feature, and the target is background. Each
+    such video has the weight of any other.
     """
     empty = labels.sum(1) == 0
     target = torch.cat([labels, empty.unsqueeze(1).to(labels)], 1)
@@ -194,12 +200,12 @@ def loss_fg(logit: Tensor, labels: Tensor) -> Tensor:
 
 
 def loss_bg(logit: Tensor) -> Tensor:
-    """Softmax cross-entropy of the background features, [B, C + 1], against the background class."""
+    """Softmax cross-entropy of the background features, [B, C + 1], with the background class."""
     return -F.log_softmax(logit, -1)[:, -1].mean()
 
 
 def guidance(class_logit: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """What the class activations say the attention should be: foreground and background guidance, [B, T] each, detached.
+    """The attention implied by the CAS: foreground and background guidance, [B, T] each, detached.
 
     The softmax over classes of x W (no bias), [B, T, C + 1], smoothed in time; the largest of the video's labels, and one minus
     the background. A video without labels has foreground guidance 0.
@@ -215,12 +221,13 @@ def loss_guide(attention: Tensor, foreground: Tensor, background: Tensor) -> Ten
 
 
 def loss_re(net: StreamNet, x: Tensor, attention: Tensor, noise: Tensor) -> Tensor:
-    """-log p(x | lambda) of the model stage: decode z ~ N(lambda, I), one sample, and compare with x (mean squared error)."""
+    """-log p(x | lambda) of the model stage: mean squared error of decoding one sample z ~ N(lambda, I)."""
     return net.cvae.reconstruction_error(attention.unsqueeze(-1) + noise, attention, x)
 
 
 def loss_cvae(net: StreamNet, x: Tensor, attention: Tensor, noise: Tensor, beta: float) -> tuple[Tensor, Tensor, Tensor]:
-    """L_CVAE (slide 06) with the prior N(lambda, I): reconstruction + beta KL; returned with its two parts."""
+    """L_CVAE with the prior N(lambda, I): reconstruction + beta KL, and its two parts (DGAM, generative attention modeling;
+    slide 06)."""
     mean, log_variance = net.cvae.encode(x, attention)
     deviation = (0.5 * log_variance).exp()
     reconstruction = net.cvae.reconstruction_error(torch.addcmul(mean, noise, deviation), attention, x)
@@ -231,7 +238,7 @@ def loss_cvae(net: StreamNet, x: Tensor, attention: Tensor, noise: Tensor, beta:
 
 @lru_cache(maxsize=8)
 def smoothing(length: int) -> Tensor:
-    """[T, T] matrix of a Gaussian filter in time, of sigma one snippet, reflecting at the ends."""
+    """[T, T] matrix of a Gaussian filter over time, sigma one snippet, reflected at the ends."""
     return torch.from_numpy(gaussian_filter1d(np.eye(length), GUIDE_SIGMA, axis=0))
 
 
@@ -239,7 +246,7 @@ def smoothing(length: int) -> Tensor:
 
 
 def cvae_stage(net: StreamNet, x: Tensor, noise: Tensor, config: Config, ramp: float) -> dict[str, Tensor]:
-    """Stage (a): the attention is frozen and serves as pseudo label; gradients reach the VAE only."""
+    """Stage (a): the attention is frozen and serves as pseudo label; gradients reach the CVAE only."""
     with torch.no_grad():
         attention = net.attention_logit(x).sigmoid()
     total, reconstruction, divergence = loss_cvae(net, x, attention, noise, config.kl)
@@ -247,7 +254,7 @@ def cvae_stage(net: StreamNet, x: Tensor, noise: Tensor, config: Config, ramp: f
 
 
 def model_stage(net: StreamNet, x: Tensor, labels: Tensor, noise: Tensor, config: Config, ramp: float) -> dict[str, Tensor]:
-    """Stage (b): the VAE is frozen; gradients reach attention and classifier."""
+    """Stage (b): the CVAE is frozen; gradients reach attention and classifier."""
     attention = net.attention_logit(x).sigmoid()
     x_fg, x_bg = foreground_background(x, attention)
     empty = labels.sum(1) == 0
@@ -305,9 +312,9 @@ class DGAM(Method):
         model_optimizer = torch.optim.Adam(net.discriminative_parameters(), config.learning_rate, ADAM_BETAS)
         cvae_optimizer = torch.optim.Adam(net.cvae.parameters(), config.learning_rate, ADAM_BETAS)
         state: dict[str, Any] = {"net": net, "model_optimizer": model_optimizer, "cvae_optimizer": cvae_optimizer}
-        averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average)) if config.average else None
-        if averaged:
-            state["averaged"] = averaged
+        ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)) if config.ema_decay else None
+        if ema:
+            state["averaged"] = ema
 
         for epoch in run.loop(stream, config.epochs, **state):
             # The released code's ramps see the first epoch of the current block of ten, and draw the block's batches once.
@@ -335,21 +342,21 @@ class DGAM(Method):
                 x, noise = draw(number, "model")
                 losses = model_stage(net, x, labels[batches[number]], noise, config, ramp)
                 _step(model_optimizer, losses["total"])
-                if averaged:
-                    averaged.update_parameters(net)
+                if ema:
+                    ema.update_parameters(net)
                 sums.update({name: loss.item() for name, loss in losses.items()})
             run.log(**{name: value / len(batches) for name, value in sums.items()})
-        if averaged:
-            net.load_state_dict(averaged.module.state_dict())
+        if ema:
+            net.load_state_dict(ema.module.state_dict())
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
         """Per stream attention and class logits x W without bias, background last, of each snippet by itself."""
-        found = {}
+        curves = {}
         for stream, x in features.items():
             net = self._net(stream)
-            # W x' is a third faster than x W' for few classes, and leaves each class's curve in one piece.
-            found[stream] = Curves(net.attention_logit(x), (net.classifier.weight @ x.t()).t())
-        return found
+            # W x' is a third faster than x W' for few classes, and leaves each class's curve contiguous.
+            curves[stream] = Curves(net.attention_logit(x), (net.classifier.weight @ x.t()).t())
+        return curves
 
     def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
         """Video scores: the softmax of the classifier on sum(lambda x) / sum(lambda), without background.
@@ -375,7 +382,7 @@ class DGAM(Method):
 
 
 def _ramp(epoch: int, config: Config) -> float:
-    """Growth of L_re and L_CVAE from 0 to 1. The released code starts at 0, which makes the VAE idle for a block: ours at once."""
+    """Ramp of L_re and L_CVAE from 0 to 1. The released code starts at 0, so that the CVAE is idle for a block; ours does not."""
     length = config.ramp_epochs if config.ramp_fraction is None else round(config.ramp_fraction * config.epochs)
     return min((epoch if config.official else epoch + 1) / length, 1.0) if length else 1.0
 

@@ -1,18 +1,18 @@
 """TSRNet: Learning Transferable Self-attentive Representations for Action Recognition in Untrimmed Videos with Weak Supervision
-(Zhang, Shi, Li, Zheng, Zhu, Duan; AAAI 2019).
+(Zhang, Shi, Li, Zheng, Zhu, Duan; AAAI 2019; arXiv:1902.07370).
 
 A video X of n snippets is pooled by self-attention and classified:
 
     a = softmax(w2 tanh(W1 X)),   m = X a,   s = softmax(FC2(FC1(m)))
 
-Besides the long videos there may be short clips of the same actions, trimmed to them. They go through the same attention and the
-same layers, and the two sets are drawn together in what the network sees of them: the squared maximum mean discrepancy (MMD)
-between clips and videos is made small for m (L_FC1) and for FC1's output (L_FC2).
+Besides the long videos there may be trimmed clips of the same actions. They pass the same attention and layers, and the two
+distributions are aligned: the squared maximum mean discrepancy (MMD) between clips and videos is minimized for m (L_FC1) and for
+FC1's output (L_FC2).
 
     L = L_class + alpha R_smooth + beta R_sparsity + L_FC1 + L_FC2
 
-Without clips this is the authors' SRNet; without self-attention as well it is their Two-Stream. There is no released code: what the
-slides leave open is our reading, see docs/paper_index.md.
+Without clips this is the authors' SRNet; without self-attention as well it is their Two-Stream. There is no released code: the
+formulas are those of the authors' slides, and what they leave open is our reading, see docs/paper_index.md.
 """
 
 import math
@@ -33,56 +33,63 @@ from untrimmed.methods.base import Curves, Method, weighted_sum
 from untrimmed.nn.mmd import mmd2
 from untrimmed.training import Run, TrainingSet
 
+PAPER = "TSRNet, arXiv:1902.07370"
+ATTENTION = f"{PAPER}, self-attentive action classification (slides)"
+TRANSFER = f"{PAPER}, knowledge transfer (slides)"
+DETAILS = f"{PAPER}, implementation details (slides)"
+
 
 @dataclass(frozen=True)
 class Config:
-    """TSRNet's settings. `self_attention`, `fc1`, `fc2` and `trimmed_class_loss` make the paper's ladder of simpler models."""
+    """TSRNet's settings. `self_attention`, `fc1`, `fc2` and `trimmed_class_loss` switch off parts of the paper's model."""
 
-    self_attention: bool = setting(True, "pool by self-attention; false pools by the mean, the paper's Two-Stream", source="slides")
-    fc1: float = setting(1.0, "weight of L_FC1, the MMD of what enters FC1; 0 = off", low=0, source="slides")
-    fc2: float = setting(1.0, "weight of L_FC2, the MMD of what leaves FC1; 0 = off", low=0, source="slides")
+    self_attention: bool = setting(
+        True, "pool by self-attention; false pools by the mean, the paper's Two-Stream", source=ATTENTION
+    )
+    fc1: float = setting(1.0, "weight of L_FC1, the MMD of what enters FC1; 0 = off", low=0, source=TRANSFER)
+    fc2: float = setting(1.0, "weight of L_FC2, the MMD of what leaves FC1; 0 = off", low=0, source=TRANSFER)
     trimmed_class_loss: bool = setting(
         True, "clips whose class is among the videos' are classified as well; others only serve the MMD", source="our reading"
     )
     attention_hidden: int = setting(512, "rows of W1", low=1, source="ours")
     hidden: int = setting(1024, "width of FC1", low=1, source="ours")
-    dropout: float = setting(0.8, "share of FC1's outputs that is dropped in a step", low=0, high=0.99, source="slides")
+    dropout: float = setting(0.8, "share of FC1's outputs that is dropped in a step", low=0, high=0.99, source=DETAILS)
     class_loss: Literal["softmax", "sigmoid"] = setting(
         "softmax",
-        "softmax cross-entropy with the video's labels at equal shares, or a yes or no for each class",
+        "softmax cross-entropy with the video's labels, shared equally, or a binary cross-entropy per class",
         choices=("softmax", "sigmoid"),
-        source="slides: multi-label cross-entropy; s is a softmax",
+        source=f"{ATTENTION}: multi-label cross-entropy; s is a softmax",
     )
     smoothness: float = setting(0.1, "alpha, times the number of snippets: weight of R_smooth", low=0, source="ours")
     sparsity: float = setting(0.0, "beta, the weight of R_sparsity", low=0, source="ours")
     sparsity_kind: Literal["l1", "entropy"] = setting(
         "l1",
-        "R_sparsity: the paper's L1 norm, which is 1 for every softmax and teaches nothing, or (ours) the attention's entropy",
+        "R_sparsity: the paper's L1 norm, which is 1 for every softmax and has no gradient, or (ours) the attention's entropy",
         choices=("l1", "entropy"),
-        source="slides; entropy is ours",
+        source=f"{ATTENTION}; entropy is ours",
     )
     kernels: int = setting(1, "bandwidths of the MMD's kernel, doubling, around the median distance", low=1, high=20, source="ours")
     mmd: Literal["biased", "unbiased", "linear"] = setting(
         "biased",
         "estimator of the MMD; linear compares neighbours only, for large batches",
         choices=("biased", "unbiased", "linear"),
-        source="slides",
+        source=TRANSFER,
     )
     trimmed_snippets: int | None = setting(None, "snippets drawn from a clip for a step; none = as many as of a video", low=1)
     epochs: int = setting(100, "passes over the training videos", low=1, source="ours")
-    iterations: int = setting(1, "at least so many steps, in whole passes, where the epochs make fewer", low=1, source="ours")
-    batch: int = setting(16, "videos per step, and as many clips", low=1, source="slides; as many clips is ours")
+    iterations: int = setting(1, "minimum number of steps, rounded up to whole epochs", low=1, source="ours")
+    batch: int = setting(16, "videos per step, and as many clips", low=1, source=f"{DETAILS}; as many clips is ours")
     optimizer: Literal["sgd", "adam"] = setting(
-        "sgd", "sgd with momentum, or adam", choices=("sgd", "adam"), source="slides name a momentum", by_stream=False
+        "sgd", "sgd with momentum, or adam", choices=("sgd", "adam"), source=f"{DETAILS}: a momentum", by_stream=False
     )
-    learning_rate: float = setting(1e-4, "of the first step", low=0, source="slides; 5e-4 for flow")
-    momentum: float = setting(0.9, "sgd's", low=0, high=1, source="slides")
-    weight_decay: float = setting(5e-4, "weight of the squared weights", low=0, source="ours")
+    learning_rate: float = setting(1e-4, "initial learning rate", low=0, source=f"{DETAILS}; 5e-4 for flow")
+    momentum: float = setting(0.9, "of SGD", low=0, high=1, source=DETAILS)
+    weight_decay: float = setting(5e-4, "of the optimizer", low=0, source="ours")
     decay_every: int | None = setting(
         5000,
-        "steps after which the rate falls to a tenth, again and again; none = it falls to zero as a cosine",
+        "steps between divisions of the learning rate by 10; none = cosine decay to zero",
         low=1,
-        source="slides",
+        source=DETAILS,
     )
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
 
@@ -120,8 +127,8 @@ class StreamNet(nn.Module):
 def loss_class(logit: Tensor, labels: Tensor, kind: Literal["softmax", "sigmoid"] = "softmax") -> Tensor:
     """L_class of [B, C + 1] against the labels, [B, C].
 
-    softmax: cross-entropy with each video's labels spread to sum one; one without labels is background.
-    sigmoid: binary cross-entropy of every class, summed over classes; the background takes no part.
+    softmax: cross-entropy with each video's labels, shared equally; one without labels is background.
+    sigmoid: binary cross-entropy of every class, summed over classes, without background.
     """
     if kind == "sigmoid":
         return F.binary_cross_entropy_with_logits(logit[:, :-1], labels, reduction="none").sum(1).mean()
@@ -145,8 +152,8 @@ def r_sparsity(attention: Tensor, kind: Literal["l1", "entropy"] = "l1") -> Tens
 
 @dataclass
 class Rows:
-    """What is known of videos, or of clips: labels [N, C]; which L_class takes, and which surely show some action, so that the
-    MMD takes them, [N] bool each."""
+    """The videos, or the clips: labels [N, C]; which of them L_class uses, and which show some action, so that the MMD uses
+    them, [N] bool each."""
 
     labels: np.ndarray
     classified: np.ndarray
@@ -155,8 +162,8 @@ class Rows:
 
 @dataclass
 class Batch:
-    """The videos, or the clips, of one step: x [B, n, D]; which of FC1's outputs are not dropped, [B, hidden]; and of `Rows`
-    those that are in it."""
+    """The videos, or the clips, of one step: x [B, n, D]; the dropout mask of FC1's output, [B, hidden]; and their
+    rows of `Rows`."""
 
     x: Tensor
     keep: Tensor
@@ -169,26 +176,26 @@ def losses(net: StreamNet, videos: Batch, clips: Batch | None, config: Config) -
     """All terms of L, and their weighted sum `total`. The regularizers look at the videos' attention only."""
     attention, m = net.attend(videos.x)
     h = net.hidden(m)
-    found = {"class": loss_class(_classify(net, h, videos.keep, config), videos.labels, config.class_loss)}
-    total = found["class"]
+    terms = {"class": loss_class(_classify(net, h, videos.keep, config), videos.labels, config.class_loss)}
+    total = terms["class"]
     if config.self_attention:
-        found["smooth"] = r_smooth(attention)
-        found["sparsity"] = r_sparsity(attention, config.sparsity_kind)
-        total = total + config.smoothness * attention.shape[1] * found["smooth"] + config.sparsity * found["sparsity"]
+        terms["smooth"] = r_smooth(attention)
+        terms["sparsity"] = r_sparsity(attention, config.sparsity_kind)
+        total = total + config.smoothness * attention.shape[1] * terms["smooth"] + config.sparsity * terms["sparsity"]
     if clips is not None:
         _, clip_m = net.attend(clips.x)
         clip_h = net.hidden(clip_m)
         if config.trimmed_class_loss and clips.classified.any():
             rows = clips.classified
             logit = _classify(net, clip_h[rows], clips.keep[rows], config)
-            found["trimmed_class"] = loss_class(logit, clips.labels[rows], config.class_loss)
-            total = total + found["trimmed_class"]
+            terms["trimmed_class"] = loss_class(logit, clips.labels[rows], config.class_loss)
+            total = total + terms["trimmed_class"]
         if videos.acting.any() and clips.acting.any():
             for name, weight, t, u in (("fc1", config.fc1, clip_m, m), ("fc2", config.fc2, clip_h, h)):
                 if weight:
-                    found[name] = mmd2(t[clips.acting], u[videos.acting], kernels=config.kernels, estimator=config.mmd)
-                    total = total + weight * found[name]
-    return {"total": total, **found}
+                    terms[name] = mmd2(t[clips.acting], u[videos.acting], kernels=config.kernels, estimator=config.mmd)
+                    total = total + weight * terms[name]
+    return {"total": total, **terms}
 
 
 def _classify(net: StreamNet, h: Tensor, keep: Tensor, config: Config) -> Tensor:
@@ -260,17 +267,17 @@ class TSRNet(Method):
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
         """Per stream the attention before its softmax over time, and the classifier applied to each snippet by itself."""
-        found = {}
+        curves = {}
         for stream, x in features.items():
             net = self._net(stream)
-            found[stream] = Curves(net.attention_logit(x), net.classifier(net.hidden(x)))
-        return found
+            curves[stream] = Curves(net.attention_logit(x), net.classifier(net.hidden(x)))
+        return curves
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
         """The attention a sums to one over the video; video scores are the classifier's on m = X a.
 
-        The snippets' class logits are told relative to the background's: the softmax over them and a zero is that over all.
-        Without self-attention there is no attention to tell.
+        The snippets' class logits are relative to the background's: the softmax over them and a zero is that over all classes.
+        Without self-attention there is no attention to return.
         """
         pooled = {}
         for stream, curve in curves.items():
@@ -295,7 +302,7 @@ class TSRNet(Method):
 
 
 def _useful(trimmed: TrainingSet | None, config: Config) -> TrainingSet | None:
-    """The clips, sampled as the settings say; None where no loss would look at them."""
+    """The clips, sampled as the settings say; None where no loss uses them."""
     if trimmed is None or not (config.trimmed_class_loss or config.fc1 or config.fc2):
         return None
     snippets = config.trimmed_snippets or trimmed.settings.snippets
@@ -305,7 +312,7 @@ def _useful(trimmed: TrainingSet | None, config: Config) -> TrainingSet | None:
 def _rows_of_clips(trimmed: TrainingSet, classes: tuple[str, ...]) -> Rows:
     """The clips' labels, among the videos' classes.
 
-    A clip of another class only serves the MMD; one whose label says that nothing happens in it is background.
+    A clip of another class only serves the MMD; one with an empty label is background.
     """
     assert trimmed.labels is not None
     labels = np.zeros((len(trimmed), len(classes)), dtype=np.float32)
@@ -317,7 +324,7 @@ def _rows_of_clips(trimmed: TrainingSet, classes: tuple[str, ...]) -> Rows:
 
 
 def _batches_of_clips(trimmed: TrainingSet, steps: int, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """A batch of different clips for each step of an epoch, each clip as often as the others, as far as that goes."""
+    """A batch of different clips for each step of an epoch, each clip equally often as far as possible."""
     batch = min(batch, len(trimmed))
     whole = len(trimmed) // batch
     batches: list[np.ndarray] = []

@@ -1,13 +1,15 @@
-"""W-TALC: Weakly-supervised Temporal Activity Localization and Classification (Paul, Roy, Roy-Chowdhury; ECCV 2018).
+"""W-TALC: Weakly-supervised Temporal Activity Localization and Classification (Paul, Roy, Roy-Chowdhury; ECCV 2018;
+arXiv:1807.10418).
 
-A video of T snippets carries labels and no times. One linear classifier scores every snippet for every class, on features of all
-streams side by side; two losses say what those scores must be:
+A video of T snippets has labels and no times. One linear classifier scores every snippet for every class, on the concatenated
+features of all streams; two losses train it:
 
-    multiple-instance learning: the mean of a class's highest eighth of scores is the video's score, which the labels judge
-    co-activity: in two videos of a class, what the class's scores attend to must look alike, and unlike what they do not
+    multiple-instance learning (MIL): the mean of a class's top eighth of scores is the video's score, compared with the labels
+    co-activity similarity (CAS loss): in two videos of a class, the features that the class's scores attend to must be similar,
+                                       and unlike those they do not attend to
 
-There is no attention beside the class scores and nothing generative: a neutral baseline. Values that the paper's text does not
-give are the released code's; see `wtalc.yaml` and docs/paper_index.md.
+There is no attention besides the class scores and no generative model: a neutral baseline. Values that the paper does not give
+are the released code's; see `wtalc.yaml` and docs/paper_index.md.
 """
 
 import math
@@ -28,36 +30,38 @@ from untrimmed.methods.base import Curves, Method
 from untrimmed.training import Run, TrainingSet
 
 JOINT = "joint"
-"""The name under which all streams together are scored."""
+"""The stream of activations of all feature streams together."""
 
 TOP = 8
-"""A video's score is the mean over its highest T / 8 snippets."""
+"""A video's score is the mean of its top T / 8 snippets."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """W-TALC's settings. Defaults are the released code's for THUMOS14, but for `background`."""
+    """W-TALC's settings. Defaults are the released code's for THUMOS14, except for `background`."""
 
     hidden: int | None = setting(None, "width of the embedded features; none = that of the features", low=1, source="code")
-    dropout: float = setting(
-        0.7, "share of the embedded features that a training step does not see", low=0, high=0.99, source="code"
-    )
+    dropout: float = setting(0.7, "dropout of the embedded features", low=0, high=0.99, source="code")
     background: bool = setting(
-        True, "the softmax over classes has a background class, which videos without action are taught; the released code: false"
+        True, "the softmax has a background class, the target of videos without action; the released code: false"
     )
     multiple_instance: float = setting(
-        0.5, "weight of the multiple-instance loss; the co-activity loss has the rest of 1", low=0, high=1, source="code"
+        0.5,
+        "weight of the multiple-instance learning loss; the co-activity similarity loss has the rest of 1",
+        low=0,
+        high=1,
+        source="code",
     )
-    margin: float = setting(0.5, "by how much what is attended to must be nearer than what is not", low=0, source="code")
+    margin: float = setting(0.5, "of the co-activity similarity loss", low=0, source="code")
     pairs: int = setting(
         3, "pairs of videos in a batch that share a class; fewer where the batch is too small", low=0, source="code"
     )
     whole: bool = setting(
         False,
-        "train on one stretch of neighbouring snippets of each video, all of a short one; false: on snippets drawn from all of it",
+        "train on one contiguous crop of each video, or all of a short one; false: on snippets drawn from all of it",
         source="code: true",
     )
-    epochs: int = setting(5000, "as often as there are videos, so many are drawn; the released code has 100,000 batches", low=1)
+    epochs: int = setting(5000, "passes, of as many drawn videos as there are; the released code has 100,000 batches", low=1)
     batch: int = setting(10, "videos per step", low=1, source="code")
     learning_rate: float = setting(1e-4, "Adam's", low=0, source="code")
     weight_decay: float = setting(5e-4, "Adam's", low=0, source="code")
@@ -74,7 +78,7 @@ class Net(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, keep: Tensor | None = None, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Embedded features [..., hidden] and logits [..., outputs] of x [..., D]; `keep` says what the dropout leaves."""
+        """Embedded features [..., hidden] and logits [..., outputs] of x [..., D]; `keep` is the dropout mask."""
         embedded = F.relu(self.embedding(x))
         if keep is not None:
             embedded = embedded * keep / (1 - dropout)
@@ -85,7 +89,7 @@ class Net(nn.Module):
 
 
 def top_mean(logit: Tensor, length: Tensor) -> Tensor:
-    """Each video's logits: the mean of the ceil(length / 8) highest of each class, [B, T, C] -> [B, C]."""
+    """Each video's logits: the mean of the top ceil(length / 8) of each class, [B, T, C] -> [B, C]."""
     count = (length + TOP - 1) // TOP
     beyond = torch.arange(logit.shape[1], device=logit.device) >= length.unsqueeze(1)
     highest = logit.masked_fill(beyond.unsqueeze(-1), -math.inf).topk(int(count.max()), dim=1).values
@@ -94,8 +98,8 @@ def top_mean(logit: Tensor, length: Tensor) -> Tensor:
 
 
 def loss_mil(video_logit: Tensor, labels: Tensor) -> Tensor:
-    """Multiple-instance loss: softmax cross-entropy of [B, C] or [B, C + 1] against the labels, [B, C], spread to sum one per
-    video; a video without labels is background, the last of C + 1."""
+    """Multiple-instance loss: softmax cross-entropy of [B, C] or [B, C + 1] with the labels, [B, C], shared equally; a
+    video without labels is background, the last of C + 1."""
     target = labels
     if video_logit.shape[1] > labels.shape[1]:
         target = torch.cat([labels, (labels.sum(1, keepdim=True) == 0).to(labels)], 1)

@@ -91,6 +91,8 @@ def fit(
         config["init"] = {"run": start.path.name, "sha256": _sha256(start.model / "weights.safetensors")}
         carry_over(cls(chosen.method, data.classes, store.streams), earlier)  # its faults are told before there is a run
     claim(out, resume=resume, force=force)
+    if resume:
+        RunFolder(out).update_names(cls.Config)
     environment = environment_of(store, supervision, data, options.seed, options.device) | dict(about or {})
     with Run(out, config, environment, seed=options.seed, device=options.device, resume=resume) as run:
         if resume and RunFolder(out).is_finished:

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
+from untrimmed.data.files import atomic_write, read_json
 from untrimmed.data.run_files import RunFiles
-from untrimmed.data.settings import check_streams, merge
+from untrimmed.data.settings import check_streams, merge, renamed
 from untrimmed.data.store import FeatureStore, Header, without_places
 from untrimmed.methods.base import SECTIONS, Method, Preset, load_method, settings_from
 
@@ -49,6 +49,18 @@ class RunFolder(RunFiles):
             raise InputError(f"{self.config}: cannot be read ({' '.join(str(error).split())})") from error
         except (TypeError, KeyError) as error:
             raise InputError(f"{self.config}: not as a run writes it; it lacks {key!r}") from error
+
+    def update_names(self, config: type) -> None:
+        """Write config.yaml with today's names of the method's settings (the dataclass `config`), so that a run begun by an
+        earlier version can be resumed. A damaged file is left to `Run`, which says what to do about it."""
+        try:
+            sections = self.sections()
+        except InputError:
+            return
+        if (method := renamed(config, sections["method"])) != sections["method"]:
+            whole = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+            with atomic_write(self.config) as stream:
+                yaml.safe_dump(whole | {"method": method}, stream, sort_keys=False)
 
     def record(self) -> dict[str, Any]:
         """What environment.json says of the training: versions, seed, data, selection rule, training videos.
