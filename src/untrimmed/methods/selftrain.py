@@ -41,7 +41,7 @@ class Config:
     folds: int = setting(3, "groups of videos, each relabelled by a classifier of the others; 1 = no cross-fitting", low=1)
     strength: float = setting(0.01, "C: weight of the loss, summed over snippets, against half the squared weights", low=1e-9)
     cut: Literal["mean", "groups"] = setting(
-        "groups",
+        "mean",
         "where P is cut in a video: at its mean, or between the two groups that its values fall into, however few the higher ones",
         choices=("mean", "groups"),
     )
