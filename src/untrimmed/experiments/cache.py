@@ -54,8 +54,18 @@ def training_key(training: Training) -> str:
         classes=training.classes,
         held_out=list(training.held_out),
         init=training.init and training.init.name,
-        source=source_hash("untrimmed.experiments.train_task", *modules_of(training.method)),
+        **_teaching(training),
     )
+
+
+def _teaching(training: Training) -> dict[str, Any]:
+    """What a training depends on besides: the source that it can reach, and of a student its teacher and the marks."""
+    modules = modules_of(training.method)
+    if training.teacher is None:
+        return {"source": source_hash("untrimmed.experiments.train_task", *modules)}
+    told = [training.annotated, training.marks, file_hash(training.part.annotations)] if training.annotated else None
+    source = source_hash("untrimmed.experiments.refine_task", *modules)
+    return {"teacher": training.teacher.name, "annotated": told, "source": source}
 
 
 def held_out_key(task: HeldOut) -> str:

@@ -31,9 +31,9 @@ def check_runs(runs: Mapping[str, RunSpec], data: Collection[str], where: str) -
         if run.unlabelled and (run.init or run.classes):
             raise InputError(f"{place}: init and classes need labels, and the run uses none")
         seen = [run.name]
-        while (start := runs[seen[-1]].init) is not None:
+        while (start := runs[seen[-1]].init or runs[seen[-1]].refine) is not None:
             if start in seen:
-                raise InputError(f"{place}.init: the runs {', '.join(seen)} start from each other")
+                raise InputError(f"{place}: the runs {', '.join(seen)} start from each other")
             if start not in runs:
                 break  # told when its own turn comes
             seen.append(start)
@@ -108,7 +108,7 @@ def _check_settings(plan: Experiment) -> None:
                     resolve(source.method, source.preset, merge(merge(source.settings or {}, candidate), laid_over), streams)
             except InputError as error:
                 raise InputError(f"{place}: {error}") from None
-            if source.unlabelled and "clusters" not in method_class(source.method).learns_from:
+            if source.unlabelled and source.refine is None and "clusters" not in method_class(source.method).learns_from:
                 raise InputError(f"{place}.unlabelled: {source.method} cannot learn without labels")
 
 
@@ -134,7 +134,7 @@ def check_training_data(plan: Experiment) -> None:
     seen = set()
     for data in plan.data.values():
         for run in plan.runs_of(data.name):
-            for part in () if run.is_swap else data.parts:
+            for part in () if run.is_swap or run.refine else data.parts:
                 clips = run.learns_from_clips(part)
                 what = (part.features, part.labels, part.only, part.clusters, run.unlabelled, run.classes, clips and part.trimmed)
                 if what in seen:

@@ -117,7 +117,8 @@ class Comparing:
         plan = self.plan
         left = [run for run in plan.runs.values() if not run.is_swap]
         while left:
-            ready = [run for run in left if run.init is None or run.init not in {other.name for other in left}]
+            waiting = {run.name for run in left}
+            ready = [run for run in left if not {run.init, run.refine} & waiting]
             left = [run for run in left if run not in ready]
             tasks = [
                 task
@@ -141,11 +142,11 @@ class Comparing:
         for candidate, over in enumerate(run.candidates or ({},)):
             settings = merge(run.settings or {}, over)
             settings.pop("localization", None)
-            init = None
-            if run.init is not None:
-                init = self.trained.get((run.init, data.name, number, seed, 0))
-                if init is None or init in self.failed:
-                    self.failures[_title(run, data, number, seed, None)] = f"not trained: {run.init}, from which it starts, failed"
+            start = None
+            if (earlier := run.init or run.refine) is not None:
+                start = self.trained.get((earlier, data.name, number, seed, 0))
+                if start is None or start in self.failed:
+                    self.failures[_title(run, data, number, seed, None)] = f"not trained: {earlier}, from which it starts, failed"
                     continue
             task = Training(
                 name=_title(run, data, number, seed, candidate if run.candidates else None),
@@ -158,7 +159,10 @@ class Comparing:
                 unlabelled=run.unlabelled,
                 trimmed=run.learns_from_clips(part),
                 classes=run.classes,
-                init=init,
+                init=start if run.init else None,
+                teacher=start if run.refine else None,
+                annotated=run.annotated,
+                marks=run.marks,
             )
             task = self._placed(task)
             self.trained[run.name, data.name, number, seed, candidate] = task.folder
@@ -295,7 +299,10 @@ class Comparing:
         return Table(data.name, self._caption(data), metrics, names, tuple(rows), len(self.plan.seeds))
 
     def _shown(self, run: str) -> str:
-        return run + (" (oracle)" if self.plan.is_oracle(self.plan.runs[run]) else "")
+        """A run's name, with what sets its result apart from those of labels alone."""
+        annotated, marks = self.plan.runs[run].annotated, self.plan.runs[run].marks
+        told = f" (+ {annotated} annotated video(s) per class, {marks})" if annotated else ""
+        return run + told + (" (oracle)" if self.plan.is_oracle(self.plan.runs[run]) else "")
 
     def _caption(self, data: Data) -> str:
         plan, first = self.plan, data.parts[0]

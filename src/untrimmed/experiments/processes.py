@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from untrimmed.data.errors import InputError
 from untrimmed.engine import Each
 from untrimmed.experiments.held_out import judge
+from untrimmed.experiments.refine_task import refine_one
 from untrimmed.experiments.score_task import score_one
 from untrimmed.experiments.task import HeldOut, Task, Training
 from untrimmed.experiments.train_task import train_one
@@ -24,7 +25,9 @@ def perform(task: Task) -> str | None:
     try:
         with open(task.folder / "log.txt", "a", encoding="utf-8") as log, contextlib.redirect_stderr(log), threadpool_limits(1):
             try:
-                if isinstance(task, Training):
+                if isinstance(task, Training) and task.teacher is not None:
+                    refine_one(task)
+                elif isinstance(task, Training):
                     train_one(task)
                 elif isinstance(task, HeldOut):
                     judge(task)

@@ -3,7 +3,7 @@
 import re
 import typing
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from untrimmed.experiments.metrics import check_metric
 from untrimmed.experiments.spec import SELECTIONS, SWAP, Data, EvaluateOptions, Experiment, RunSpec
 from untrimmed.experiments.task import FILES, Part
 from untrimmed.methods.base import method_class
+from untrimmed.runs.refine import STUDENT
 
 S = TypeVar("S")
 KEYS = ("data", "runs", "seeds", "selection", "metrics", "evaluate", "localize", "pairs", "averages", "keep")
@@ -50,6 +51,7 @@ def read_experiment(path: str | Path) -> Experiment:
     data = _read_data(top["data"], path)
     runs = {str(name): _read_run(str(name), entry, where) for name, entry in _mapping(top["runs"], f"{where}: runs").items()}
     check_runs(runs, data, where)
+    runs = {name: replace(run, unlabelled=_is_unlabelled(run, runs)) for name, run in runs.items()}
     selection = top.get("selection", "last")
     if selection not in SELECTIONS:
         raise unknown(selection, SELECTIONS, f"{where}: selection")
@@ -169,6 +171,15 @@ def _read_run(name: str, content: Any, where: str) -> RunSpec:
     run = _entry(RunSpec, content, place, keys, name=name)
     if swap and len(run.parents) < 2:
         raise InputError(f"{place}: a swap names two runs: attention and classification")
+    if run.refine is not None:
+        if run.method not in ("", STUDENT) or run.init or run.candidates or run.classes or run.unlabelled:
+            raise InputError(
+                f"{place}: a student is of {STUDENT}, and learns from what its teacher did; leave method, init, "
+                "candidates, classes and unlabelled away"
+            )
+        run = replace(run, method=STUDENT)
+    elif run.annotated:
+        raise InputError(f"{place}.annotated: only a student may be told true times; name its teacher: refine")
     if not swap:
         if not run.method:
             raise InputError(f"{place}: no 'method' in it")
@@ -185,6 +196,11 @@ def _read_run(name: str, content: Any, where: str) -> RunSpec:
     if any(one in run.candidates[:number] for number, one in enumerate(run.candidates)):
         raise InputError(f"{place}.candidates: one stands twice")
     return run
+
+
+def _is_unlabelled(run: RunSpec, runs: Mapping[str, RunSpec]) -> bool:
+    """Whether a run, or the one that its teachers go back to, learns without labels."""
+    return _is_unlabelled(runs[run.refine], runs) if run.refine is not None else run.unlabelled
 
 
 def _read_evaluate(content: Any, where: str) -> dict[str, Any]:

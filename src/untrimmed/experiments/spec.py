@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from untrimmed.data.settings import setting
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU
@@ -25,7 +25,7 @@ class Data:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A run: a training, or the swap of two others."""
+    """A run: a training, a student of another run, or the swap of two others."""
 
     name: str
     method: str = setting("", "the method's name")
@@ -36,6 +36,9 @@ class RunSpec:
     unlabelled: bool = setting(False, "whether it learns without labels")
     trimmed: bool = setting(True, "whether it looks at trimmed clips, where there are some and the method can")
     init: str | None = setting(None, "the run whose weights it starts from, on the same data with the same seed")
+    refine: str | None = setting(None, "the run that it is a student of, on the same data with the same seed")
+    annotated: int = setting(0, "of a student: in so many training videos of each class the true times are marked", low=0)
+    marks: Literal["segments", "points"] = setting("segments", "what is marked in them", choices=("segments", "points"))
     classes: tuple[str, ...] | None = setting(None, "the labels that it learns; none: all")
     data: tuple[str, ...] | None = setting(None, "the data sets that it is made on; none: all")
     attention: str | None = setting(None, "of a swap: the run whose attention it has")
@@ -48,11 +51,13 @@ class RunSpec:
     @property
     def parents(self) -> dict[str, str]:
         """The runs that it starts from or is made of, by the key that names them."""
-        named = {key: getattr(self, key) for key in ("attention", "classification", "init")}
+        named = {key: getattr(self, key) for key in ("attention", "classification", "init", "refine")}
         return {key: run for key, run in named.items() if run is not None}
 
     def learns_from_clips(self, part: Part) -> bool:
-        return self.trimmed and part.trimmed is not None and "trimmed" in method_class(self.method).learns_from
+        return (
+            self.refine is None and self.trimmed and part.trimmed is not None and "trimmed" in method_class(self.method).learns_from
+        )
 
 
 SWAP = ("attention", "classification", "localize", "data")

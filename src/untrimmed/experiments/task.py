@@ -47,6 +47,8 @@ class Training:
     """One training: what `untrimmed train` would be told.
 
     held_out: videos that are kept from it, to choose a candidate by. init: the folder of the training that it starts from.
+    teacher: the folder of the training that it is a student of; it then learns from what that one did, and from the true times
+        (`marks`: as segments or points) of so many training videos of each class as `annotated` says.
     """
 
     name: str
@@ -61,6 +63,9 @@ class Training:
     classes: tuple[str, ...] | None = None
     held_out: tuple[str, ...] = ()
     init: Path | None = None
+    teacher: Path | None = None
+    annotated: int = 0
+    marks: str = "segments"
 
     def is_done(self) -> bool:
         return (run_of(self.folder) / "model" / "model.json").is_file()

@@ -47,6 +47,11 @@ class Config:
     )
     smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is cut", low=0)
     margin: float = setting(0.25, "share of each side of the cut, the nearest to it, that is left out", low=0, high=0.99)
+    belief: float | None = setting(
+        None,
+        "weight of what is merely believed beside what a person has marked; null = by cross-validation on the marked videos",
+        low=0,
+    )
     snippets: int = setting(65536, "most snippets that a fit looks at, drawn anew for each round where there are more", low=1)
     iterations: int = setting(30, "most steps of the optimizer (L-BFGS) in a fit", low=1)
 
@@ -365,13 +370,14 @@ def rounds(nets: Mapping[str, StreamClassifier], believed: Sequence[Believed], c
     The start may be anything: tags, another method's curves, votes; what is known stays as it is.
     """
     standardize(nets, believed)
+    weight = 1.0 if config.belief is None else config.belief
     fold = deal(believed, config.folds, run.rng("folds"))
     # The tags that a fold's classifier has seen; of another, that only this fold has, nobody can tell.
     taught = {f: {c for g, video in zip(fold, believed) if g != f or g == -1 for c in video.tags} for f in {-1, *fold}}
     of_folds = [{stream: copy.deepcopy(net) for stream, net in nets.items()} for _ in range(config.folds)]
     kept = nn.ModuleList([nn.ModuleDict(of_fold) for of_fold in of_folds])
     for _ in run.loop("round", config.rounds - 1, shares=_Shares(believed), classifiers=kept):
-        loss = fit_to(of_folds, believed, fold, config, run.rng("snippets"), run.device)
+        loss = fit_to(of_folds, believed, fold, config, run.rng("snippets"), run.device, weight)
         changed, acting, total = 0.0, 0.0, 0
         for number, video in zip(fold, believed):
             if video.known.all() or not taught[number].issuperset(video.tags):
@@ -389,7 +395,8 @@ def rounds(nets: Mapping[str, StreamClassifier], believed: Sequence[Believed], c
         for number, video in enumerate(believed)
         if video.known.any() and len(video.tags) and video.store is believed[0].store
     ]
-    weight = weight_of_belief(nets, believed, marked, config, run) if marked else 1.0
+    if marked and config.belief is None:
+        weight = weight_of_belief(nets, believed, marked, config, run)
     everything = np.full(len(believed), -1)
     run.log(loss=fit_to([nets], believed, everything, config, run.rng("last snippets"), run.device, weight))
 
