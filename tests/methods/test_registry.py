@@ -1,9 +1,13 @@
 """Methods of other packages: found by entry point, listed, and what is wrong with one told in a line that names the package."""
 
 import pytest
+import yaml
 
+from tests.methods.planted import plant
+from tests.methods.suite import suite_of
 from tests.packages import installed
 from untrimmed.data.errors import InputError
+from untrimmed.jobs.compare import compare
 from untrimmed.jobs.methods import describe_methods
 from untrimmed.methods.base import method_class, resolve
 from untrimmed.methods.registry import METHODS, file_of, module_of, outside_methods, presets_of
@@ -122,6 +126,17 @@ def test_two_packages_with_one_name_for_a_method(tmp_path):
     with package(tmp_path / "a", {"plain": "elsewhere:Plain"}), package(tmp_path / "b", {"plain": "further:Plain"}, "further"):
         with pytest.raises(InputError, match=r"the package .*-methods and the package .*-methods both call one so"):
             method_class("plain")
+
+
+def test_the_processes_of_compare_know_it_too(tmp_path):
+    planted = plant(tmp_path / "planted", train=8, test=3)
+    data = {"features": planted.features, "labels": planted.labels, "annotations": planted.annotations}
+    runs = {name: {"method": name, "settings": suite_of(name).brief} for name in ("crosstalk", "wtalc")}
+    tree = {"data": {"planted": {key: str(path) for key, path in data.items()} | {"subset": "test"}}, "runs": runs, "seeds": [0]}
+    (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(tree | {"metrics": ["mAP@0.5"]}))
+    done = compare(tmp_path / "experiment.yaml", out=tmp_path / "out", workers=2)
+    assert not done.failures
+    assert "| crosstalk" in done.markdown()
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -21,6 +21,7 @@ PACKAGES = (
     "rich",
     "matplotlib",
     "jinja2",
+    "filelock",
 )
 
 
