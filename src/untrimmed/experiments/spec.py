@@ -104,5 +104,9 @@ class Experiment:
             source.unlabelled and self.evaluate.get("map_clusters_oracle")
         )
 
+    def shown(self, run: str) -> str:
+        """What a run is called in tables."""
+        return run + (" (oracle)" if self.is_oracle(self.runs[run]) else "")
+
     def runs_of(self, data: str) -> list[RunSpec]:
         return [run for run in self.runs.values() if run.data is None or data in run.data]
