@@ -172,12 +172,17 @@ def pairs(group: np.ndarray, other_group: np.ndarray) -> Iterator[tuple[np.ndarr
         yield one, first[one] + np.arange(len(one)) - before
 
 
-def in_turn(asker: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """In turn each asker takes the first that it wants and that is still free: which of the P pairs come about, [P].
+def greedy_matching(asker: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Greedy matching: in turn each asker takes the first that it wants and that is still free.
 
-    The pairs are sorted by the asker's turn, and those of one asker by its wish. Everyone may as well ask at once if each of
-    those wanted keeps the asker whose turn is earliest, and those refused ask for their next wish (deferred acceptance, Gale and
-    Shapley 1962): the same pairs, in a few rounds over arrays.
+    Everyone may as well ask at once if each of those wanted keeps the asker whose turn is earliest, and those refused ask for
+    their next wish (Gale and Shapley 1962): the same pairs, in a few rounds over arrays instead of a loop over the askers.
+
+    Args:
+        asker, wanted: [P] of each pair, sorted by the asker's turn, and those of one asker by its wish.
+
+    Returns:
+        [P] which of the pairs come about.
     """
     made = np.zeros(len(asker), dtype=bool)
     if not len(asker):

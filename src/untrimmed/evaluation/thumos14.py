@@ -20,7 +20,16 @@ import numpy as np
 
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, on_ambiguous, pairs, scores
+from untrimmed.evaluation.detections import (
+    DetectionScores,
+    Lists,
+    ambiguous_segments,
+    greedy_matching,
+    lists,
+    on_ambiguous,
+    pairs,
+    scores,
+)
 
 
 def evaluate_detections(
@@ -57,7 +66,7 @@ def _match(found: Lists, thresholds: np.ndarray) -> np.ndarray:
     detection, segment, overlap = detection[order], segment[order], overlap[order]
     for k, threshold in enumerate(thresholds):
         above = overlap > threshold
-        hits[detection[above][in_turn(segment[above], detection[above])], k] = True
+        hits[detection[above][greedy_matching(segment[above], detection[above])], k] = True
     return hits
 
 

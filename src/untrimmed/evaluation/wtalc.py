@@ -21,7 +21,16 @@ import numpy as np
 
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, on_ambiguous, pairs, scores
+from untrimmed.evaluation.detections import (
+    DetectionScores,
+    Lists,
+    ambiguous_segments,
+    greedy_matching,
+    lists,
+    on_ambiguous,
+    pairs,
+    scores,
+)
 
 SNIPPETS_PER_SECOND = 25 / 16
 """The program's unit of time, whatever the features were: 16 frames at 25 frames a second make one snippet."""
@@ -74,7 +83,7 @@ def _match(found: Lists, kept: np.ndarray, thresholds: np.ndarray) -> np.ndarray
     detection, segment, overlap = (np.concatenate(column) for column in zip(*parts, strict=True))
     for k, threshold in enumerate(thresholds):
         above = overlap >= threshold
-        hits[detection[above][in_turn(detection[above], segment[above])], k] = True
+        hits[detection[above][greedy_matching(detection[above], segment[above])], k] = True
     return hits
 
 
