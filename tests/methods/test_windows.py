@@ -149,7 +149,7 @@ def test_a_weighted_sum_in_windows(window):
 def test_no_more_than_a_window_of_features_is_held(name, monkeypatch):
     """Of a long video no method asks for more rows at once, and what was read of a memory map is let go each time."""
     method, held = made(method_class(name), resolve(name).method), []
-    monkeypatch.setattr(base, "let_go", lambda array: held.append(len(array)))
+    monkeypatch.setattr(base, "release_pages", lambda array: held.append(len(array)))
     activations_of(method, {stream: x.numpy() for stream, x in features(base.WINDOW + 500).items()})
     assert max(held) <= base.WINDOW
     assert sum(held) >= (base.WINDOW + 500) * len(WIDTHS)

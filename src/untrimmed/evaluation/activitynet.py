@@ -24,7 +24,7 @@ import numpy as np
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import PAIRS_AT_ONCE, DetectionScores, greedy_matching, lists, scores
+from untrimmed.evaluation.detections import PAIRS_AT_ONCE, DetectionScores, greedy_matching, match_inputs, scores
 
 DEFAULT_TIOU = "0.1:0.9:0.1"
 """The thresholds of `evaluate` where none are asked for, see `parse_tious`."""
@@ -47,9 +47,9 @@ def evaluate_detections(
         InputError: a detection has a label that is not among `classes`, or the subset has no true segment.
     """
     thresholds = np.asarray(tious, dtype=np.float64)
-    found = lists(truth, results, classes)
-    taken = match(found.group, found.start, found.end, found.true_group, found.true_start, found.true_end, thresholds)
-    return scores(found, truth, results, thresholds, taken >= 0, counted=None, interpolated=True)
+    inputs = match_inputs(truth, results, classes)
+    taken = match(inputs.group, inputs.start, inputs.end, inputs.true_group, inputs.true_start, inputs.true_end, thresholds)
+    return scores(inputs, truth, results, thresholds, taken >= 0, counted=None, interpolated=True)
 
 
 def parse_tious(text: str) -> tuple[float, ...]:
