@@ -1,6 +1,5 @@
 """What the protocols for detections share: the lists they go through, who takes which true segment, and the scores."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -8,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from untrimmed.data.annotations import AMBIGUOUS, VideoTruth
-from untrimmed.data.errors import InputError
+from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.types import Detection, Results
 
 CLUSTER_HINT = (
@@ -285,7 +284,6 @@ def _unknown_label(label: str, classes: Sequence[str], results: Results) -> str:
         return f"the label {label!r} (in video {video}) is no class: in annotations it marks what no one can decide"
     if not classes:
         return f"the label {label!r} (in video {video}) is not a class of the annotations, which hold no action at all"
-    close = difflib.get_close_matches(label, classes, n=1)
     some = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
-    hint = f"did you mean {close[0]!r}?" if close else f"those are: {some}"
-    return f"the label {label!r} (in video {video}) is not a class of the annotations; {hint}"
+    hint = did_you_mean(label, classes, f"; those are: {some}")
+    return f"the label {label!r} (in video {video}) is not a class of the annotations{hint}"

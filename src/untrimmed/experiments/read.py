@@ -1,6 +1,5 @@
 """The file that `untrimmed compare` reads: data sets, runs, seeds and metrics, checked before anything is trained."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 import yaml
 
 from untrimmed.data.annotations import read_annotations
-from untrimmed.data.errors import InputError
+from untrimmed.data.errors import InputError, nearest
 from untrimmed.data.files import read_json
 from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import merge, unknown
@@ -303,9 +302,9 @@ def _read_metrics(
         if plain not in known:
             if not colon and (other := next((p for p in PROTOCOLS if name in numbers_of(p, streams)), None)):
                 raise InputError(f"{place}: {metric}: is not of activitynet; write {other}:{metric}")
-            near = difflib.get_close_matches(plain, known, n=1)
+            near = nearest(plain, known)
             grid = ["mAP@avg", f"mAP@{tious[0]:g}"] if protocol in DETECTION_PROTOCOLS else []
-            raise unknown(name, near or [*grid, *numbers_of(protocol)], f"{place}: {metric}")
+            raise unknown(name, [near] if near else [*grid, *numbers_of(protocol)], f"{place}: {metric}")
         if protocol in DETECTION_PROTOCOLS and "min_score" not in options:
             raise InputError(f"{place}: {metric}: is of the detections above a score; say which: evaluate: {{min_score: 0.5}}")
         of_parts = name.startswith(("attention.", *PAIRS_OF_KINDS))

@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of
+from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of, videos_below
 
 # Formats that hold their pictures themselves. Whatever names other files or addresses (concat, hls, dash, image sequences) or
 # turns any text into pictures (tty, subtitles) is not among them, and FFmpeg then refuses it before it reads on.
@@ -57,7 +57,7 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
     found: dict[Path, Path] = {}  # file -> the folder that its id is relative to
     for path in map(Path, paths):
         if path.is_dir():
-            files = sorted(_videos_below(path))
+            files = sorted(videos_below(path))
             if not files:
                 if any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir()):
                     raise InputError(f"{path}: there is no video in this folder, only pictures; join them into a video file first")
@@ -93,14 +93,6 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
                 )
             videos[video] = folded[video.casefold()] = file
     return dict(sorted(videos.items()))
-
-
-def _videos_below(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
-                yield Path(place) / name
 
 
 def open_video(path: str | Path) -> av.container.InputContainer:
