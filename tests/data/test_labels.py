@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from untrimmed.data.cells import quote_cell, unquote_cell
-from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.errors import InputError, did_you_mean, nearest
 from untrimmed.data.labels import FORM_MARK, WeakLabels, read_labels, read_only, scan_labels, write_labels
 
 KNOWN = ["match_01", "match_02", "match_03"]
@@ -169,5 +169,8 @@ def test_only_takes_any_csv_with_a_video_column(labels):
 
 
 def test_the_nearest_name_ignores_case():
-    assert nearest("HIGHJUMP", ["HighJump", "Diving"]) == "; did you mean 'HighJump'?"
-    assert nearest("zzz", ["HighJump"]) == ""
+    assert nearest("HIGHJUMP", ["HighJump", "Diving"]) == "HighJump"
+    assert nearest("zzz", ["HighJump"]) is None
+    assert did_you_mean("HIGHJUMP", ["HighJump", "Diving"]) == "; did you mean 'HighJump'?"
+    assert did_you_mean("zzz", ["HighJump"]) == ""
+    assert did_you_mean("zzz", ["HighJump"], "; there is HighJump") == "; there is HighJump"

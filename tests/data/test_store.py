@@ -11,7 +11,7 @@ import pytest
 
 from untrimmed.data import store as data_store
 from untrimmed.data.errors import InputError
-from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry, let_go
+from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry, release_pages
 
 HEADER = Header("motion", {"fps": 25}, window_seconds=0.64, stride_seconds=0.64, streams={"rgb": 4, "flow": 3})
 
@@ -54,7 +54,7 @@ def test_what_is_written_is_read_by_memory_map(tmp_path, dtype):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="Linux tells what of a map is in memory")
-def test_what_is_let_go_of_a_map_is_no_longer_in_memory(tmp_path):
+def test_released_pages_of_a_map_are_no_longer_in_memory(tmp_path):
     rows = 200_000
     writer = FeatureWriter(tmp_path / "s", HEADER)
     writer.write("a", arrays(rows), entry(rows))
@@ -69,10 +69,10 @@ def test_what_is_let_go_of_a_map_is_no_longer_in_memory(tmp_path):
     assert kibibytes() == 0
     assert array.sum() == rows * 4
     assert kibibytes() > 3000
-    let_go(array[10:20])
+    release_pages(array[10:20])
     assert kibibytes() == 0
     assert array.sum() == rows * 4, "it is read again"
-    let_go(np.ones(3))  # not mapped: nothing to do
+    release_pages(np.ones(3))  # not mapped: nothing to do
 
 
 def test_a_value_far_behind_that_is_not_finite_is_named(store, monkeypatch):

@@ -151,7 +151,7 @@ def test_no_more_than_a_window_of_features_is_held(name, monkeypatch):
     method, held = made(method_class(name), resolve(name).method), []
     if method.reach is None:
         pytest.skip("its curves need the whole video")
-    monkeypatch.setattr(base, "let_go", lambda array: held.append(len(array)))
+    monkeypatch.setattr(base, "release_pages", lambda array: held.append(len(array)))
     activations_of(method, {stream: x.numpy() for stream, x in features(base.WINDOW + 500).items()})
     assert max(held) <= base.WINDOW + method.reach - 1  # and its neighbours on both sides
     assert sum(held) >= (base.WINDOW + 500) * len(WIDTHS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from untrimmed.data.errors import InputError
-from untrimmed.reporting.media import copy_size, find_videos, link, playable, write_copy
+from untrimmed.reporting.media import copy_size, files_by_id, link, playable, write_copy
 
 
 def touch(*files):
@@ -19,30 +19,30 @@ def touch(*files):
 
 def test_videos_are_found_by_stem_and_by_path(tmp_path):
     touch(tmp_path / "one.mp4", tmp_path / "day" / "two.AVI", tmp_path / "day" / "three.txt", tmp_path / ".four.mp4")
-    found = find_videos(tmp_path, ["one", "two", "day__two", "three", "four", "five"])
+    found = files_by_id(tmp_path, ["one", "two", "day__two", "three", "four", "five"])
     assert found == {"one": tmp_path / "one.mp4", "two": tmp_path / "day" / "two.AVI", "day__two": tmp_path / "day" / "two.AVI"}
 
 
 def test_two_files_of_one_id_are_named_only_when_asked_for(tmp_path):
     touch(tmp_path / "a" / "match.mp4", tmp_path / "b" / "match.mp4")
-    assert find_videos(tmp_path, ["a__match"]) == {"a__match": tmp_path / "a" / "match.mp4"}
+    assert files_by_id(tmp_path, ["a__match"]) == {"a__match": tmp_path / "a" / "match.mp4"}
     with pytest.raises(InputError, match=r"'match'.*a/match\.mp4 and .*b/match\.mp4"):
-        find_videos(tmp_path, ["match"])
+        files_by_id(tmp_path, ["match"])
 
 
 def test_the_folder_of_copies_is_not_looked_into(tmp_path):
     touch(tmp_path / "day" / "one.avi", tmp_path / "report_files" / "one.webm")
-    assert find_videos(tmp_path, ["one"], leave_out=tmp_path / "report_files") == {"one": tmp_path / "day" / "one.avi"}
+    assert files_by_id(tmp_path, ["one"], leave_out=tmp_path / "report_files") == {"one": tmp_path / "day" / "one.avi"}
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="no such folder of videos"):
-        find_videos(tmp_path / "nowhere", ["a"])
+        files_by_id(tmp_path / "nowhere", ["a"])
 
 
 def test_ids_match_whatever_the_unicode_form_of_the_file(tmp_path):
     touch(tmp_path / "u\u0308bung.mp4")
-    assert list(find_videos(tmp_path, ["\u00fcbung"])) == ["\u00fcbung"]
+    assert list(files_by_id(tmp_path, ["\u00fcbung"])) == ["\u00fcbung"]
 
 
 @pytest.mark.parametrize(

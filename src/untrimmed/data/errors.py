@@ -11,8 +11,14 @@ class InputError(Exception):
     """
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: `; did you mean 'x'?`, or nothing where no known name is alike."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like another, upper or lower case alike; None where none is alike."""
     names = {other.casefold(): other for other in known}
     close = difflib.get_close_matches(name.casefold(), list(names), n=1)
-    return f"; did you mean {names[close[0]]!r}?" if close else ""
+    return names[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a message about an unknown name: `; did you mean 'x'?`, or `otherwise` where no known name is alike."""
+    near = nearest(name, known)
+    return otherwise if near is None else f"; did you mean {near!r}?"

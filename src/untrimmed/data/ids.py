@@ -1,7 +1,8 @@
 """Which names a video may have, and how a file becomes a name."""
 
+import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from untrimmed.data.errors import InputError
@@ -37,8 +38,23 @@ def check_id(video: str, where: str | Path) -> str:
     return video
 
 
+def videos_below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and its sub-folders that have a video's ending; hidden files and folders are skipped."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                yield Path(place) / name
+
+
+def relative_name(file: Path, folder: Path) -> str:
+    """A file's place in a folder as a name, its sub-folders joined by two underscores: `a__match`."""
+    inside = file.relative_to(folder)
+    return "__".join([*inside.parent.parts, inside.stem])
+
+
 def ids_of(files: Iterable[Path], relative_to: Path | None = None) -> dict[str, Path]:
-    """Map ids to files: the file's stem, or with `relative_to` its folders too, joined by two underscores (`a__match`).
+    """Map ids to files: the file's stem, or with `relative_to` its place in that folder (see `relative_name`).
 
     Raises:
         InputError: two files have one id (also when only upper and lower case differ); both are named.
@@ -46,12 +62,7 @@ def ids_of(files: Iterable[Path], relative_to: Path | None = None) -> dict[str, 
     found: dict[str, Path] = {}
     folded: dict[str, Path] = {}
     for file in files:
-        if relative_to is None:
-            name = file.stem
-        else:
-            inside = file.relative_to(relative_to)
-            name = "__".join([*inside.parent.parts, inside.stem])
-        video = check_id(name, file)
+        video = check_id(file.stem if relative_to is None else relative_name(file, relative_to), file)
         if (other := folded.get(video.casefold())) is not None:
             raise InputError(
                 f"two videos have the id {video!r}: {other} and {file}; rename one, or use --ids relative on their folder"

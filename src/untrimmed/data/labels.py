@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 from untrimmed.data.cells import quote_cell, unquote_cell
-from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.files import atomic_write
 from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
 
@@ -206,7 +206,7 @@ def _match_id(cell: str, known: set[str] | None, path: Path, line: int) -> str:
     bare = Path(video)
     if bare.suffix.lower() in VIDEO_SUFFIXES and bare.stem in known:
         return bare.stem
-    raise InputError(f"{path}, line {line}: there is no video {video!r} among the features{nearest(video, known)}")
+    raise InputError(f"{path}, line {line}: there is no video {video!r} among the features{did_you_mean(video, known)}")
 
 
 def _check_label(label: str, where: str | Path) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from untrimmed.data.annotations import AMBIGUOUS, VideoTruth, read_annotations
-from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.files import read_json
 from untrimmed.data.ids import check_id
 from untrimmed.data.places import UNREADABLE, Place, shape_at
@@ -88,7 +88,9 @@ def read_pack(
         InputError: an unknown layout, files of it that are missing or not as it says, or pickled files without leave.
     """
     if layout not in LAYOUTS:
-        raise InputError(f"--layout {layout}: there is no such layout{nearest(layout, LAYOUTS)}; there is {', '.join(LAYOUTS)}")
+        raise InputError(
+            f"--layout {layout}: there is no such layout{did_you_mean(layout, LAYOUTS)}; there is {', '.join(LAYOUTS)}"
+        )
     source = Path(source)
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")

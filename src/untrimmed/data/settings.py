@@ -5,7 +5,6 @@ The dataclass keeps such overrides in its field `streams`; `of_stream` applies t
 """
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from untrimmed.data.errors import InputError
+from untrimmed.data.errors import InputError, did_you_mean
 
 S = TypeVar("S")
 
@@ -135,9 +134,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 def unknown(name: str, known: Iterable[str], where: str) -> InputError:
     """The error for a name that does not exist: it names the nearest that does, or all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(names)}"
-    return InputError(f"{where}: unknown name {str(name)!r}; {hint}")
+    hint = did_you_mean(str(name), names, f"; there is {', '.join(names)}")
+    return InputError(f"{where}: unknown name {str(name)!r}{hint}")
 
 
 def _check(value: Any, hint: Any, field: dataclasses.Field, where: str) -> Any:

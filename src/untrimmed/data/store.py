@@ -82,8 +82,8 @@ ROWS = 4096
 """So many rows of an array are looked at together."""
 
 
-def let_go(array: np.ndarray) -> None:
-    """Forget what was read of a memory-mapped array, which counts as the process's memory; it is read again where it is used."""
+def release_pages(array: np.ndarray) -> None:
+    """Release a memory map's resident pages; they are re-read on access."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None:
         mapped.madvise(mmap.MADV_DONTNEED)
@@ -179,7 +179,7 @@ class FeatureStore:
     def _check_finite(self, video: str, stream: str, array: np.ndarray) -> None:
         for first in range(0, len(array), ROWS):
             finite = np.isfinite(array[first : first + ROWS])
-            let_go(array)
+            release_pages(array)
             if not finite.all():
                 bad = first + int(np.flatnonzero(~finite.all(1))[0])
                 raise InputError(

@@ -24,7 +24,7 @@ import numpy as np
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import PAIRS_AT_ONCE, DetectionScores, lists, scores
+from untrimmed.evaluation.detections import PAIRS_AT_ONCE, DetectionScores, greedy_matching, match_inputs, scores
 
 DEFAULT_TIOU = "0.1:0.9:0.1"
 """The thresholds of `evaluate` where none are asked for, see `parse_tious`."""
@@ -47,9 +47,9 @@ def evaluate_detections(
         InputError: a detection has a label that is not among `classes`, or the subset has no true segment.
     """
     thresholds = np.asarray(tious, dtype=np.float64)
-    found = lists(truth, results, classes)
-    taken = match(found.group, found.start, found.end, found.true_group, found.true_start, found.true_end, thresholds)
-    return scores(found, truth, results, thresholds, taken >= 0, counted=None, interpolated=True)
+    inputs = match_inputs(truth, results, classes)
+    taken = match(inputs.group, inputs.start, inputs.end, inputs.true_group, inputs.true_start, inputs.true_end, thresholds)
+    return scores(inputs, truth, results, thresholds, taken >= 0, counted=None, interpolated=True)
 
 
 def parse_tious(text: str) -> tuple[float, ...]:
@@ -94,10 +94,7 @@ def match(
     """The true segment that each detection takes, or -1, [N, K]; detections are given from the surest to the least sure within
     each (class, video) group.
 
-    In turn each detection takes the best true segment still free. Since all segments would rather have the surer detection, the
-    same matching comes of letting all detections ask at once and each segment keep the surest that asked, driving out another
-    it may hold; those refused ask for their next best (deferred acceptance, Gale and Shapley 1962). That takes a few rounds over
-    arrays, for all groups and thresholds together, instead of a loop over detections.
+    In turn each detection takes the best true segment still free.
     """
     matched = np.full((len(group), len(thresholds)), -1)
     pairs = list(overlapping(group, start, end, true_group, true_start, true_end, thresholds.min()))
@@ -107,24 +104,10 @@ def match(
     # Pairs of a surer detection stand before those of a less sure one; within a detection's the best segment is first.
     order = np.argsort(detection, kind="stable")
     detection, segment, overlap = detection[order], segment[order], overlap[order]
-    begin = np.searchsorted(detection, np.arange(len(group)))
-    enough = np.stack([np.bincount(detection[overlap >= t], minlength=len(group)) for t in thresholds], axis=1)
-    stop = begin[:, None] + enough
-
-    nobody = len(detection)
-    holder = np.full((len(true_group), len(thresholds)), nobody)
-    asking, k = np.nonzero(enough)
-    pair = begin[asking]
-    while pair.size:
-        before = holder[segment[pair], k]
-        np.minimum.at(holder, (segment[pair], k), pair)
-        won = holder[segment[pair], k] == pair
-        driven_out = won & (before < nobody)
-        pair, k = np.concatenate([pair[~won], before[driven_out]]), np.concatenate([k[~won], k[driven_out]])
-        left = pair + 1 < stop[detection[pair], k]
-        pair, k = pair[left] + 1, k[left]
-    taken, k = np.nonzero(holder < nobody)
-    matched[detection[holder[taken, k]], k] = taken
+    for k, threshold in enumerate(thresholds):
+        enough = np.flatnonzero(overlap >= threshold)
+        pair = enough[greedy_matching(detection[enough], segment[enough])]
+        matched[detection[pair], k] = segment[pair]
     return matched
 
 

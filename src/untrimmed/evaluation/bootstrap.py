@@ -1,4 +1,4 @@
-"""How far a mean average precision would have come out otherwise, had the test videos and the seeds been others.
+"""Bootstrap confidence intervals for mAP over test videos and seeds.
 
 Matching is done within a video, so that a detection's being right or wrong does not depend on which other videos are tested.
 Drawing the test videos anew therefore only changes how often each detection and each true segment counts: a video that was drawn
@@ -91,20 +91,20 @@ def drawn_videos(videos: int, draws: int, rng: np.random.Generator) -> np.ndarra
     return rng.multinomial(videos, np.full(videos, 1 / videos), size=draws)
 
 
-def mean_average_precision(matched: Matched, times: np.ndarray) -> np.ndarray:
-    """mAP by threshold [B, K] where each video counts as often as `times` [B, V] says; the same as scoring copies of the videos.
+def mean_average_precision(matched: Matched, counts: np.ndarray) -> np.ndarray:
+    """mAP by threshold [B, K] where each video counts as often as `counts` [B, V] says; the same as scoring copies of the videos.
 
     The mean is over the classes that have truth among the videos drawn; NaN where none has.
     """
-    parts = [_of_draws(matched, part) for part in np.array_split(times, len(times) // DRAWS_AT_ONCE + 1) if len(part)]
+    parts = [_of_draws(matched, part) for part in np.array_split(counts, len(counts) // DRAWS_AT_ONCE + 1) if len(part)]
     return np.concatenate(parts)
 
 
-def _of_draws(matched: Matched, times: np.ndarray) -> np.ndarray:
-    instances = times @ matched.video_instances.T
-    ap = np.zeros((len(times), len(matched.bounds) - 1, len(matched.tious)))
+def _of_draws(matched: Matched, counts: np.ndarray) -> np.ndarray:
+    instances = counts @ matched.video_instances.T
+    ap = np.zeros((len(counts), len(matched.bounds) - 1, len(matched.tious)))
     for c, (first, last) in enumerate(zip(matched.bounds[:-1], matched.bounds[1:], strict=True)):
-        weight = times[:, matched.hit_videos[first:last]]
+        weight = counts[:, matched.hit_videos[first:last]]
         so_far = np.cumsum(weight, axis=1) if matched.counted is None else None
         for k in range(len(matched.tious)):
             right = np.flatnonzero(matched.hits[first:last, k])
@@ -133,8 +133,8 @@ def _area(weight: np.ndarray, number: np.ndarray, interpolated: bool) -> np.ndar
         return (np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1] * weight).sum(axis=1)
     total = np.zeros(len(weight))
     for back in range(int(weight.max(initial=0))):
-        there = weight > back
-        total += np.where(there, (correct - back) / np.maximum(number - back, 1), 0).sum(axis=1)
+        standing = weight > back
+        total += np.where(standing, (correct - back) / np.maximum(number - back, 1), 0).sum(axis=1)
     return total
 
 
@@ -165,8 +165,8 @@ def drawn_differences(first: np.ndarray, second: np.ndarray, rng: np.random.Gene
     """
     difference = first - second
     seeds, draws = difference.shape
-    times = drawn_videos(seeds, draws, rng)
-    return (times.T * difference).sum(axis=0) / seeds
+    counts = drawn_videos(seeds, draws, rng)
+    return (counts.T * difference).sum(axis=0) / seeds
 
 
 def interval_over_draws(values: np.ndarray) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """What the protocols for detections share: the lists they go through, who takes which true segment, and the scores."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -8,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from untrimmed.data.annotations import AMBIGUOUS, VideoTruth
-from untrimmed.data.errors import InputError
+from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.types import Detection, Results
 
 CLUSTER_HINT = (
@@ -95,7 +94,7 @@ class DetectionScores:
 
 
 @dataclass(frozen=True)
-class Lists:
+class MatchInputs:
     """N detections and M true segments as arrays, in the order in which protocols go through them.
 
     classes, videos:       names; the arrays hold their places, and times in seconds.
@@ -126,7 +125,7 @@ class Lists:
         return self.true_label * len(self.videos) + self.true_video
 
 
-def lists(truth: Mapping[str, VideoTruth], results: Results, classes: Iterable[str], as_listed: bool = False) -> Lists:
+def match_inputs(truth: Mapping[str, VideoTruth], results: Results, classes: Iterable[str], as_listed: bool = False) -> MatchInputs:
     """Put the detections of the given videos and the truth in order, so that the order in the files never matters.
 
     Args:
@@ -138,7 +137,7 @@ def lists(truth: Mapping[str, VideoTruth], results: Results, classes: Iterable[s
     classes = sorted(classes)
     index = {label: c for c, label in enumerate(classes)}
     video_index = {video: v for v, video in enumerate(sorted(truth))}
-    if unknown := {d.label for found in results.values() for d in found} - index.keys():
+    if unknown := {d.label for detections in results.values() for d in detections} - index.keys():
         raise InputError(_unknown_label(min(unknown), classes, results))
     segments = [(index[s.label], video_index[v], s.start, s.end) for v, one in truth.items() for s in one.segments]
     if not segments:
@@ -147,7 +146,7 @@ def lists(truth: Mapping[str, VideoTruth], results: Results, classes: Iterable[s
     true_label, true_video, true_start, true_end = np.array(segments, dtype=np.float64).T
     label, video, start, end, score = _columns(results, index, video_index)
     order = np.lexsort((end, start, video, -score, label))
-    return Lists(
+    return MatchInputs(
         tuple(classes),
         tuple(video_index),
         label[order],
@@ -172,12 +171,17 @@ def pairs(group: np.ndarray, other_group: np.ndarray) -> Iterator[tuple[np.ndarr
         yield one, first[one] + np.arange(len(one)) - before
 
 
-def in_turn(asker: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """In turn each asker takes the first that it wants and that is still free: which of the P pairs come about, [P].
+def greedy_matching(asker: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Greedy matching: in turn each asker takes the first that it wants and that is still free.
 
-    The pairs are sorted by the asker's turn, and those of one asker by its wish. Everyone may as well ask at once if each of
-    those wanted keeps the asker whose turn is earliest, and those refused ask for their next wish (deferred acceptance, Gale and
-    Shapley 1962): the same pairs, in a few rounds over arrays.
+    Everyone may as well ask at once if each of those wanted keeps the asker whose turn is earliest, and those refused ask for
+    their next wish (Gale and Shapley 1962): the same pairs, in a few rounds over arrays instead of a loop over the askers.
+
+    Args:
+        asker, wanted: [P] of each pair, sorted by the asker's turn, and those of one asker by its wish.
+
+    Returns:
+        [P] which of the pairs come about.
     """
     made = np.zeros(len(asker), dtype=bool)
     if not len(asker):
@@ -196,7 +200,7 @@ def in_turn(asker: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def scores(
-    found: Lists,
+    inputs: MatchInputs,
     truth: Mapping[str, VideoTruth],
     results: Results,
     tious: np.ndarray,
@@ -205,13 +209,13 @@ def scores(
     interpolated: bool,
 ) -> DetectionScores:
     """AP of each class that has truth, from which detections are correct, [N, K], and which count."""
-    instances = np.bincount(found.true_label, minlength=len(found.classes))
+    instances = np.bincount(inputs.true_label, minlength=len(inputs.classes))
     scored = np.flatnonzero(instances)
-    kept = np.isin(found.label, scored)
-    hits, label = hits[kept], found.label[kept]
+    kept = np.isin(inputs.label, scored)
+    hits, label = hits[kept], inputs.label[kept]
     counted = None if counted is None else counted[kept]
-    by_video = np.zeros((len(found.classes), len(found.videos)), dtype=np.int64)
-    np.add.at(by_video, (found.true_label, found.true_video), 1)
+    by_video = np.zeros((len(inputs.classes), len(inputs.videos)), dtype=np.int64)
+    np.add.at(by_video, (inputs.true_label, inputs.true_video), 1)
     bounds = np.append(np.searchsorted(label, scored), len(label))
     ap = np.empty((len(scored), len(tious)))
     for row, (c, a, b) in enumerate(zip(scored, bounds[:-1], bounds[1:], strict=True)):
@@ -224,20 +228,20 @@ def scores(
         # Every correct detection adds 1 / instances of recall.
         ap[row] = (precision * hits[a:b]).sum(axis=0) / instances[c]
     return DetectionScores(
-        classes=tuple(found.classes[c] for c in scored),
+        classes=tuple(inputs.classes[c] for c in scored),
         tious=tious,
         ap=ap,
         videos=len(truth),
-        instances=len(found.true_label),
+        instances=len(inputs.true_label),
         class_instances=instances[scored],
         ignored=sum(len(own) for name, own in results.items() if name not in truth),
-        unlisted=tuple(name for name in found.videos if name not in results),
-        without_truth=tuple(name for c, name in enumerate(found.classes) if not instances[c]),
+        unlisted=tuple(name for name in inputs.videos if name not in results),
+        without_truth=tuple(name for c, name in enumerate(inputs.classes) if not instances[c]),
         hits=hits,
         bounds=bounds,
         counted=counted,
         interpolated=interpolated,
-        hit_videos=found.video[kept],
+        hit_videos=inputs.video[kept],
         video_instances=by_video[scored],
     )
 
@@ -249,20 +253,20 @@ def ambiguous_segments(truth: Mapping[str, VideoTruth], videos: Sequence[str]) -
     return video.astype(np.int64), start, end
 
 
-def on_ambiguous(found: Lists, video: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def on_ambiguous(inputs: MatchInputs, video: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Which detections share some time with an ambiguous segment of their video, [N]; segments as of `ambiguous_segments`."""
-    touching = np.zeros(len(found.label), dtype=bool)
-    for detection, segment in pairs(found.video, video):
-        shared = np.minimum(found.end[detection], end[segment]) - np.maximum(found.start[detection], start[segment])
+    touching = np.zeros(len(inputs.label), dtype=bool)
+    for detection, segment in pairs(inputs.video, video):
+        shared = np.minimum(inputs.end[detection], end[segment]) - np.maximum(inputs.start[detection], start[segment])
         touching[detection[shared > 0]] = True
     return touching
 
 
 def _columns(results: Results, index: Mapping[str, int], videos: Mapping[str, int]) -> tuple[np.ndarray, ...]:
     """Class, video, start, end and score [N] of the detections of the given videos."""
-    inside = [(videos[name], found) for name, found in results.items() if name in videos]
-    video = np.repeat(np.array([v for v, _ in inside], dtype=np.int64), [len(found) for _, found in inside])
-    detections: list[Detection] = list(chain.from_iterable(found for _, found in inside))
+    inside = [(videos[name], own) for name, own in results.items() if name in videos]
+    video = np.repeat(np.array([v for v, _ in inside], dtype=np.int64), [len(own) for _, own in inside])
+    detections: list[Detection] = list(chain.from_iterable(own for _, own in inside))
     starts, ends, labels, surenesses = zip(*detections, strict=True) if detections else ((), (), (), ())
     label = np.array([index[name] for name in labels], dtype=np.int64)
     return label, video, *(np.array(column, dtype=np.float64) for column in (starts, ends, surenesses))
@@ -273,14 +277,13 @@ def _envelope(precision: np.ndarray) -> np.ndarray:
 
 
 def _unknown_label(label: str, classes: Sequence[str], results: Results) -> str:
-    video = next(video for video, found in results.items() if any(d.label == label for d in found))
+    video = next(video for video, detections in results.items() if any(d.label == label for d in detections))
     if label.startswith("cluster_"):
         return f"the label {label!r} (in video {video}) is a cluster, no class of the annotations; {CLUSTER_HINT}"
     if label == AMBIGUOUS:
         return f"the label {label!r} (in video {video}) is no class: in annotations it marks what no one can decide"
     if not classes:
         return f"the label {label!r} (in video {video}) is not a class of the annotations, which hold no action at all"
-    close = difflib.get_close_matches(label, classes, n=1)
     some = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
-    hint = f"did you mean {close[0]!r}?" if close else f"those are: {some}"
-    return f"the label {label!r} (in video {video}) is not a class of the annotations; {hint}"
+    hint = did_you_mean(label, classes, f"; those are: {some}")
+    return f"the label {label!r} (in video {video}) is not a class of the annotations{hint}"

@@ -38,7 +38,7 @@ import numpy as np
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.types import Results
 from untrimmed.evaluation.activitynet import match, overlapping
-from untrimmed.evaluation.detections import Lists, lists
+from untrimmed.evaluation.detections import MatchInputs, match_inputs
 
 KINDS = ("true positive", "double detection", "wrong label", "localization error", "confusion error", "background error")
 TRUE_POSITIVE, DOUBLE, WRONG_LABEL, LOCALIZATION, CONFUSION, BACKGROUND = range(len(KINDS))
@@ -197,22 +197,22 @@ def diagnose(truth: Mapping[str, VideoTruth], results: Results, classes: Iterabl
         InputError: a detection has a label that is not among `classes`, or the subset has no true segment.
     """
     thresholds = np.asarray(tious, dtype=np.float64)
-    found = lists(truth, results, classes)
-    taken = match(found.group, found.start, found.end, found.true_group, found.true_start, found.true_end, thresholds)
-    instances = np.bincount(found.true_label, minlength=len(found.classes))
+    inputs = match_inputs(truth, results, classes)
+    taken = match(inputs.group, inputs.start, inputs.end, inputs.true_group, inputs.true_start, inputs.true_end, thresholds)
+    instances = np.bincount(inputs.true_label, minlength=len(inputs.classes))
     scored = [int(c) for c in np.flatnonzero(instances)]
     # A class's detections stand together, from the surest to the least sure.
-    rank = np.arange(len(found.label)) - np.searchsorted(found.label, found.label)
-    level = rank // np.maximum(instances[found.label], 1)
-    level[instances[found.label] == 0] = LEVELS
+    rank = np.arange(len(inputs.label)) - np.searchsorted(inputs.label, inputs.label)
+    level = rank // np.maximum(instances[inputs.label], 1)
+    level[instances[inputs.label] == 0] = LEVELS
 
-    kind = _kinds(found, taken, thresholds)
+    kind = _kinds(inputs, taken, thresholds)
     counts = np.zeros((len(thresholds), LEVELS, len(KINDS)), dtype=np.int64)
     top = level < LEVELS
     for k in range(len(thresholds)):
         np.add.at(counts[k], (level[top], kind[top, k]), 1)
 
-    own = {c: slice(*np.searchsorted(found.label, [c, c + 1])) for c in scored}
+    own = {c: slice(*np.searchsorted(inputs.label, [c, c + 1])) for c in scored}
     ap = np.zeros((len(scored), len(thresholds), len(KINDS)))
     for row, c in enumerate(scored):
         kinds_of_class = kind[own[c]][top[own[c]]]
@@ -222,24 +222,24 @@ def diagnose(truth: Mapping[str, VideoTruth], results: Results, classes: Iterabl
                 ap[row, k, without] = _average_precision(left == TRUE_POSITIVE, instances[c], instances[c])
     by_kind = ap.mean(axis=0)
 
-    mean_number = len(found.true_label) / len(scored)
-    made = _made(found, taken, instances, mean_number)
-    missed = np.ones((len(found.true_label), len(thresholds)), dtype=bool)
+    mean_number = len(inputs.true_label) / len(scored)
+    made = _made(inputs, taken, instances, mean_number)
+    missed = np.ones((len(inputs.true_label), len(thresholds)), dtype=bool)
     for k in range(len(thresholds)):
         missed[taken[made[:, k], k], k] = False
-    every = np.ones(len(found.true_label), dtype=bool)
+    every = np.ones(len(inputs.true_label), dtype=bool)
     return Diagnosis(
         tious=thresholds,
         shown=int(np.abs(thresholds - 0.5).argmin()),
         videos=len(truth),
-        instances=len(found.true_label),
+        instances=len(inputs.true_label),
         classes=len(scored),
         counts=counts,
         mean_ap=by_kind[:, TRUE_POSITIVE],
         gain=by_kind - by_kind[:, [TRUE_POSITIVE]],
-        map_n=_map_n(found, taken, own, every, mean_number),
+        map_n=_map_n(inputs, taken, own, every, mean_number),
         missed=missed.mean(axis=0),
-        bins=tuple(_bins(truth, found, taken, own, missed, mean_number)),
+        bins=tuple(_bins(truth, inputs, taken, own, missed, mean_number)),
     )
 
 
@@ -247,19 +247,19 @@ def _share(counts: np.ndarray, i: int) -> float:
     return float(100 * counts[i] / max(counts.sum(), 1))
 
 
-def _kinds(found: Lists, taken: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def _kinds(inputs: MatchInputs, taken: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """The kind of each detection, [N, K]."""
-    order = np.lexsort((found.true_end, found.true_start, found.true_video))
-    overlap = np.zeros(len(found.label))
-    same = np.zeros(len(found.label), dtype=bool)
+    order = np.lexsort((inputs.true_end, inputs.true_start, inputs.true_video))
+    overlap = np.zeros(len(inputs.label))
+    same = np.zeros(len(inputs.label), dtype=bool)
     least = min(LEAST_TIOU, float(thresholds.min()))
-    by_video = (found.true_video[order], found.true_start[order], found.true_end[order])
-    for detection, segment, tiou in overlapping(found.video, found.start, found.end, *by_video, least):
+    by_video = (inputs.true_video[order], inputs.true_start[order], inputs.true_end[order])
+    for detection, segment, tiou in overlapping(inputs.video, inputs.start, inputs.end, *by_video, least):
         np.maximum.at(overlap, detection, tiou)
         best = tiou == overlap[detection]
-        own = found.true_label[order][segment] == found.label[detection]
+        own = inputs.true_label[order][segment] == inputs.label[detection]
         same[detection[best & own]] = True
-    kind = np.full((len(found.label), len(thresholds)), BACKGROUND)
+    kind = np.full((len(inputs.label), len(thresholds)), BACKGROUND)
     for k, threshold in enumerate(thresholds):
         enough, some = overlap >= threshold, overlap >= LEAST_TIOU
         kind[some & same, k], kind[some & ~same, k] = LOCALIZATION, CONFUSION
@@ -280,21 +280,21 @@ def _precision(hits: np.ndarray, instances: int, number: float) -> np.ndarray:
     return right / (right + wrong)  # there is at least one detection, right or wrong
 
 
-def _made(found: Lists, taken: np.ndarray, instances: np.ndarray, mean_number: float) -> np.ndarray:
+def _made(inputs: MatchInputs, taken: np.ndarray, instances: np.ndarray, mean_number: float) -> np.ndarray:
     """Which detections take a true segment at a normalized precision that is not negligible, [N, K]."""
     made = taken >= 0
     for c in np.flatnonzero(instances):
-        own = slice(*np.searchsorted(found.label, [c, c + 1]))
+        own = slice(*np.searchsorted(inputs.label, [c, c + 1]))
         made[own] &= _precision(taken[own] >= 0, instances[c], mean_number) > LEAST_PRECISION
     return made
 
 
-def _map_n(found: Lists, taken: np.ndarray, own: Mapping[int, slice], chosen: np.ndarray, mean_number: float) -> np.ndarray:
+def _map_n(inputs: MatchInputs, taken: np.ndarray, own: Mapping[int, slice], chosen: np.ndarray, mean_number: float) -> np.ndarray:
     """mAP_N, [K], of the chosen [M] true segments alone."""
     sums = np.zeros(taken.shape[1])
     classes = 0
     for c, its in own.items():
-        instances = int(np.count_nonzero(chosen & (found.true_label == c)))
+        instances = int(np.count_nonzero(chosen & (inputs.true_label == c)))
         if not instances:
             continue
         classes += 1
@@ -307,16 +307,16 @@ def _map_n(found: Lists, taken: np.ndarray, own: Mapping[int, slice], chosen: np
 
 def _bins(
     truth: Mapping[str, VideoTruth],
-    found: Lists,
+    inputs: MatchInputs,
     taken: np.ndarray,
     own: Mapping[int, slice],
     missed: np.ndarray,
     mean_number: float,
 ) -> Iterable[Bins]:
     """The traits that can be told, cut into bins."""
-    length = found.true_end - found.true_start
-    duration = np.array([truth[name].duration or np.nan for name in found.videos], dtype=np.float64)[found.true_video]
-    _, place, count = np.unique(found.true_group, return_inverse=True, return_counts=True)
+    length = inputs.true_end - inputs.true_start
+    duration = np.array([truth[name].duration or np.nan for name in inputs.videos], dtype=np.float64)[inputs.true_video]
+    _, place, count = np.unique(inputs.true_group, return_inverse=True, return_counts=True)
     for trait, values in (
         ("length", length),
         ("coverage", np.minimum(length / duration, 1.0)),
@@ -335,7 +335,7 @@ def _bins(
             source,
             np.array([np.count_nonzero(inside) for inside in bins]),
             np.stack([missed[inside].sum(axis=0) / max(np.count_nonzero(inside), 1) for inside in bins]),
-            np.stack([_map_n(found, taken, own, inside, mean_number) for inside in bins]),
+            np.stack([_map_n(inputs, taken, own, inside, mean_number) for inside in bins]),
             int(np.count_nonzero(~known)),
         )
 

@@ -20,7 +20,16 @@ import numpy as np
 
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, on_ambiguous, pairs, scores
+from untrimmed.evaluation.detections import (
+    DetectionScores,
+    MatchInputs,
+    ambiguous_segments,
+    greedy_matching,
+    match_inputs,
+    on_ambiguous,
+    pairs,
+    scores,
+)
 
 
 def evaluate_detections(
@@ -38,18 +47,18 @@ def evaluate_detections(
         InputError: a detection has a label that is not among `classes`, or the subset has no true segment.
     """
     thresholds = np.asarray(tious, dtype=np.float64)
-    found = lists(truth, results, classes)
-    hits = _match(found, thresholds)
-    doubtful = on_ambiguous(found, *ambiguous_segments(truth, found.videos))
-    return scores(found, truth, results, thresholds, hits, counted=hits | ~doubtful[:, None], interpolated=False)
+    inputs = match_inputs(truth, results, classes)
+    hits = _match(inputs, thresholds)
+    doubtful = on_ambiguous(inputs, *ambiguous_segments(truth, inputs.videos))
+    return scores(inputs, truth, results, thresholds, hits, counted=hits | ~doubtful[:, None], interpolated=False)
 
 
-def _match(found: Lists, thresholds: np.ndarray) -> np.ndarray:
+def _match(inputs: MatchInputs, thresholds: np.ndarray) -> np.ndarray:
     """Which detections are correct, [N, K]."""
-    hits = np.zeros((len(found.label), len(thresholds)), dtype=bool)
+    hits = np.zeros((len(inputs.label), len(thresholds)), dtype=bool)
     parts = []
-    for detection, segment in pairs(found.group, found.true_group):
-        overlap = _overlap(found.start[detection], found.end[detection], found.true_start[segment], found.true_end[segment])
+    for detection, segment in pairs(inputs.group, inputs.true_group):
+        overlap = _overlap(inputs.start[detection], inputs.end[detection], inputs.true_start[segment], inputs.true_end[segment])
         enough = overlap > thresholds.min()
         parts.append((detection[enough], segment[enough], overlap[enough]))
     detection, segment, overlap = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -57,7 +66,7 @@ def _match(found: Lists, thresholds: np.ndarray) -> np.ndarray:
     detection, segment, overlap = detection[order], segment[order], overlap[order]
     for k, threshold in enumerate(thresholds):
         above = overlap > threshold
-        hits[detection[above][in_turn(segment[above], detection[above])], k] = True
+        hits[detection[above][greedy_matching(segment[above], detection[above])], k] = True
     return hits
 
 

@@ -21,7 +21,16 @@ import numpy as np
 
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.types import Results
-from untrimmed.evaluation.detections import DetectionScores, Lists, ambiguous_segments, in_turn, lists, on_ambiguous, pairs, scores
+from untrimmed.evaluation.detections import (
+    DetectionScores,
+    MatchInputs,
+    ambiguous_segments,
+    greedy_matching,
+    match_inputs,
+    on_ambiguous,
+    pairs,
+    scores,
+)
 
 SNIPPETS_PER_SECOND = 25 / 16
 """The program's unit of time, whatever the features were: 16 frames at 25 frames a second make one snippet."""
@@ -42,19 +51,19 @@ def evaluate_detections(
         InputError: a detection has a label that is not among `classes`, or the subset has no true segment.
     """
     thresholds = np.asarray(tious, dtype=np.float64)
-    found = lists(truth, results, classes, as_listed=True)
-    found = replace(
-        found,
-        start=in_snippets(found.start),
-        end=in_snippets(found.end),
-        true_start=in_snippets(found.true_start),
-        true_end=in_snippets(found.true_end),
+    inputs = match_inputs(truth, results, classes, as_listed=True)
+    inputs = replace(
+        inputs,
+        start=in_snippets(inputs.start),
+        end=in_snippets(inputs.end),
+        true_start=in_snippets(inputs.true_start),
+        true_end=in_snippets(inputs.true_end),
     )
-    video, start, end = ambiguous_segments(truth, found.videos)
-    deleted = on_ambiguous(found, video, in_snippets(start), in_snippets(end))
-    hits = _match(found, ~deleted, thresholds)
+    video, start, end = ambiguous_segments(truth, inputs.videos)
+    deleted = on_ambiguous(inputs, video, in_snippets(start), in_snippets(end))
+    hits = _match(inputs, ~deleted, thresholds)
     counted = np.repeat(~deleted[:, None], len(thresholds), axis=1)
-    return scores(found, truth, results, thresholds, hits, counted, interpolated=False)
+    return scores(inputs, truth, results, thresholds, hits, counted, interpolated=False)
 
 
 def in_snippets(seconds: np.ndarray) -> np.ndarray:
@@ -62,19 +71,19 @@ def in_snippets(seconds: np.ndarray) -> np.ndarray:
     return np.rint(seconds * SNIPPETS_PER_SECOND)
 
 
-def _match(found: Lists, kept: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def _match(inputs: MatchInputs, kept: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Which of the detections that are kept are correct, [N, K]."""
-    hits = np.zeros((len(found.label), len(thresholds)), dtype=bool)
+    hits = np.zeros((len(inputs.label), len(thresholds)), dtype=bool)
     parts = []
-    for detection, segment in pairs(found.group, found.true_group):
-        overlap = _overlap(found.start[detection], found.end[detection], found.true_start[segment], found.true_end[segment])
+    for detection, segment in pairs(inputs.group, inputs.true_group):
+        overlap = _overlap(inputs.start[detection], inputs.end[detection], inputs.true_start[segment], inputs.true_end[segment])
         enough = kept[detection] & (overlap >= thresholds.min())
         parts.append((detection[enough], segment[enough], overlap[enough]))
     # The pairs come by detection, surest first, and for each in the order of the file: in the order of turns and wishes.
     detection, segment, overlap = (np.concatenate(column) for column in zip(*parts, strict=True))
     for k, threshold in enumerate(thresholds):
         above = overlap >= threshold
-        hits[detection[above][in_turn(detection[above], segment[above])], k] = True
+        hits[detection[above][greedy_matching(detection[above], segment[above])], k] = True
     return hits
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from untrimmed.console import note, progress
 from untrimmed.data.annotations import VideoTruth, write_annotations
-from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.files import check_writable, set_aside, write_json
 from untrimmed.data.labels import write_labels
 from untrimmed.data.packs import LAYOUTS, Pack, read_pack
@@ -113,7 +113,7 @@ def convert(
     there = pack.arrays.keys() | pack.loaded.keys() | pack.truth.keys()
     for video in exclude:
         if video not in there:
-            raise InputError(f"--exclude {video}: there is no such video in {source}{nearest(video, there)}")
+            raise InputError(f"--exclude {video}: there is no such video in {source}{did_you_mean(video, there)}")
         for table in (pack.arrays, pack.loaded, pack.truth, pack.labels):
             table.pop(video, None)
     if not (pack.arrays or pack.loaded or pack.truth):

@@ -10,7 +10,7 @@ from pathlib import Path
 from untrimmed.data.annotations import DetectionFile, read_detections
 from untrimmed.data.cells import quote_cell
 from untrimmed.data.clusters import read_names
-from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.files import atomic_write, set_aside
 from untrimmed.data.ids import check_id
 from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
@@ -112,7 +112,7 @@ def _read_names(path: str | Path, detections: Path, clusters: list[Cluster]) -> 
     there = [one.name for one in clusters]
     for cluster, name in named.items():
         if cluster not in there:
-            raise InputError(f"{path}: {detections} has no cluster {cluster!r}{nearest(cluster, there)}")
+            raise InputError(f"{path}: {detections} has no cluster {cluster!r}{did_you_mean(cluster, there)}")
         if name == FORM_MARK:
             raise InputError(f"{path}: {cluster} is called {FORM_MARK!r}; write a name, or leave it empty")
         if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):

@@ -15,7 +15,7 @@ from untrimmed.evaluation.diagnosis import diagnose
 from untrimmed.evaluation.results import Evaluation
 from untrimmed.jobs.names import assigned_clusters
 from untrimmed.reporting.clusters import clusters_of
-from untrimmed.reporting.media import COPY_FPS, copy_size, find_videos, link, playable, write_copy
+from untrimmed.reporting.media import COPY_FPS, copy_size, files_by_id, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
 from untrimmed.video.decode import Frames, open_video, video_track
 
@@ -173,7 +173,7 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
     if isinstance(videos, Mapping):
         files = {video: videos[video] for video in ids if video in videos and videos[video].is_file()}
     else:
-        files = find_videos(videos, ids, leave_out=copies)
+        files = files_by_id(videos, ids, leave_out=copies)
     for video, file in files.items():
         try:
             with open_video(file) as container:

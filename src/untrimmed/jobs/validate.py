@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from untrimmed.data.annotations import Annotations, scan_annotations
-from untrimmed.data.errors import InputError, nearest
+from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.labels import WeakLabels, scan_labels
 from untrimmed.data.store import FeatureStore
 
@@ -184,7 +184,7 @@ def _check_labels(weak: WeakLabels, store: FeatureStore | None, report: Validati
 
 def _check_tags(truth: Annotations, weak: WeakLabels, report: ValidationReport) -> None:
     for tag in sorted(set(weak.classes) - set(truth.classes)):
-        hint = nearest(tag, truth.classes)
+        hint = did_you_mean(tag, truth.classes)
         report.faults.append(f"{truth.path}: no segment of the tag {tag!r} of {weak.path} in the whole file{hint}")
     if weak.classes and (untagged := sorted(set(truth.classes) - set(weak.classes))):
         report.warnings.append(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.settings import build, check_streams, merge, renamed, unknown
-from untrimmed.data.store import let_go
+from untrimmed.data.store import release_pages
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization.settings import Localization
 from untrimmed.methods.registry import METHODS, load_class, presets_of, source_of
@@ -271,7 +271,7 @@ def _on_device(x: Tensor | np.ndarray, device: str | torch.device) -> Tensor:
     """Rows of features as float32; of a memory map no more stays in memory."""
     if isinstance(x, np.ndarray):
         rows = torch.from_numpy(x.astype(np.float32))
-        let_go(x)
+        release_pages(x)
         return rows.to(device)
     return x.to(device)
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
-from untrimmed.data.store import FeatureStore, let_go
+from untrimmed.data.store import FeatureStore, release_pages
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import WINDOW, Curves, Method
 from untrimmed.training import Run, TrainingSet
@@ -103,7 +103,7 @@ class Believed:
             rows = slice(first, min(first + WINDOW, len(self.share)))
             yield rows, {stream: torch.from_numpy(x[rows].astype(np.float32)) for stream, x in features.items()}
             for x in features.values():
-                let_go(x)
+                release_pages(x)
 
 
 def start_from_tags(data: TrainingSet) -> list[Believed]:
@@ -274,7 +274,7 @@ def fit_to(
         for video, own, rows_of_x in zip(believed, rows, x.split([len(own) for own in rows])):
             features = video.store.load(video.name, [stream], check=False)[stream]
             rows_of_x.copy_(first.standardized(torch.from_numpy(features[own].astype(np.float32)).to(device)))
-            let_go(features)
+            release_pages(features)
         for number, of_streams in enumerate(nets):
             seen = torch.from_numpy(np.flatnonzero(of_fold != number))
             classifier, shown = of_streams[stream].classifier, torch.from_numpy(share)[seen].to(device)

@@ -14,7 +14,7 @@ from av.stream import Disposition
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write
-from untrimmed.data.ids import VIDEO_SUFFIXES
+from untrimmed.data.ids import relative_name, videos_below
 
 MP4 = frozenset({"h264", "av1", "vp9"})
 WEBM = frozenset({"vp8", "vp9", "av1"})
@@ -30,8 +30,8 @@ COPY_FPS = 30.0
 COPY_BITS_PER_PIXEL = 0.08
 
 
-def find_videos(folder: str | Path, wanted: Iterable[str], leave_out: Path | None = None) -> dict[str, Path]:
-    """The video file of each wanted id: its path in the folder joined by two underscores (`a__match`), or else its stem.
+def files_by_id(folder: str | Path, wanted: Iterable[str], leave_out: Path | None = None) -> dict[str, Path]:
+    """The video file of each wanted id: the one whose place in the folder it is (`a__match`), or else whose stem.
 
     Ids without a file are left out; so are the files below `leave_out`.
 
@@ -43,23 +43,19 @@ def find_videos(folder: str | Path, wanted: Iterable[str], leave_out: Path | Non
         raise InputError(f"{folder}: no such folder of videos")
     by_path: dict[str, list[Path]] = {}
     by_stem: dict[str, list[Path]] = {}
-    for file in sorted(folder.rglob("*")):
-        inside = file.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or file.suffix.lower() not in VIDEO_SUFFIXES or not file.is_file():
+    for file in sorted(videos_below(folder)):
+        if not file.is_file() or (leave_out is not None and file.resolve().is_relative_to(leave_out.resolve())):
             continue
-        if leave_out is not None and file.resolve().is_relative_to(leave_out.resolve()):
-            continue
-        by_path.setdefault(_nfc("__".join([*inside.parent.parts, inside.stem])), []).append(file)
-        by_stem.setdefault(_nfc(inside.stem), []).append(file)
-    found = {}
+        by_path.setdefault(_nfc(relative_name(file, folder)), []).append(file)
+        by_stem.setdefault(_nfc(file.stem), []).append(file)
+    chosen = {}
     for video in sorted(set(wanted)):
         files = by_path.get(video) or by_stem.get(video) or []
         if len(files) > 1:
             raise InputError(f"two videos have the id {video!r}: {files[0]} and {files[1]}; rename or move one")
         if files:
-            found[video] = files[0]
-    return found
+            chosen[video] = files[0]
+    return chosen
 
 
 def _nfc(name: str) -> str:

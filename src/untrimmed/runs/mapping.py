@@ -12,14 +12,8 @@ from untrimmed.data.annotations import Annotations, VideoTruth
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import NO_ACTION, read_labels
-from untrimmed.evaluation.clustering import (
-    Mapped,
-    map_clusters,
-    map_scores,
-)
-from untrimmed.evaluation.results import (
-    ClusterMapping,
-)
+from untrimmed.evaluation.clustering import Mapped, map_clusters, map_scores
+from untrimmed.evaluation.results import ClusterMapping
 
 Tags = Mapping[str, Sequence[str]]
 """The labels of each video: of an annotation file in its order, of a labels file by name."""
@@ -63,44 +57,55 @@ class MappingOptions:
             truth: the annotation file, or None where the truth is a labels file.
             scored: the labels of the videos that are scored.
         """
-        there = sorted({*clusters.values(), *(label for label in labels_found if label.startswith("cluster_"))})
+        known = sorted({*clusters.values(), *(label for label in labels_found if label.startswith("cluster_"))})
         if self.names is not None:
-            own = read_names(self.names)
-            if strange := sorted(own.keys() - set(there)):
-                raise InputError(f"{self.names}: {path} has no cluster {strange[0]!r}; it has {', '.join(there) or 'none'}")
-            acting = {cluster: name for cluster, name in own.items() if name.casefold() not in NO_ACTION}
-            mapped: Mapped = {name: {acting[name]: 1.0} if name in acting else {} for name in there}
-            return ClusterMapping("names", f"hand, {Path(self.names).name}", mapped)
+            return self._by_hand(path, known)
         assert self.how is not None
         if self.oracle:
             seen = {video: best[video] for video in scored if video in best}
-            fitted = map_clusters(seen, scored, self.how)  # type: ignore[arg-type]
-            return ClusterMapping(self.how, "the scored videos' own labels (oracle)", {name: {} for name in there} | fitted)
+            return self._fitted(seen, scored, known, "the scored videos' own labels (oracle)")
         if not clusters:
             raise InputError(
                 f"{path}: does not say which training video is in which cluster, so --map-clusters cannot count their labels; "
                 f"it needs what `untrimmed localize` writes for a run that was trained with --unlabelled"
             )
-        if self.labels is not None:
-            source, training = Path(self.labels), {v: tuple(sorted(own)) for v, own in read_labels(self.labels).tags.items()}
-        else:
-            assert truth is not None
-            source, training = truth.path, tags_of(truth.videos)
-        known = [video for video in clusters if training.get(video)]
-        if not known:
+        source, training = self._training_labels(truth)
+        labelled = [video for video in clusters if training.get(video)]
+        if not labelled:
             raise InputError(
                 f"{source}: has no label for any of the {len(clusters)} videos that were clustered (such as {min(clusters)!r}); "
                 f"give their labels: --labels FILE"
             )
-        if both := len([video for video in known if video in scored]):
+        if both := len([video for video in labelled if video in scored]):
             note(f"{both} of the scored videos were clustered too: the mapping has counted their labels")
-        fitted = map_clusters(clusters, training, self.how)  # type: ignore[arg-type]
-        return ClusterMapping(
-            self.how, f"the labels of {len(known)} training videos in {source.name}", {name: {} for name in there} | fitted
-        )
+        return self._fitted(clusters, training, known, f"the labels of {len(labelled)} training videos in {source.name}")
+
+    def _by_hand(self, path: Path, known: Sequence[str]) -> ClusterMapping:
+        """What the file of names says; a cluster that it does not name, or calls no action, stands for nothing."""
+        assert self.names is not None
+        names = read_names(self.names)
+        if strange := sorted(names.keys() - set(known)):
+            raise InputError(f"{self.names}: {path} has no cluster {strange[0]!r}; it has {', '.join(known) or 'none'}")
+        acting = {cluster: name for cluster, name in names.items() if name.casefold() not in NO_ACTION}
+        mapped: Mapped = {cluster: {acting[cluster]: 1.0} if cluster in acting else {} for cluster in known}
+        return ClusterMapping("names", f"hand, {Path(self.names).name}", mapped)
+
+    def _fitted(self, clusters: Mapping[str, str], labels: Tags, known: Sequence[str], source: str) -> ClusterMapping:
+        """By the labels that the videos of each cluster have."""
+        assert self.how is not None
+        fitted = map_clusters(clusters, labels, self.how)  # type: ignore[arg-type]
+        return ClusterMapping(self.how, source, {cluster: {} for cluster in known} | fitted)
+
+    def _training_labels(self, truth: Annotations | None) -> tuple[Path, Tags]:
+        """The labels of the training videos, and the file that they are in."""
+        if self.labels is not None:
+            return Path(self.labels), {video: tuple(sorted(tags)) for video, tags in read_labels(self.labels).tags.items()}
+        assert truth is not None
+        return truth.path, tags_of(truth.videos)
 
 
 def clusters_in(about: Mapping[str, Any]) -> dict[str, str]:
+    """The cluster of each training video, as detections and activations of a run without labels carry it."""
     clusters = about.get("clusters")
     return {str(video): str(cluster) for video, cluster in clusters.items()} if isinstance(clusters, dict) else {}
 

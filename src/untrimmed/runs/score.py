@@ -8,6 +8,7 @@ attention                      where attention is high against where the actions
 Each gives an object with `protocol`, `to_json()`, `table()` and `scalars()`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,12 @@ from typing import Any
 import numpy as np
 
 from untrimmed.console import note
-from untrimmed.data.activations import read_activations
-from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
+from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth
 from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, read_json
-from untrimmed.data.labels import read_labels
 from untrimmed.data.run_files import RunFiles
-from untrimmed.data.settings import build, of_stream, unknown
+from untrimmed.data.settings import unknown
 from untrimmed.data.types import Activation
 from untrimmed.evaluation import activitynet, thumos14, wtalc
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious
@@ -47,18 +46,19 @@ from untrimmed.evaluation.clustering import (
     map_scores,
     shared_labels,
 )
-from untrimmed.evaluation.detections import CLUSTER_HINT
+from untrimmed.evaluation.detections import CLUSTER_HINT, DetectionScores
 from untrimmed.evaluation.operating_point import operating_point
 from untrimmed.evaluation.results import (
     AnyEvaluation,
     AttentionEvaluation,
     ClassificationEvaluation,
     ClusteringEvaluation,
+    ClusterMapping,
     ClusterRound,
     Evaluation,
 )
-from untrimmed.localization import Localization, localize
 from untrimmed.runs.mapping import MappingOptions, Tags, clusters_in, mapped_scores, tags_of
+from untrimmed.runs.target import activations_in, detections_of, fused_scores, labels_of, stream_weights, truth_of, where_in
 
 DETECTION_PROTOCOLS = {
     "activitynet": activitynet.evaluate_detections,
@@ -161,78 +161,82 @@ def score(target: str | Path, options: ScoreOptions) -> AnyEvaluation:
 
 def score_detections(target: Path, options: ScoreOptions) -> Evaluation:
     """Detections against true segments, by the protocol of `options`."""
-    annotations, labels, subset, protocol = options.annotations, options.labels, options.subset, options.protocol
-    tiou, ask, min_score, diagnose = options.tiou, options.mapping, options.min_score, options.diagnose
-    if labels is not None and (annotations is None or ask.how is None):
-        raise InputError(f"--labels {labels}: says which actions occur, but not when; {protocol} needs --annotations FILE instead")
-    if annotations is None:
-        raise InputError(f"{protocol} needs the true segments: --annotations FILE")
-    tious = parse_tious(tiou)
-    truth, chosen = _truth(annotations, subset)
-    found = _detections_of(target)
-    results = found.results
-    mapping, dropped = None, 0
+    protocol, ask = options.protocol, options.mapping
+    annotations = _true_segments(options)
+    tious = parse_tious(options.tiou)
+    truth, chosen = truth_of(annotations, options.subset)
+    file = detections_of(target)
+    results = file.results
+    mapping = None
     if ask.wanted:
-        best = {video: max(own, key=lambda d: d.score).label for video, own in results.items() if own}
-        labels_found = {d.label for own in results.values() for d in own}
-        mapping = ask.fit(found.path, clusters_in(found.untrimmed), labels_found, best, truth, tags_of(chosen))
+        best = {video: max(detections, key=lambda d: d.score).label for video, detections in results.items() if detections}
+        named = {d.label for detections in results.values() for d in detections}
+        mapping = ask.fit(file.path, clusters_in(file.untrimmed), named, best, truth, tags_of(chosen))
         results = map_detections(results, mapping.clusters)
-        dropped = sum(not mapping.clusters.get(d.label, True) for own in found.results.values() for d in own)
     try:
         scores = DETECTION_PROTOCOLS[protocol](chosen, results, truth.classes, tious)
-        point = None if min_score is None else operating_point(chosen, results, truth.classes, min_score)
+        point = None if options.min_score is None else operating_point(chosen, results, truth.classes, options.min_score)
     except InputError as error:
-        raise InputError(f"{found.path} against {truth.path}: {error}") from None
+        raise InputError(f"{file.path} against {truth.path}: {error}") from None
 
-    where = _where(truth.path, subset)
+    _note_on_detections(file, truth, chosen, scores, mapping, where_in(truth.path, options.subset))
+    diagnosis = None
+    if options.diagnose is not None:
+        from untrimmed.reporting.diagnosis import diagnose_into  # matplotlib takes its time
+
+        diagnosis = diagnose_into(options.diagnose, chosen, results, truth.classes, tious)
+    return Evaluation(protocol, truth.path, options.subset, ask.selection(file.untrimmed), scores, mapping, point, diagnosis)
+
+
+def _note_on_detections(
+    file: DetectionFile,
+    truth: Annotations,
+    chosen: Mapping[str, VideoTruth],
+    scores: DetectionScores,
+    mapping: ClusterMapping | None,
+    where: str,
+) -> None:
+    """What was left out, or counts otherwise than one might think."""
     for text in truth.notes:
         note(text)
-    if dropped:
+    clusters = {} if mapping is None else mapping.clusters
+    if dropped := sum(not clusters.get(d.label, True) for detections in file.results.values() for d in detections):
         note(f"{dropped} detection(s) dropped: their clusters stand for no class")
-    if results and not results.keys() & chosen.keys():
-        note(f"none of the videos in {found.path} (such as {min(results)!r}) is in {where} (such as {min(chosen)!r})")
+    if file.results and not file.results.keys() & chosen.keys():
+        note(f"none of the videos in {file.path} (such as {min(file.results)!r}) is in {where} (such as {min(chosen)!r})")
     if scores.ignored:
         note(f"{scores.ignored} detection(s) ignored: their videos are not in {where}")
     if scores.unlisted:
-        note(f"{len(scores.unlisted)} of {scores.videos} videos are not in {found.path}: their truth counts as missed")
+        note(f"{len(scores.unlisted)} of {scores.videos} videos are not in {file.path}: their truth counts as missed")
     if scores.counted is not None and (left_out := int((~scores.counted).any(axis=1).sum())):
         note(f"{left_out} detection(s) on ambiguous segments are not counted")
     if scores.without_truth:
         note(f"left out of the mean, since {where} has no truth for them: {', '.join(scores.without_truth)}")
-    diagnosis = None
-    if diagnose is not None:
-        from untrimmed.reporting.diagnosis import diagnose_into  # matplotlib takes its time
-
-        diagnosis = diagnose_into(diagnose, chosen, results, truth.classes, tious)
-    return Evaluation(protocol, truth.path, subset, ask.selection(found.untrimmed), scores, mapping, point, diagnosis)
 
 
 def score_classification(target: Path, options: ScoreOptions) -> ClassificationEvaluation:
     """Video-level class scores against labels."""
-    annotations, labels, subset, ask = options.annotations, options.labels, options.subset, options.mapping
-    path, activations, about = _activations_of(target)
-    if annotations is not None and labels is not None and ask.how is None:
-        raise InputError(f"--labels {labels} and --annotations {annotations}: both say what is true; give one of the two")
-    truth_path, tags, source = _labels(annotations, labels, subset, "classification")
-    weights = _stream_weights(activations, about, path)
+    ask = options.mapping
+    path, activations, about = activations_in(target)
+    if options.annotations is not None and options.labels is not None and ask.how is None:
+        raise _both_say_what_is_true(options)
+    truth_path, tags, source = labels_of(options.annotations, options.labels, options.subset, "classification")
+    weights = stream_weights(activations, about, path)
     classes = activations[0].classes
     by_stream = {name: {activation.video: activation.streams[name].class_score for activation in activations} for name in weights}
-    fused = _fused_scores(activations, weights)
-    mapping = None
-    if ask.wanted:
-        best = {video: classes[int(np.argmax(own))] for video, own in fused.items()}
-        mapping = ask.fit(path, clusters_in(about), set(classes), best, source, tags)
+    fused = fused_scores(activations, weights)
+    mapping = _mapping_of_scores(path, about, classes, fused, options, source, tags)
+    if mapping is not None:
         by_stream = {name: mapped_scores(scores, classes, mapping)[0] for name, scores in by_stream.items()}
         fused, classes = mapped_scores(fused, classes, mapping)
-    if clusters := [label for label in classes if label.startswith("cluster_")]:
-        raise InputError(f"{path}: {clusters[0]!r} is a cluster, no class; {CLUSTER_HINT}")
+        _check_no_cluster(classes, path)
     try:
         scores = evaluate_classification(tags, fused, classes)
-        streams = {name: evaluate_classification(tags, own, classes) for name, own in by_stream.items()}
+        streams = {name: evaluate_classification(tags, by_video, classes) for name, by_video in by_stream.items()}
     except InputError as error:
         raise InputError(f"{path} against {truth_path}: {error}") from None
 
-    where = _where(truth_path, subset)
+    where = where_in(truth_path, options.subset)
     if scores.unlisted:
         note(f"{len(scores.unlisted)} of {scores.videos} videos have no scores in {path}: they count as wrong")
     if scores.unknown:
@@ -242,120 +246,89 @@ def score_classification(target: Path, options: ScoreOptions) -> ClassificationE
     ignored = len(fused.keys() - tags.keys())
     if ignored:
         note(f"{ignored} video(s) of {path} ignored: they are not in {where}")
-    return ClassificationEvaluation(truth_path, subset, ask.selection(about), scores, streams, weights, ignored, mapping)
+    return ClassificationEvaluation(truth_path, options.subset, ask.selection(about), scores, streams, weights, ignored, mapping)
 
 
 def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
     """The groups of a run without labels against labels, round by round."""
-    annotations, labels, subset = options.annotations, options.labels, options.subset
     if options.mapping.wanted:
         raise InputError("clustering compares clusters with labels as they are; leave --map-clusters and --names away")
     files = rounds_of(run) if run.is_dir() else []
     if not files:
         raise InputError(f"{run}: holds no rounds/NN/clusters.csv; clustering is scored for the folder of a run without labels")
-    if annotations is not None and labels is not None:
-        raise InputError(f"--labels {labels} and --annotations {annotations}: both say what is true; give one of the two")
-    truth_path, tags, _ = _labels(annotations, labels, subset, "clustering")
-    rounds: list[ClusterRound] = []
-    before: dict[str, str] | None = None
-    known: list[str] = []
-    for file in files:
-        clusters = read_clusters(file)
-        known = [video for video in sorted(clusters) if tags.get(video)]
-        if not known:
-            raise InputError(f"{file}: none of its videos (such as {min(clusters)!r}) has a label in {_where(truth_path, subset)}")
-        own = [clusters[video] for video in known]
-        sizes = {name: sum(c == name for c in clusters.values()) for name in sorted(set(clusters.values()))}
-        changed = None if before is None else changed_share(before, clusters)
-        weights = [tags[video] for video in known]
-        rounds.append(
-            ClusterRound(
-                sizes, changed, evaluate_clusters(own, first_label(weights)), evaluate_clusters(own, shared_labels(weights))
-            )
-        )
-        before = clusters
-    assert before is not None
-    left_out = len(before) - len(known)
+    if options.annotations is not None and options.labels is not None:
+        raise _both_say_what_is_true(options)
+    truth_path, tags, _ = labels_of(options.annotations, options.labels, options.subset, "clustering")
+    where = where_in(truth_path, options.subset)
+    clusterings = [read_clusters(file) for file in files]
+    rounds = [
+        _score_round(file, clusters, before, tags, where)
+        for file, clusters, before in zip(files, clusterings, [None, *clusterings])
+    ]
+    labelled = [video for video in clusterings[-1] if tags.get(video)]
+    left_out = len(clusterings[-1]) - len(labelled)
     if left_out:
-        note(f"{left_out} clustered video(s) have no label in {_where(truth_path, subset)}, and are left out")
+        note(f"{left_out} clustered video(s) have no label in {where}, and are left out")
     record = RunFiles(run).environment
     environment = read_json(record) if record.is_file() else {}
     if not isinstance(environment, dict):
         raise InputError(f"{record}: not as a run writes it; expected an object")
     return ClusteringEvaluation(
         truth=truth_path,
-        subset=subset,
+        subset=options.subset,
         selection=options.mapping.selection(environment),
-        first="the first annotated" if labels is None else "the first by name",
-        videos=len(known),
-        several=sum(len(tags[video]) > 1 for video in known),
+        first="the first annotated" if options.labels is None else "the first by name",
+        videos=len(labelled),
+        several=sum(len(tags[video]) > 1 for video in labelled),
         left_out=left_out,
         rounds=tuple(rounds),
     )
 
 
+def _score_round(file: Path, clusters: Mapping[str, str], before: Mapping[str, str] | None, tags: Tags, where: str) -> ClusterRound:
+    """One round's clusters against the labels, and against the round before."""
+    labelled = [video for video in sorted(clusters) if tags.get(video)]
+    if not labelled:
+        raise InputError(f"{file}: none of its videos (such as {min(clusters)!r}) has a label in {where}")
+    sizes = dict(sorted(Counter(clusters.values()).items()))
+    changed = None if before is None else changed_share(before, clusters)
+    predicted, labels = [clusters[video] for video in labelled], [tags[video] for video in labelled]
+    by_first, by_shared = (evaluate_clusters(predicted, weigh(labels)) for weigh in (first_label, shared_labels))
+    return ClusterRound(sizes, changed, by_first, by_shared)
+
+
 def score_attention(target: Path, options: ScoreOptions) -> AttentionEvaluation:
     """Where attention is high against where the actions are."""
-    annotations, labels, subset, parts = options.annotations, options.labels, options.subset, options.parts
-    ask = options.mapping
-    if labels is not None and (annotations is None or ask.how is None):
-        raise InputError(f"--labels {labels}: says which actions occur, but not when; attention needs --annotations FILE instead")
-    if annotations is None:
-        raise InputError("attention needs the true segments: --annotations FILE")
-    path, activations, about = _activations_of(target)
-    truth, chosen = _truth(annotations, subset)
-    weights = _stream_weights(activations, about, path)
+    annotations = _true_segments(options)
+    path, activations, about = activations_in(target)
+    truth, chosen = truth_of(annotations, options.subset)
+    weights = stream_weights(activations, about, path)
     if without := [name for name in weights if activations[0].streams[name].attention is None]:
         raise InputError(f"{path}: stream {without[0]!r} has no attention; this method does not tell where it looks")
     classes, tags = activations[0].classes, tags_of(chosen)
-    mapping = None
-    if ask.wanted:
-        best = {video: classes[int(np.argmax(own))] for video, own in _fused_scores(activations, weights).items()}
-        mapping = ask.fit(path, clusters_in(about), set(classes), best, truth, tags)
-    elif clusters := [label for label in classes if label.startswith("cluster_")]:
-        raise InputError(f"{path}: {clusters[0]!r} is a cluster, no class; {CLUSTER_HINT}")
-    where = _where(truth.path, subset)
+    fused = fused_scores(activations, weights)
+    mapping = _mapping_of_scores(path, about, classes, fused, options, truth, tags)
+    where = where_in(truth.path, options.subset)
     scored = [activation for activation in activations if activation.video in chosen]
     if not scored:
         raise InputError(f"{path}: none of its videos (such as {activations[0].video!r}) is in {where}")
-    told = None if parts is None else check_parts(read_json(parts), str(parts))
-    if told is not None and (lacking := [activation.video for activation in scored if activation.video not in told]):
-        raise InputError(f"{parts}: does not tell the parts of {lacking[0]!r}")
+    kinds = None if options.parts is None else _kinds_by_video(options.parts, scored)
 
-    snippets: dict[str, list[Snippets]] = {name: [] for name in (*weights, "fused")}
-    kinds = []
-    for activation in scored:
-        one = chosen[activation.video]
-        inside = in_truth(activation.timeline, one.segments)
-        scale = activation.timeline.count if activation.attention_kind == "distribution" else 1
-        attention: dict[str, np.ndarray] = {}
-        shown: dict[str, np.ndarray] = {}
-        for name in weights:
-            stream = activation.streams[name]
-            assert stream.attention is not None
-            attention[name], shown[name] = stream.attention * scale, softmax(stream.class_logit)
-        for streams in (attention, shown):
-            streams["fused"] = np.sum([weight * streams[name] for name, weight in weights.items()], axis=0)
-        for name, own in snippets.items():
-            activity, labels_of = shown[name], classes
-            if mapping is not None:
-                activity, labels_of = map_scores(activity, classes, mapping.clusters)
-            own.append(Snippets(inside, attention[name], evidence_of(activity, labels_of, tags[activation.video])))
-        if told is not None:
-            kinds.append(kinds_of(told[activation.video], activation.timeline))
+    snippets = [_snippets_of(activation, chosen[activation.video], weights, mapping) for activation in scored]
+    by_stream = {name: [streams[name] for streams in snippets] for name in (*weights, "fused")}
     try:
-        statistics = {name: attention_statistics(own) for name, own in snippets.items()}
+        statistics = {name: attention_statistics(videos) for name, videos in by_stream.items()}
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     if missing := len(chosen) - len(scored):
         note(f"{missing} of {len(chosen)} videos are not in {path}, and are left out")
     reports = {}
-    if told is not None:
-        reports = {name: attention_by_part([video.attention for video in own], kinds) for name, own in snippets.items()}
+    if kinds is not None:
+        reports = {name: attention_by_part([video.attention for video in videos], kinds) for name, videos in by_stream.items()}
     return AttentionEvaluation(
         annotations=truth.path,
-        subset=subset,
-        selection=ask.selection(about),
+        subset=options.subset,
+        selection=options.mapping.selection(about),
         videos=len(scored),
         streams=statistics,
         parts=reports,
@@ -364,83 +337,71 @@ def score_attention(target: Path, options: ScoreOptions) -> AttentionEvaluation:
     )
 
 
-def _where(path: Path, subset: str | None) -> str:
-    return str(path) if subset is None else f"the subset {subset!r} of {path}"
+def _snippets_of(
+    activation: Activation, truth: VideoTruth, weights: Mapping[str, float], mapping: ClusterMapping | None
+) -> dict[str, Snippets]:
+    """What is compared in one video, by stream and fused."""
+    scale = activation.timeline.count if activation.attention_kind == "distribution" else 1
+    attention: dict[str, np.ndarray] = {}
+    activity: dict[str, np.ndarray] = {}
+    for name in weights:
+        stream = activation.streams[name]
+        assert stream.attention is not None
+        attention[name], activity[name] = stream.attention * scale, softmax(stream.class_logit)
+    for streams in (attention, activity):
+        streams["fused"] = np.sum([weight * streams[name] for name, weight in weights.items()], axis=0)
+    inside = in_truth(activation.timeline, truth.segments)
+    tags = tags_of({activation.video: truth})[activation.video]
+    snippets = {}
+    for name in attention:
+        shown, classes = activity[name], activation.classes
+        if mapping is not None:
+            shown, classes = map_scores(shown, classes, mapping.clusters)
+        snippets[name] = Snippets(inside, attention[name], evidence_of(shown, classes, tags))
+    return snippets
 
 
-def _truth(annotations: str | Path, subset: str | None) -> tuple[Annotations, dict[str, VideoTruth]]:
-    truth = read_annotations(annotations)
-    return truth, truth.subset(subset)
+def _kinds_by_video(parts: str | Path, scored: Sequence[Activation]) -> list[np.ndarray]:
+    """What each snippet of each video shows, action or context, from the file of parts."""
+    told = check_parts(read_json(parts), str(parts))
+    if lacking := [activation.video for activation in scored if activation.video not in told]:
+        raise InputError(f"{parts}: does not tell the parts of {lacking[0]!r}")
+    return [kinds_of(told[activation.video], activation.timeline) for activation in scored]
 
 
-def _labels(
-    annotations: str | Path | None, labels: str | Path | None, subset: str | None, protocol: str
-) -> tuple[Path, Tags, Annotations | None]:
-    """The labels to score against: of the annotation file where there is one, or else of the labels file."""
-    if annotations is not None:
-        truth, chosen = _truth(annotations, subset)
-        return truth.path, tags_of(chosen), truth
-    if labels is None:
-        raise InputError(f"{protocol} needs the true labels: --labels FILE or --annotations FILE")
-    if subset is not None:
-        raise InputError(f"--subset {subset}: a labels file has no subsets; give --annotations FILE, or leave --subset away")
-    return Path(labels), {video: tuple(sorted(own)) for video, own in read_labels(labels).tags.items()}, None
+def _mapping_of_scores(
+    path: Path,
+    about: Mapping[str, Any],
+    classes: Sequence[str],
+    fused: Mapping[str, np.ndarray],
+    options: ScoreOptions,
+    truth: Annotations | None,
+    tags: Tags,
+) -> ClusterMapping | None:
+    """The mapping of clusters that was asked for, fitted for class scores; None where the scores are of classes."""
+    if not options.mapping.wanted:
+        _check_no_cluster(classes, path)
+        return None
+    best = {video: classes[int(np.argmax(scores))] for video, scores in fused.items()}
+    return options.mapping.fit(path, clusters_in(about), set(classes), best, truth, tags)
 
 
-def _stream_weights(activations: Sequence[Activation], about: Mapping[str, Any], path: Path) -> dict[str, float]:
-    """The share of each stream in fused scores, as the run's localization weighs them."""
-    settings = build(Localization, about.get("localization", {}), f"{path / 'activations.json'}: localization")
-    weights = {name: of_stream(settings, name).stream_weight for name in activations[0].streams}
-    total = sum(weights.values())
-    return {name: weight / total if total > 0 else 1 / len(weights) for name, weight in weights.items()}
+def _check_no_cluster(classes: Sequence[str], path: Path) -> None:
+    if clusters := [label for label in classes if label.startswith("cluster_")]:
+        raise InputError(f"{path}: {clusters[0]!r} is a cluster, no class; {CLUSTER_HINT}")
 
 
-def _fused_scores(activations: Sequence[Activation], weights: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """The weighted mean of the streams' class scores, [C] by video."""
-    return {
-        activation.video: np.sum([weight * activation.streams[name].class_score for name, weight in weights.items()], axis=0)
-        for activation in activations
-    }
+def _true_segments(options: ScoreOptions) -> str | Path:
+    """The annotation file of a protocol that needs true segments."""
+    annotations, labels, protocol = options.annotations, options.labels, options.protocol
+    if labels is not None and (annotations is None or options.mapping.how is None):
+        raise InputError(f"--labels {labels}: says which actions occur, but not when; {protocol} needs --annotations FILE instead")
+    if annotations is None:
+        raise InputError(f"{protocol} needs the true segments: --annotations FILE")
+    return annotations
 
 
-def _detections_of(target: Path) -> DetectionFile:
-    """What is scored: the detections file itself, or that of a run folder; stored activations are cut as they were."""
-    if not target.is_dir():
-        return read_detections(target)
-    if (target / "activations.json").is_file():
-        activations, about = read_activations(target)
-        settings = build(Localization, about.get("localization", {}), f"{target / 'activations.json'}: localization")
-        return DetectionFile(target, localize(activations, settings), about)
-    return read_detections(_detections_in(target))
-
-
-def _detections_in(run: Path) -> Path:
-    """The detections file of a run folder."""
-    files = RunFiles(run)
-    if not files.is_begun:
-        raise InputError(f"{run}: a folder, but neither of a run nor of activations; give a detections file")
-    detections = files.detections
-    if not detections.is_file():
-        raise InputError(
-            f"{run}: holds no detections.json; give the detections file, or first: untrimmed localize {run} ... --out {detections}"
-        )
-    return detections
-
-
-def _activations_of(target: Path) -> tuple[Path, list[Activation], dict[str, Any]]:
-    """A folder of stored activations: the one named, or the one beside the detections file that is named or in the run."""
-    folder = target
-    if not (target / "activations.json").is_file():
-        detections = _detections_in(target) if target.is_dir() else target
-        if not detections.is_file():
-            raise InputError(f"{detections}: no such file")
-        folder = detections.with_suffix(".activations")
-        if not folder.is_dir():
-            raise InputError(
-                f"{detections}: has no activations beside it ({folder.name}), which this protocol needs; localize again without "
-                f"--no-activations"
-            )
-    found, about = read_activations(folder)
-    if not found:
-        raise InputError(f"{folder}: holds no video")
-    return folder, found, about
+def _both_say_what_is_true(options: ScoreOptions) -> InputError:
+    return InputError(
+        f"--labels {options.labels} and --annotations {options.annotations}: both say what is true; give one of the two"
+    )

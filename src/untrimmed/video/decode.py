@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of
+from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of, videos_below
 
 # Formats that contain their frames. Whatever refers to other files or URLs (concat, hls, dash, image sequences) or renders
 # text to images (tty, subtitles) is not among them, and FFmpeg then refuses it before reading on.
@@ -57,7 +57,7 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
     folders: dict[Path, Path] = {}  # file -> the folder that its id is relative to
     for path in map(Path, paths):
         if path.is_dir():
-            files = sorted(_videos_below(path))
+            files = sorted(videos_below(path))
             if not files:
                 if any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir()):
                     raise InputError(f"{path}: there is no video in this folder, only images; join them into a video file first")
@@ -93,14 +93,6 @@ def find_videos(paths: Iterable[str | Path], ids: Literal["stem", "relative"] = 
                 )
             videos[video] = folded[video.casefold()] = file
     return dict(sorted(videos.items()))
-
-
-def _videos_below(folder: Path) -> Iterator[Path]:
-    for place, below, names in os.walk(folder):
-        below[:] = [name for name in below if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
-                yield Path(place) / name
 
 
 def open_video(path: str | Path) -> av.container.InputContainer:
