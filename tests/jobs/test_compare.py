@@ -394,6 +394,17 @@ def test_candidates(world, tmp_path, selection):
         assert scores["selection"] in ("last", selection)
 
 
+def test_a_candidate_that_is_another_runs_training_too_is_judged_all_the_same(world, tmp_path):
+    candidates = [{"epochs": 6}, {"epochs": 1}]
+    tree = content(seeds=1, selection="weak-loss", pairs=[], metrics=["mAP@0.1"])
+    tree["runs"] = {"chosen": {"method": "dgam", "settings": FAST, "candidates": candidates}}
+    tree["runs"] |= {f"plain {n}": {"method": "dgam", "settings": {**FAST, **c}} for n, c in enumerate(candidates)}
+    compare(write(world, tree), out=tmp_path / "out")
+    chosen = json.loads((tmp_path / "out/chosen.json").read_text())["chosen on d, seed 0"]
+    assert min(chosen["losses"]) > 0
+    assert chosen["candidate"] == 1 + int(np.argmin(chosen["losses"]))
+
+
 def test_weak_loss_trains_without_the_held_out_videos(world, tmp_path):
     part = read_experiment(write(world, content())).data["d"].parts[0]
     held = held_out.held_out_fifth(part)

@@ -109,5 +109,11 @@ class Experiment:
             source.unlabelled and self.evaluate.get("map_clusters_oracle")
         )
 
+    def shown(self, run: str) -> str:
+        """A run's name in tables, with what sets its result apart from those of labels alone."""
+        annotated, marks = self.runs[run].annotated, self.runs[run].marks
+        told = f" (+ {annotated} annotated video(s) per class, {marks})" if annotated else ""
+        return run + told + (" (oracle)" if self.is_oracle(self.runs[run]) else "")
+
     def runs_of(self, data: str) -> list[RunSpec]:
         return [run for run in self.runs.values() if run.data is None or data in run.data]

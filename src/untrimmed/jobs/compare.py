@@ -16,7 +16,7 @@ from pathlib import Path
 from untrimmed.data.files import check_writable
 from untrimmed.data.locks import lock
 from untrimmed.engine import opened
-from untrimmed.experiments.compare import Comparing, Comparison
+from untrimmed.experiments.compare import Comparison, compare_runs
 from untrimmed.experiments.processes import perform, perform_all
 from untrimmed.experiments.read import read_experiment
 
@@ -46,8 +46,8 @@ def compare(
     check_writable(out / "results.md")
     with _claimed(out), opened("local", workers) as each:
         if workers == 1:
-            return Comparing(plan, out, lambda tasks: ((task, perform(task)) for task in tasks)).result()
-        return Comparing(plan, out, lambda tasks: perform_all(tasks, each)).result()
+            return compare_runs(plan, out, lambda tasks: ((task, perform(task)) for task in tasks))
+        return compare_runs(plan, out, lambda tasks: perform_all(tasks, each))
 
 
 @contextmanager
