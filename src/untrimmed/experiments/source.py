@@ -88,7 +88,7 @@ def _imports(module: str, tree: ast.AST) -> Iterator[tuple[str, str | None]]:
 def _passed_on(package: str, name: str) -> tuple[str, str] | None:
     """Where a package that only passes names on has this one from: the module, and its name there."""
     tree = _parsed(package) if _only_passes_on(package) else None
-    for node in tree.body if tree else ():
+    for node in _statements(tree) if tree else ():
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
@@ -98,14 +98,33 @@ def _passed_on(package: str, name: str) -> tuple[str, str] | None:
 
 
 def _only_passes_on(package: str) -> bool:
-    """Whether a package's own file holds nothing but `from ... import name`, `__all__` and what is said of it."""
+    """Whether a package's own file does nothing but give names of its modules: by importing them or, when they are asked for, by
+    `__getattr__`; `if TYPE_CHECKING:` then says where they are from."""
     tree = _parsed(package) if _is_package(package) else None
-    return tree is not None and all(
-        (isinstance(node, ast.ImportFrom) and all(alias.name != "*" for alias in node.names))
-        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        or (isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"])
-        for node in tree.body
-    )
+    return tree is not None and all(_passes_on(node, package) for node in _statements(tree))
+
+
+def _passes_on(node: ast.stmt, package: str) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return all(alias.name != "*" for alias in node.names)
+    if isinstance(node, ast.Import):
+        return all(alias.name.partition(".")[0] != package.partition(".")[0] for alias in node.names)
+    if isinstance(node, ast.Assign):  # of plain values, and `__all__` of whatever
+        return [ast.unparse(target) for target in node.targets] == ["__all__"] or not any(
+            isinstance(part, ast.Call | ast.Name | ast.Attribute) for part in ast.walk(node.value)
+        )
+    if isinstance(node, ast.FunctionDef):
+        return node.name in ("__getattr__", "__dir__")
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Those of a module, and of `if TYPE_CHECKING:` in it."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse:
+            yield from node.body
+        else:
+            yield node
 
 
 def _is_package(module: str) -> bool:
