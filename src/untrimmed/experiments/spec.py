@@ -110,7 +110,7 @@ class Experiment:
         )
 
     def shown(self, run: str) -> str:
-        """What a run is called in tables: its name, with what sets its result apart from those of labels alone."""
+        """A run's name in tables, with what sets its result apart from those of labels alone."""
         annotated, marks = self.runs[run].annotated, self.runs[run].marks
         told = f" (+ {annotated} annotated video(s) per class, {marks})" if annotated else ""
         return run + told + (" (oracle)" if self.is_oracle(self.runs[run]) else "")

@@ -55,7 +55,8 @@ class Work:
         plan = self.plan
         left = [run for run in plan.runs.values() if not run.is_swap]
         while left:
-            ready = [run for run in left if not {run.init, run.refine} & {other.name for other in left}]
+            waiting = {run.name for run in left}
+            ready = [run for run in left if not {run.init, run.refine} & waiting]
             left = [run for run in left if run not in ready]
             places = [
                 Place(run.name, data.name, part, seed)
@@ -104,8 +105,8 @@ class Work:
         run, data = self.plan.runs[place.run], self.plan.data[place.data]
         part, start = data.parts[place.part], None
         if (earlier := run.init or run.refine) is not None:
-            start = self.trained.get((place._replace(run=earlier), 0))
-            if start is None or start in self.failed:
+            start = self._usable(place._replace(run=earlier), 0)
+            if start is None:
                 self.failures[self._title(place)] = f"not trained: {earlier}, from which it starts, failed"
                 return []
         made = []
