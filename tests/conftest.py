@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from untrimmed.engine import local
+
 ROOT = Path(__file__).resolve().parents[1]
+
+# The suite itself takes every core: what a test does takes one, unless it asks for more.
+local.cores = lambda: 1
 
 # A shell lets what it starts in the background ignore Ctrl-C, and that is handed down to the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

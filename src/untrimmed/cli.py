@@ -30,6 +30,7 @@ Set = Annotated[
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
 Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster,name: what you call the clusters.")]
+Workers = Annotated[int | None, typer.Option(help="Processes of one thread; by default one per core.", min=1)]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where it runs: this machine, or a Ray cluster.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
 Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
@@ -70,7 +71,7 @@ def extract(
     set_: Set = None,
     flow: Annotated[Literal["dis", "farneback", "tvl1"], typer.Option(help="Optical flow.")] = "dis",
     engine: Engine = "local",
-    workers: Annotated[int | None, typer.Option(help="Processes; by default one per core.", min=1)] = None,
+    workers: Workers = None,
     ids: Ids = "stem",
     device: Device = "cpu",
     download: Download = False,
@@ -151,6 +152,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     ids: Ids = "stem",
     device: Device = "cpu",
+    workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     force: Force = False,
 ) -> None:
@@ -179,6 +181,7 @@ def train(
         seed=seed,
         ids=ids,
         device=device,
+        workers=workers,
         resume=resume,
         force=force,
     )

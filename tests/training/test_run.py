@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -498,3 +499,130 @@ def test_resume_needs_a_run(tmp_path):
         claim(tmp_path / "nothing", resume=True)
     make_run(tmp_path / "run")
     claim(tmp_path / "run", resume=True)
+
+
+# Side by side -----------------------------------------------------------------------------------------------------------------
+
+
+class Nets(torch.nn.Module):
+    """Two small networks that learn apart, each in a loop of its name, within rounds."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.nets = torch.nn.ModuleDict({name: torch.nn.Linear(3, 3) for name in ("second", "first")})
+
+    def learn(self, name, kill_at, run):
+        optimizer = torch.optim.Adam(self.nets[name].parameters(), 0.01)
+        for epoch in run.loop(name, 6, net=self.nets[name], optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = self.nets[name](torch.randn(5, 3, generator=run.torch_rng(name))).square().mean()
+            loss.backward()
+            optimizer.step()
+            run.log(loss=loss.item())
+            if (name, epoch, run._position[0][1]) == kill_at:
+                while not (run.folder / "checkpoints" / "round" / "1" / "second.safetensors").exists():
+                    time.sleep(0.01)  # the other one has begun, too
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(1000)
+
+    def fit(self, run, kill_at=None):
+        for number in run.loop("round", 2, nets=self.nets):
+            run.log(number=number)
+            run.side_by_side(self.nets, self.learn, kill_at)
+            run.log(done=number)
+
+
+def learn_apart(folder, processes, kill_at=None, **more):
+    nets = Nets()
+    with open_run(folder, processes=processes, **more) as run:
+        nets.fit(run, kill_at)
+    return nets.state_dict(), (Path(folder) / "metrics.jsonl").read_text()
+
+
+@pytest.fixture(scope="module")
+def in_one_process(tmp_path_factory):
+    return learn_apart(tmp_path_factory.mktemp("one") / "run", 1)
+
+
+def same(one, other):
+    return (
+        one[1] == other[1] and one[0].keys() == other[0].keys() and all(torch.equal(one[0][key], other[0][key]) for key in one[0])
+    )
+
+
+def test_side_by_side_is_in_every_bit_what_one_process_does(in_one_process, tmp_path):
+    assert same(learn_apart(tmp_path / "two", 2), in_one_process)
+    places = [tuple(key for key in json.loads(line) if key in ("second", "first")) for line in in_one_process[1].splitlines()]
+    assert places == [(), *[("second",)] * 6, *[("first",)] * 6, ()] * 2
+
+
+@pytest.mark.parametrize("then", [1, 2])
+def test_killed_side_by_side_and_resumed(in_one_process, then, tmp_path):
+    """The parent is killed from within one part, while the other is at work; their lines stand as they came until the end."""
+    arguments = f"{str(tmp_path / 'run')!r}, 2, ('first', 3, 1)"
+    code = f"from tests.training.test_run import learn_apart; learn_apart({arguments})"
+    killed = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE)
+    assert killed.wait(300) == -signal.SIGKILL
+    killed.communicate(timeout=300)  # until the parts have ended, too
+    assert '"done": 1' not in (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert same(learn_apart(tmp_path / "run", then, resume=True), in_one_process)
+
+
+def test_a_log_out_of_order_is_put_in_order_whoever_goes_on(tmp_path):
+    """As two processes write it that are at work at the same time."""
+    line = '{{"round": 0, "{}": {}, "loss": 1.0}}\n'.format
+    before, after = '{"round": 0, "number": 0.0}\n', '{"round": 1, "number": 1.0}\n'
+    mixed = [line("first", 0), line("second", 0), line("first", 1), line("second", 1)]
+    with open_run(tmp_path / "run") as run:
+        (tmp_path / "run" / "metrics.jsonl").write_text("".join([before, *mixed, after]))
+        for _ in run.loop("round", 1):
+            run.side_by_side(torch.nn.ModuleDict(dict.fromkeys(("second", "first"), torch.nn.Identity())), nothing)
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == "".join([before, *(mixed[i] for i in (1, 3, 0, 2)), after])
+
+
+def nothing(name, run):
+    """Learn nothing."""
+
+
+def stray(name, how, run):
+    """Leave the loop of its name, or log outside it, or diverge, or die."""
+    if how == "another loop":
+        next(run.loop("other", 1))
+    elif how == "outside":
+        run.log(loss=1.0)
+    elif how == "die":
+        os._exit(5)
+    for _ in run.loop(name, 1):
+        run.log(loss=float("nan"))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("how", "fault", "words"),
+    [
+        ("another loop", ValueError, "must have its name"),
+        ("outside", ValueError, "must be logged in its loop"),
+        ("diverge", InputError, "training diverged .loss is nan at"),
+    ],
+)
+def test_parts_that_do_not_keep_to_themselves_and_those_that_diverge(how, fault, words, processes, tmp_path):
+    nets = Nets().nets
+    with open_run(tmp_path / "run", processes=processes) as run, pytest.raises(fault, match=words):
+        run.side_by_side(nets, stray, how)
+
+
+def test_a_part_whose_process_dies(tmp_path):
+    with open_run(tmp_path / "run", processes=2) as run:
+        with pytest.raises(InputError, match=r"the process that learned (second|first) crashed .exit code 5.; --resume goes on"):
+            run.side_by_side(Nets().nets, stray, "die")
+
+
+def test_a_torn_line_that_a_save_of_another_part_counted_is_cut(tmp_path):
+    with open_run(tmp_path / "run") as run:
+        for _ in run.loop("second", 1):
+            run.log(loss=1.0)
+            with open(tmp_path / "run" / "metrics.jsonl", "a") as stream:
+                stream.write('{"first": 0, "lo')  # and here it is saved
+    open_run(tmp_path / "run", resume=True).close()
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"second": 0, "loss": 1.0}\n'

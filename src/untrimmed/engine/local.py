@@ -48,6 +48,10 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers."""
         self._end(self.workers)
 
     def __call__(

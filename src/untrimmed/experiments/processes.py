@@ -5,9 +5,6 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from untrimmed.data.errors import InputError
 from untrimmed.engine import Each
 from untrimmed.experiments.held_out import judge
@@ -15,32 +12,28 @@ from untrimmed.experiments.refine_task import refine_one
 from untrimmed.experiments.score_task import score_one
 from untrimmed.experiments.task import HeldOut, Task, Training
 from untrimmed.experiments.train_task import train_one
+from untrimmed.training.device import one_thread
 
 
 def perform(task: Task) -> str | None:
     """Do a task with one thread; what is said on the way goes to its log. The reason in one line where it fails, else None."""
     task.folder.mkdir(parents=True, exist_ok=True)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with open(task.folder / "log.txt", "a", encoding="utf-8") as log, contextlib.redirect_stderr(log), threadpool_limits(1):
-            try:
-                if isinstance(task, Training) and task.teacher is not None:
-                    refine_one(task)
-                elif isinstance(task, Training):
-                    train_one(task)
-                elif isinstance(task, HeldOut):
-                    judge(task)
-                else:
-                    score_one(task)
-            except InputError as error:
-                return " ".join(str(error).split())
-            except Exception as error:
-                traceback.print_exc()
-                return f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (see {task.folder / 'log.txt'})"
-        return None
-    finally:
-        torch.set_num_threads(threads)
+    with open(task.folder / "log.txt", "a", encoding="utf-8") as log, contextlib.redirect_stderr(log), one_thread():
+        try:
+            if isinstance(task, Training) and task.teacher is not None:
+                refine_one(task)
+            elif isinstance(task, Training):
+                train_one(task)
+            elif isinstance(task, HeldOut):
+                judge(task)
+            else:
+                score_one(task)
+        except InputError as error:
+            return " ".join(str(error).split())
+        except Exception as error:
+            traceback.print_exc()
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (see {task.folder / 'log.txt'})"
+    return None
 
 
 def perform_all(tasks: Sequence[Task], each: Each, retries: int = 0) -> Iterator[tuple[Task, str | None]]:

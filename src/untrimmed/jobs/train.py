@@ -8,6 +8,7 @@ from typing import Any, Literal
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
 from untrimmed.data.run_files import RunFiles
+from untrimmed.engine.local import cores
 from untrimmed.methods.base import resolve
 from untrimmed.runs.fit import FitOptions, fit
 from untrimmed.runs.supervision import Supervision
@@ -48,6 +49,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     ids: Literal["stem", "relative"] = "stem",
+    workers: int | None = None,
 ) -> TrainReport:
     """Train a method from video-level labels, or from none, and write a run folder.
 
@@ -62,6 +64,8 @@ def train(
         settings: values laid over the preset, nested by section and stream, such as `{"epochs": 30, "localization": {"nms": 0.4}}`.
         extractor, download: for `videos`, see `extract`; its settings and the optical flow are in `settings["extractor"]`, such as
             `{"extractor": {"fps": 12, "flow": "tvl1"}}`.
+        workers: processes of one thread each, in which streams that a method learns apart are learned side by side, and videos are
+            extracted; by default one per core. The result is the same.
         device: "cpu" or "cuda". ids: how `videos` are named, see `extract`.
 
     Raises:
@@ -70,7 +74,7 @@ def train(
     out, files = Path(out), RunFiles(out)
     settings = dict(settings or {})
     of_extractor = settings.pop("extractor", {})
-    options = FitOptions(method, preset, settings, seed, device, init)
+    options = FitOptions(method, preset, settings, seed, device, init, workers or cores())
     supervision = Supervision(labels, unlabelled, clusters, trimmed, trimmed_labels, only, classes)
     resolve(method, preset, settings)
     check_device(device)
@@ -90,7 +94,8 @@ def train(
         header = header_for(extractor or "motion", *_with_flow(of_extractor), download)
         supervision.check_files(found, header.streams)
         claim(out, resume=resume, force=force)
-        failures = extract([videos], files.features, **arguments_of(header), ids=ids, device=device, force=True).failures
+        about = arguments_of(header)
+        failures = extract([videos], files.features, **about, ids=ids, device=device, workers=workers, force=True).failures
         features = files.features
     assert features is not None
     fit(options, supervision, features, out, resume=resume, force=force and videos is None, left_out=failures)

@@ -419,14 +419,14 @@ class TCAM(Method):
     def _fit_streams(self, data: TrainingSet, targets: np.ndarray, votes: Votes | None, run: Run) -> None:
         """Train every stream on targets [N, C] in {0, 1}; rows of zeros are videos without action."""
         guide = None if votes is None else guide_of(votes, targets)
-        for stream in self.widths:
-            self._fit_stream(stream, data, targets, guide if of_stream(self.config, stream).guide else None, run)
+        run.side_by_side(self.streams, self._fit_stream, data, targets, guide)
 
     def _fit_stream(
         self, stream: str, data: TrainingSet, targets: np.ndarray, guide: Sequence[np.ndarray] | None, run: Run
     ) -> None:
         """Train a stream on targets [N, C] in {0, 1} and, where S is guided, how sure each video's snippets are, N times [T]."""
         config, net = of_stream(self.config, stream), self._net(stream).train()
+        guide = guide if config.guide else None
         empty = targets.sum(1) == 0
         net.background.fill_(bool(empty.any()) or targets.shape[1] == 1)
         share = targets / np.maximum(targets.sum(1, keepdims=True), 1)  # a video of several classes is each to a part

@@ -227,8 +227,7 @@ class TSRNet(Method):
         if data.labels is None:
             raise InputError("tsrnet learns from labels; give --labels FILE")
         self.to(run.device).train()
-        for stream in self.widths:
-            self._fit_stream(stream, data, run)
+        run.side_by_side(self.streams, self._fit_stream, data)
         self.eval()
 
     def _fit_stream(self, stream: str, data: TrainingSet, run: Run) -> None:

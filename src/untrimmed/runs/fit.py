@@ -19,7 +19,7 @@ from untrimmed.methods.base import Method, carry_over, method_class, resolve, sa
 from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.supervision import Supervision
 from untrimmed.training import Run, TrainingSet, claim
-from untrimmed.training.device import check_device
+from untrimmed.training.device import check_device, one_thread
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class FitOptions:
 
     method: its name. preset: one of its own. settings: values laid over the preset, nested by section and stream.
     device: "cpu" or "cuda".
+    processes: of one thread each; what a method learns apart (its streams) is learned side by side in them, with the same result.
     init: an earlier run of the same method on features of the same kind, to start from its weights.
     """
 
@@ -37,6 +38,7 @@ class FitOptions:
     seed: int = 0
     device: str = "cpu"
     init: str | Path | None = None
+    processes: int = 1
 
     def check(self, supervision: Supervision) -> None:
         """See that there is such a method, preset, setting and device, and that it can learn from the supervision.
@@ -53,6 +55,7 @@ class FitOptions:
             RunFolder(self.init).method()
 
 
+@one_thread()
 def fit(
     options: FitOptions,
     supervision: Supervision,
@@ -94,7 +97,8 @@ def fit(
     if resume:
         RunFolder(out).update_names(cls.Config)
     environment = environment_of(store, supervision, data, options.seed, options.device) | dict(about or {})
-    with Run(out, config, environment, seed=options.seed, device=options.device, resume=resume) as run:
+    how: dict[str, Any] = {"seed": options.seed, "device": options.device, "processes": options.processes}
+    with Run(out, config, environment, resume=resume, **how) as run:
         if resume and RunFolder(out).is_finished:
             RunFolder(out).method()  # a damaged one is an error, not a success
             note(f"{out}: already finished")

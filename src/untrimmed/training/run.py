@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,15 @@ import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
-from untrimmed.console import progress
+from untrimmed.console import progress, progress_within
 from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, set_aside, write_json
 from untrimmed.data.locks import lock
+from untrimmed.engine.local import Pool
+from untrimmed.engine.progress import tell
 
 BUSY = "another process is training in it"
 
@@ -84,15 +87,19 @@ class Run:
         device: str = "cpu",
         resume: bool = False,
         save_seconds: float = 10.0,
+        processes: int = 1,
     ) -> None:
-        """Open the folder of a new run (see `claim`), or with `resume` that of a killed one.
+        """Open the folder of a new run (see `claim`), or with `resume` that of a killed one; see `side_by_side` for processes.
 
         Raises:
             InputError: another process trains in it, it cannot be written, or it is resumed with other settings or data; what
                 differs is named.
         """
         self.folder, self.seed, self.device, self.save_seconds = Path(folder), seed, torch.device(device), save_seconds
+        self.processes = processes
+        self._pool: Pool | None = None  # once something is learned side by side
         self._position: list[tuple[str, int]] = []
+        self._part: tuple[str, int] | None = None  # what is learned, of several things side by side, and at which depth of loops
         self._showing = False
         self._logged: Counter[tuple] = Counter()
         try:
@@ -125,6 +132,8 @@ class Run:
 
     def close(self) -> None:
         """Let another process have the folder."""
+        if self._pool is not None:
+            self._pool.close()
         self._lock.release()
 
     def __enter__(self) -> "Run":
@@ -144,6 +153,9 @@ class Run:
             stateful: all that the loop changes, by name: modules, optimizers, anything with `state_dict` and
                 `load_state_dict`. Saved at most every `save_seconds`, and at the end.
         """
+        of_part = self._part is not None and len(self._position) == self._part[1]
+        if self._part is not None and of_part and name != self._part[0]:
+            raise ValueError(f"the loop of the part {self._part[0]!r} must have its name, not {name!r}")
         file = self._file(name)
         start = self._load(file, stateful) if file.exists() else 0
         last_save = time.monotonic()
@@ -160,10 +172,34 @@ class Run:
                     self._position.pop()
                 if advance:
                     advance()
+                if of_part:
+                    tell((index + 1) / n)
                 if index + 1 == n or time.monotonic() - last_save >= self.save_seconds:
                     self._save(file, index + 1, stateful)
                     last_save = time.monotonic()
                     shutil.rmtree(file.with_suffix(""), ignore_errors=True)  # inner loops of turns that are over
+
+    def side_by_side(self, parts: nn.ModuleDict, learn: Callable[..., None], *given: Any) -> None:
+        """Call `learn(name, *given, run)` for each part, which trains that module and nothing else.
+
+        With `processes` the parts are learned side by side, on a CPU. Weights, checkpoints and log are in every bit those of one
+        process that learns one after the other; so a run may go on with more or fewer processes than it was begun with.
+
+        Args:
+            learn: a method or function of a module that can be imported; the one loop in which it learns, and logs, has the name
+                of its part. It and what it is given must be such as can be pickled.
+
+        Raises:
+            InputError: a training diverges, or its process dies.
+        """
+        importable = getattr(learn, "__module__", None) != "__main__"
+        if min(self.processes, len(parts)) > 1 and self.device.type == "cpu" and importable:
+            self._in_processes(parts, learn, given)
+        else:
+            for name in parts:
+                with self._learning(name):
+                    learn(name, *given, self)
+        self._sort_log(list(parts))
 
     def once(self, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays that are computed once at this loop position and kept: a resumed run reads them instead."""
@@ -203,6 +239,8 @@ class Run:
                 where = ", ".join(f"{loop} {index}" for loop, index in self._position)
                 what = f"{name} is {value} at {where}"
                 raise InputError(f"{self.folder}: training diverged ({what}); try a lower learning_rate, and --force")
+        if self._part is not None and len(self._position) == self._part[1]:
+            raise ValueError(f"what the part {self._part[0]!r} logs must be logged in its loop")
         line = {**dict(self._position), **{name: round(float(value), 7) for name, value in values.items()}}
         if self._logged[_place(line)] > 0:  # what a resumed run does again, because it stood before an inner loop that was saved
             self._logged[_place(line)] -= 1
@@ -216,6 +254,36 @@ class Run:
     def keep_clusters(self, number: int, assigned: Mapping[str, str]) -> None:
         """Write `rounds/NN/clusters.csv` of round `number`, counted from 0: the cluster of each training video."""
         write_clusters(clusters_file(self.folder, number), assigned)
+
+    def _in_processes(self, parts: nn.ModuleDict, learn: Callable[..., None], given: tuple) -> None:
+        names, shared = list(parts), (parts, learn, given, self)
+        self._pool = self._pool or Pool(self.processes)
+        with ExitStack() as stack:
+            at = None
+            if not self._showing:
+                at = stack.enter_context(progress_within(" and ".join(names), dict.fromkeys(names, 1.0)))
+
+            def under_way(index: int, share: float) -> None:
+                if at:
+                    at(names[index], share)
+
+            for index, state, ending in self._pool(_learn_part, shared, names, under_way=under_way):
+                if ending is not None:
+                    raise InputError(f"{self.folder}: the process that learned {names[index]} {ending}; --resume goes on with it")
+                parts[names[index]].load_state_dict(state)
+                under_way(index, 1.0)
+
+    @contextmanager
+    def _learning(self, part: str) -> Iterator[None]:
+        self._part = part, len(self._position)
+        try:
+            yield
+        finally:
+            self._part = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The run as another process knows it, which learns a part of it under this one's lock and is silent."""
+        return self.__dict__ | {"_lock": None, "_pool": None, "_showing": True, "processes": 1}
 
     # How it is kept ----------------------------------------------------------------------------------------------------------
 
@@ -256,6 +324,25 @@ class Run:
         if _fingerprint(before) != _fingerprint(environment):  # at whatever place the same data lie
             raise InputError(f"{self.folder}: cannot resume with other data: features or labels have changed since it began")
 
+    def _sort_log(self, parts: Sequence[str]) -> None:
+        """Put the lines that parts logged at this loop position in the order of the parts."""
+        if not self._log_file.exists():
+            return
+        lines = self._log_file.read_text(encoding="utf-8").splitlines(keepends=True)
+        depth, places = len(self._position), []
+        for number, line in enumerate(lines):
+            start = list(json.loads(line).items())[: depth + 1]
+            if len(start) > depth and start[:depth] == self._position and start[depth][0] in parts:
+                places.append((number, parts.index(start[depth][0])))
+        ordered = sorted(places, key=lambda place: place[1])
+        if ordered == places:
+            return
+        texts = [lines[number] for number, _ in ordered]
+        for (number, _), text in zip(places, texts, strict=True):
+            lines[number] = text
+        with atomic_write(self._log_file) as stream:
+            stream.writelines(lines)
+
     def _cut_log(self) -> None:
         """Drop the lines that were logged after the last save: they will be logged again. The others will not."""
         sizes = [0]
@@ -263,9 +350,18 @@ class Run:
             with _opened(file, "pt") as content:
                 sizes.append(int((content.metadata() or {}).get("log_size", 0)))
         if self._log_file.exists():
-            os.truncate(self._log_file, min(max(sizes), self._log_file.stat().st_size))
+            kept = self._log_file.read_bytes()[: max(sizes)]
+            os.truncate(self._log_file, kept.rfind(b"\n") + 1)  # the size may have been taken while another part wrote a line
             lines = self._log_file.read_text(encoding="utf-8").splitlines()
             self._logged = Counter(_place(json.loads(line)) for line in lines)
+
+
+def _learn_part(shared: tuple[nn.ModuleDict, Callable[..., None], tuple, Run], name: str) -> dict[str, torch.Tensor]:
+    """What a process of `side_by_side` does."""
+    parts, learn, given, run = shared
+    with run._learning(name):
+        learn(name, *given, run)
+    return parts[name].state_dict()
 
 
 def _place(line: dict[str, Any]) -> tuple:
