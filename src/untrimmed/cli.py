@@ -3,13 +3,15 @@
 import csv
 import json
 import os
+import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from untrimmed.console import note
+from untrimmed.console import note, spelled
 from untrimmed.data.errors import InputError
 
 DONE, BUG, USER_FAULT, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -502,6 +504,11 @@ def _left_out(failures: dict[str, str], file: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; what goes wrong becomes an exit code and one line."""
+    with spelled(with_flags):
+        _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> None:
     try:
         code: Any = app(arguments, standalone_mode=False)
         sys.stdout.flush()
@@ -535,6 +542,21 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _say(message: str) -> None:
     note("error: " + " ".join(message.split()))
+
+
+def with_flags(text: str) -> str:
+    """A message as the command line puts it: parameters, which functions name in backticks, become options (`trimmed_labels`:
+    --trimmed-labels); other single words lose their backticks."""
+    return re.sub(r"`(\w+)`", lambda name: _flags().get(name[1], name[1]), text)
+
+
+@cache
+def _flags() -> dict[str, str]:
+    """The option of each parameter, of whatever command."""
+    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    options = [parameter for command in commands for parameter in command.params if parameter.opts[0].startswith("--")]
+    flags = {str(option.name).rstrip("_"): option.opts[0] for option in options}
+    return flags | {"settings": "--set"}
 
 
 if __name__ == "__main__":

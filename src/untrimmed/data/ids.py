@@ -54,7 +54,7 @@ def ids_of(files: Iterable[Path], relative_to: Path | None = None) -> dict[str, 
         video = check_id(name, file)
         if (other := folded.get(video.casefold())) is not None:
             raise InputError(
-                f"two videos have the id {video!r}: {other} and {file}; rename one, or use --ids relative on their folder"
+                f"two videos have the id {video!r}: {other} and {file}; rename one, or use `ids` relative on their folder"
             )
         found[video] = folded[video.casefold()] = file
     return found

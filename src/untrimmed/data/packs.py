@@ -88,7 +88,7 @@ def read_pack(
         InputError: an unknown layout, files of it that are missing or not as it says, or pickled files without leave.
     """
     if layout not in LAYOUTS:
-        raise InputError(f"--layout {layout}: there is no such layout{nearest(layout, LAYOUTS)}; there is {', '.join(LAYOUTS)}")
+        raise InputError(f"`layout` {layout}: there is no such layout{nearest(layout, LAYOUTS)}; there is {', '.join(LAYOUTS)}")
     source = Path(source)
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
@@ -213,7 +213,7 @@ def _thumos14_annotations(source: Path, **_: Any) -> Pack:
     pack = Pack(truth=truth, training="validation")
     if faults := KNOWN_FAULTS.keys() & pack.truth.keys():
         said = ", ".join(f"{video} ({KNOWN_FAULTS[video]})" for video in sorted(faults))
-        pack.notes.append(f"kept, though most releases leave them out: {said}; --exclude VIDEO does so")
+        pack.notes.append(f"kept, though most releases leave them out: {said}; `exclude` does so")
     return pack
 
 
@@ -228,7 +228,7 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
     if not allow_pickle:
         raise InputError(
             f"{folder}: its files are pickled Python objects, which in a bad file could run a program; "
-            f"give --allow-pickle if you trust where they are from"
+            f"give `allow_pickle` if you trust where they are from"
         )
     videos = [check_id(_text(name, f"{folder}: a video's name"), folder) for name in _unpickled(folder / "videoname.npy")]
     if twice := next((video for video in videos if videos.count(video) > 1), None):
@@ -334,7 +334,7 @@ def _multi_hot(pack: Pack, file: Path, names: list[str], annotations: str | Path
     if len(classes) != rows.shape[1]:
         raise InputError(
             f"{file}: {rows.shape[1]} columns, but {'THUMOS14' if annotations is None else annotations} has {len(classes)} "
-            f"classes; give the annotations that name them: --annotations FILE"
+            f"classes; give the annotations that name them: `annotations`"
         )
     pack.labels = {video: {classes[c] for c in np.flatnonzero(row > 0)} for video, row in zip(names, rows, strict=True)}
 

@@ -78,8 +78,8 @@ class MappingOptions:
             return ClusterMapping(self.how, "the scored videos' own labels (oracle)", {name: {} for name in there} | fitted)
         if not clusters:
             raise InputError(
-                f"{path}: does not say which training video is in which cluster, so --map-clusters cannot count their labels; "
-                f"it needs what `untrimmed localize` writes for a run that was trained with --unlabelled"
+                f"{path}: does not say which training video is in which cluster, so `map_clusters` cannot count their labels; "
+                f"it needs what `untrimmed localize` writes for a run that was trained with `unlabelled`"
             )
         if self.labels is not None:
             source, training = Path(self.labels), {v: tuple(sorted(own)) for v, own in read_labels(self.labels).tags.items()}
@@ -90,7 +90,7 @@ class MappingOptions:
         if not known:
             raise InputError(
                 f"{source}: has no label for any of the {len(clusters)} videos that were clustered (such as {min(clusters)!r}); "
-                f"give their labels: --labels FILE"
+                f"give their `labels`"
             )
         if both := len([video for video in known if video in scored]):
             note(f"{both} of the scored videos were clustered too: the mapping has counted their labels")

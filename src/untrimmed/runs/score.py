@@ -115,28 +115,28 @@ class ScoreOptions:
         map_clusters, map_clusters_oracle = self.map_clusters, self.map_clusters_oracle
         min_score, parts, diagnose = self.min_score, self.parts, self.diagnose
         if protocol not in PROTOCOLS:
-            raise InputError(f"--protocol {protocol}: there is no such protocol; there is {', '.join(PROTOCOLS)}")
+            raise InputError(f"`protocol` {protocol}: there is no such protocol; there is {', '.join(PROTOCOLS)}")
         if map_clusters is not None and map_clusters not in MAPPINGS:
-            raise unknown(map_clusters, MAPPINGS, "--map-clusters")
+            raise unknown(map_clusters, MAPPINGS, "`map_clusters`")
         if map_clusters_oracle and map_clusters is None:
             raise InputError(
-                f"--map-clusters-oracle says what a mapping is fitted on; say which: --map-clusters {'|'.join(MAPPINGS)}"
+                f"`map_clusters_oracle` says what a mapping is fitted on; say which: `map_clusters` {'|'.join(MAPPINGS)}"
             )
         if names is not None and map_clusters is not None:
-            raise InputError("--names says what each cluster is, --map-clusters works it out; give one of the two")
+            raise InputError("`names` says what each cluster is, `map_clusters` works it out; give one of the two")
         if min_score is not None:
             if protocol not in DETECTION_PROTOCOLS:
-                raise InputError(f"--min-score: {protocol} scores no detections")
+                raise InputError(f"`min_score`: {protocol} scores no detections")
             if not np.isfinite(min_score):
-                raise InputError(f"--min-score {min_score}: expected a finite number")
+                raise InputError(f"`min_score` {min_score}: expected a finite number")
         if diagnose is not None:
             if protocol != "activitynet":
-                raise InputError(f"--diagnose goes by the activitynet protocol; leave --protocol {protocol} away")
+                raise InputError(f"`diagnose` goes by the activitynet protocol; leave `protocol` {protocol} away")
             if Path(diagnose).is_file():
-                raise InputError(f"--diagnose {diagnose}: a file; give the folder to write diagnosis.json and its pictures into")
+                raise InputError(f"`diagnose` {diagnose}: a file; give the folder to write diagnosis.json and its pictures into")
             check_writable(Path(diagnose) / "diagnosis.json")
         if parts is not None and protocol != "attention":
-            raise InputError(f"--parts: only the protocol attention looks at parts, not {protocol}")
+            raise InputError(f"`parts`: only the protocol attention looks at parts, not {protocol}")
 
 
 def score(target: str | Path, options: ScoreOptions) -> AnyEvaluation:
@@ -164,9 +164,9 @@ def score_detections(target: Path, options: ScoreOptions) -> Evaluation:
     annotations, labels, subset, protocol = options.annotations, options.labels, options.subset, options.protocol
     tiou, ask, min_score, diagnose = options.tiou, options.mapping, options.min_score, options.diagnose
     if labels is not None and (annotations is None or ask.how is None):
-        raise InputError(f"--labels {labels}: says which actions occur, but not when; {protocol} needs --annotations FILE instead")
+        raise InputError(f"`labels` {labels}: says which actions occur, but not when; {protocol} needs `annotations` instead")
     if annotations is None:
-        raise InputError(f"{protocol} needs the true segments: --annotations FILE")
+        raise InputError(f"{protocol} needs the true segments: `annotations`")
     tious = parse_tious(tiou)
     truth, chosen = _truth(annotations, subset)
     found = _detections_of(target)
@@ -212,7 +212,7 @@ def score_classification(target: Path, options: ScoreOptions) -> ClassificationE
     annotations, labels, subset, ask = options.annotations, options.labels, options.subset, options.mapping
     path, activations, about = _activations_of(target)
     if annotations is not None and labels is not None and ask.how is None:
-        raise InputError(f"--labels {labels} and --annotations {annotations}: both say what is true; give one of the two")
+        raise InputError(f"`labels` {labels} and `annotations` {annotations}: both say what is true; give one of the two")
     truth_path, tags, source = _labels(annotations, labels, subset, "classification")
     weights = _stream_weights(activations, about, path)
     classes = activations[0].classes
@@ -249,12 +249,12 @@ def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
     """The groups of a run without labels against labels, round by round."""
     annotations, labels, subset = options.annotations, options.labels, options.subset
     if options.mapping.wanted:
-        raise InputError("clustering compares clusters with labels as they are; leave --map-clusters and --names away")
+        raise InputError("clustering compares clusters with labels as they are; leave `map_clusters` and `names` away")
     files = rounds_of(run) if run.is_dir() else []
     if not files:
         raise InputError(f"{run}: holds no rounds/NN/clusters.csv; clustering is scored for the folder of a run without labels")
     if annotations is not None and labels is not None:
-        raise InputError(f"--labels {labels} and --annotations {annotations}: both say what is true; give one of the two")
+        raise InputError(f"`labels` {labels} and `annotations` {annotations}: both say what is true; give one of the two")
     truth_path, tags, _ = _labels(annotations, labels, subset, "clustering")
     rounds: list[ClusterRound] = []
     before: dict[str, str] | None = None
@@ -299,9 +299,9 @@ def score_attention(target: Path, options: ScoreOptions) -> AttentionEvaluation:
     annotations, labels, subset, parts = options.annotations, options.labels, options.subset, options.parts
     ask = options.mapping
     if labels is not None and (annotations is None or ask.how is None):
-        raise InputError(f"--labels {labels}: says which actions occur, but not when; attention needs --annotations FILE instead")
+        raise InputError(f"`labels` {labels}: says which actions occur, but not when; attention needs `annotations` instead")
     if annotations is None:
-        raise InputError("attention needs the true segments: --annotations FILE")
+        raise InputError("attention needs the true segments: `annotations`")
     path, activations, about = _activations_of(target)
     truth, chosen = _truth(annotations, subset)
     weights = _stream_weights(activations, about, path)
@@ -381,9 +381,9 @@ def _labels(
         truth, chosen = _truth(annotations, subset)
         return truth.path, tags_of(chosen), truth
     if labels is None:
-        raise InputError(f"{protocol} needs the true labels: --labels FILE or --annotations FILE")
+        raise InputError(f"{protocol} needs the true labels: `labels` or `annotations`")
     if subset is not None:
-        raise InputError(f"--subset {subset}: a labels file has no subsets; give --annotations FILE, or leave --subset away")
+        raise InputError(f"`subset` {subset}: a labels file has no subsets; give `annotations`, or leave `subset` away")
     return Path(labels), {video: tuple(sorted(own)) for video, own in read_labels(labels).tags.items()}, None
 
 
@@ -438,7 +438,7 @@ def _activations_of(target: Path) -> tuple[Path, list[Activation], dict[str, Any
         if not folder.is_dir():
             raise InputError(
                 f"{detections}: has no activations beside it ({folder.name}), which this protocol needs; localize again without "
-                f"--no-activations"
+                f"`no_activations`"
             )
     found, about = read_activations(folder)
     if not found:

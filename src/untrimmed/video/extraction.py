@@ -135,7 +135,7 @@ def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, downl
     extractor, settings = plain_name(extractor, settings)
     if download:
         if extractor != "hub" or not settings.get("model"):
-            raise InputError(f"--download: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
+            raise InputError(f"`download`: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
         from untrimmed.video.extractors.hub import download as fetch
 
         fetch(settings["model"])
