@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 Features = Annotated[Path | None, typer.Option(help="A feature store (a folder with features.json).")]
-Annotated_ = Annotated[Path | None, typer.Option("--annotations", help="True segments, in ActivityNet's JSON.")]
+Annotated_ = Annotated[Path | None, typer.Option("--annotations", help="Ground truth, in ActivityNet's JSON.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="K=V", help="A setting, such as epochs=30 or localization.nms=0.5.")
 ]
@@ -49,7 +49,7 @@ def _version(asked: bool) -> None:
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Find what happens when in long videos, trained from video-level tags."""
+    """Find what happens when in long videos, trained from video-level labels."""
 
 
 @app.command()
@@ -58,7 +58,7 @@ def demo(
     method: Annotated[str, typer.Option(help="The method to train.")] = "dgam",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer videos, a minute or two.")] = False,
 ) -> None:
-    """Draw videos, learn from their tags, find the actions, score them and show them on a page."""
+    """Draw videos, learn from their labels, find the actions, score them and show them on a page."""
     from untrimmed.jobs.demo import demo as job
 
     print(job(out, method=method, quick=quick).text())
@@ -106,12 +106,12 @@ def extract(
 
 @app.command()
 def init(
-    videos: Annotated[Path, typer.Argument(help="A folder of videos; its sub-folders' names become tags.")],
+    videos: Annotated[Path, typer.Argument(help="A folder of videos; its sub-folders' names become labels.")],
     out: Annotated[Path, typer.Option(help="The labels file to write.")] = Path("labels.csv"),
     ids: Ids = "stem",
     force: Force = False,
 ) -> None:
-    """Write labels.csv: tags from sub-folders, or an empty form to fill in."""
+    """Write labels.csv: labels from sub-folders, or an empty form to fill in."""
     from untrimmed.jobs.init import init as job
 
     print(job(videos, out, ids=ids, force=force).text())
@@ -141,7 +141,7 @@ def train(
     extractor: Annotated[str | None, typer.Option(help="With --videos: see extract; --set extractor.NAME=VALUE.")] = None,
     download: Download = False,
     labels: Annotated[Path | None, typer.Option(help="labels.csv: video,label")] = None,
-    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: group what recurs.")] = False,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: cluster what recurs.")] = False,
     clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many groups.", min=1)] = None,
     trimmed: Annotated[Path | None, typer.Option(help="A feature store of short clips of single actions.")] = None,
     trimmed_labels: Annotated[Path | None, typer.Option(help="Their labels.csv.")] = None,
@@ -153,7 +153,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     ids: Ids = "stem",
     device: Device = "cpu",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     force: Force = False,
 ) -> None:
     """Train a method from video-level labels, or without any."""
@@ -202,7 +202,7 @@ def refine(
     set_: Set = None,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     device: Device = "cpu",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     force: Force = False,
 ) -> None:
     """Train a student on what trained runs found, and on your corrections."""
@@ -352,7 +352,7 @@ def recipe(
     labels: Annotated[Path | None, typer.Option(help="Of the training videos, where the annotations do not say.")] = None,
     test_labels: Annotated[Path | None, typer.Option(help="Of all test videos, for classification.")] = None,
     subset: Annotated[str | None, typer.Option(help="The test subset of the annotations.")] = None,
-    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: group what recurs.")] = False,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: cluster what recurs.")] = False,
     clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many groups.", min=1)] = None,
     trimmed: Annotated[Path | None, typer.Option(help="A feature store of short clips of single actions.")] = None,
     trimmed_labels: Annotated[Path | None, typer.Option(help="Their labels.csv.")] = None,

@@ -98,8 +98,8 @@ def test_what_makes_learning_hard_is_said(planted, tmp_path, capsys):
     write_labels(tmp_path / "labels.csv", [(f"train{n:03}", "act00") for n in range(6)] + [("train000", "act01")])
     train_on(planted, tmp_path / "run", labels=tmp_path / "labels.csv")
     notes = capsys.readouterr().err
-    assert "warning: the tag 'act01' is on 1 video(s)" in notes
-    assert "warning: the tag 'act00' is on every video" in notes
+    assert "warning: the label 'act01' is on 1 video(s)" in notes
+    assert "warning: the label 'act00' is on every video" in notes
 
 
 def test_only_restricts_the_videos_and_not_the_classes(planted, tmp_path):

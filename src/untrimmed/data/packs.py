@@ -45,7 +45,7 @@ class Pack:
     arrays:   where each video's streams lie, `{video: {stream: place}}`; see `places`.
     loaded:   or the arrays themselves, float [T, D], where they cannot be read in place.
     truth:    what is true of the videos, where the pack says.
-    labels:   tags of the videos to train on, where the pack has them apart from the truth.
+    labels:   labels of the training videos, where the pack has them apart from the ground truth.
     training: the name of the truth's subset to train on, if there is one.
     fps:      frames a second that a video's features were made at, where the pack says.
     frames:   number of frames of a video, where the pack says.

@@ -63,7 +63,7 @@ class DemoReport:
 def demo(
     out: str | Path = "demo-out", method: str = "dgam", quick: bool = False, seed: int = 0, workers: int | None = None
 ) -> DemoReport:
-    """Draw videos, extract features, train from tags, localize unseen videos, score them and write the page.
+    """Draw videos, extract features, train from labels, localize unseen videos, score them and write the page.
 
     Everything goes to the folder `out`; what an earlier call finished there is not done again.
 

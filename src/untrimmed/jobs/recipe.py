@@ -1,7 +1,7 @@
 """`untrimmed recipe`: one of the papers' experiments from the features that others share, in one go.
 
 OUT/data/              what `convert` makes of a pack
-OUT/labels.csv         tags of the training videos, the only thing that training sees
+OUT/labels.csv         labels of the training videos, the only thing that training sees
 OUT/annotations.json   the truth, with the test videos that are scored
 OUT/run/               the run
 OUT/detections.json    of the test videos, with OUT/detections.activations/

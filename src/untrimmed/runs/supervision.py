@@ -130,7 +130,7 @@ def training_set(
         part = f" for the videos in {only}" if only else ""
         raise InputError(f"{labels}: every label is empty{part}; at least one video must hold an action")
     if absent := sorted(set(known) - set(weak.classes)):
-        say(f"warning: no training video has the tag {', '.join(map(repr, absent))}; it will not be learned")
+        say(f"warning: no training video has the label {', '.join(map(repr, absent))}; it will not be learned")
     for warning in weak.warnings():
         say(f"warning: {warning}")
     for video in videos:
@@ -140,7 +140,7 @@ def training_set(
 
 
 def of_classes(weak: WeakLabels, classes: Sequence[str], say: Callable[[str], None]) -> WeakLabels:
-    """Only these classes' tags, and the videos that hold one of them or surely nothing."""
+    """Only the labels of these classes, and the videos that have one of them or none at all."""
     if not all(classes) or not classes:
         raise InputError("`classes`: names no class, or an empty one; write them with commas between, such as: jump,run")
     for label in classes:
