@@ -35,29 +35,29 @@ class WeakLabels:
     def warnings(self) -> list[str]:
         """What will make learning hard, though it is no error: rare labels, labels on every video, labels that always co-occur."""
         counts = Counter(label for tags in self.tags.values() for label in tags)
-        found = [
+        warnings = [
             f"the label {label!r} is on {counts[label]} video(s); fewer than three can hardly be learned from"
             for label in self.classes
             if counts[label] < 3
         ]
         if len(self.tags) > 1:
-            found += [
+            warnings += [
                 f"the label {label!r} is on every video; without a video that lacks it, nothing tells the action from the rest"
                 for label in self.classes
                 if counts[label] == len(self.tags)
             ]
         where = {label: frozenset(video for video, tags in self.tags.items() if label in tags) for label in self.classes}
-        found += [
+        warnings += [
             f"the labels {a!r} and {b!r} always occur together; nothing can tell them apart"
             for a, b in combinations(self.classes, 2)
             if where[a] == where[b] and counts[a] > 0
         ]
-        found += [
+        warnings += [
             f"the labels {a!r} and {b!r} differ only in upper and lower case, yet count as two"
             for a, b in combinations(self.classes, 2)
             if a.casefold() == b.casefold()
         ]
-        return found
+        return warnings
 
 
 def read_labels(path: str | Path, known: Iterable[str] | None = None) -> WeakLabels:

@@ -105,10 +105,10 @@ def read_pack(
 def training_subset(truth: dict[str, VideoTruth]) -> str | None:
     """The part to train on: `train` or `training` if there is one; where there is a test part too, the validation videos
     (THUMOS'14 trains on those)."""
-    there = {one.subset.casefold(): one.subset for one in truth.values() if one.subset is not None}
-    for name in ("train", "training", *(["validation"] if "test" in there else [])):
-        if name in there:
-            return there[name]
+    subsets = {video.subset.casefold(): video.subset for video in truth.values() if video.subset is not None}
+    for name in ("train", "training", *(["validation"] if "test" in subsets else [])):
+        if name in subsets:
+            return subsets[name]
     return None
 
 
@@ -209,7 +209,7 @@ def _thumos14_annotations(source: Path, **_: Any) -> Pack:
                 raise InputError(
                     f"{file}: {video!r} is a video of the part {subset!r} here, but of {subsets[video]!r} in another file"
                 )
-    truth = {video: _truth(subsets[video], None, found) for video, found in sorted(segments.items())}
+    truth = {video: _truth(subsets[video], None, annotated) for video, annotated in sorted(segments.items())}
     pack = Pack(truth=truth, training="validation")
     if faults := KNOWN_FAULTS.keys() & pack.truth.keys():
         said = ", ".join(f"{video} ({KNOWN_FAULTS[video]})" for video in sorted(faults))
@@ -245,7 +245,7 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
     for i, video in enumerate(videos):
         where = f"{folder}: {video}"
         try:
-            found = [
+            annotated = [
                 _segment(start, end, _text(label, where), where)
                 for (start, end), label in zip(columns["segments"][i], columns["labels"][i], strict=True)
             ]
@@ -255,10 +255,10 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
             raise InputError(f"{where}: its segments, labels or duration are not as the layout has them ({error})") from None
         if not 0 < duration < np.inf:
             raise InputError(f"{where}: duration: expected seconds above 0, found {duration:g}")
-        pack.truth[video] = _truth(_text(columns["subset"][i], where), duration, [*found, *ambiguous.get(video, [])])
+        pack.truth[video] = _truth(_text(columns["subset"][i], where), duration, [*annotated, *ambiguous.get(video, [])])
     pack.training = training_subset(pack.truth)
     if pack.training is not None:
-        pack.labels = {video: own for video, own in tags.items() if pack.truth[video].subset == pack.training}
+        pack.labels = {video: labels for video, labels in tags.items() if pack.truth[video].subset == pack.training}
     if features is not None:
         arrays = _unpickled(features)
         if len(arrays) != len(videos):

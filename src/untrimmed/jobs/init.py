@@ -84,11 +84,11 @@ def init(videos: str | Path, out: str | Path, *, ids: Literal["stem", "relative"
 
 
 def _videos_below(folder: Path) -> list[Path]:
-    found = []
+    files = []
     for here, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(here, name) for name in names if not name.startswith(".")]
-    return sorted(file for file in found if file.suffix.lower() in VIDEO_SUFFIXES)
+        files += [Path(here, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
 
 
 def _label(file: Path, videos: Path) -> str:

@@ -72,9 +72,9 @@ class ValidationReport:
             lines.append(f"{len(self.videos)} video(s), {rows} rows, {hours:.2f} hours")
         if self.tags:
             lines += ["", *_table(("label", "videos"), [(tag or "(no action)", str(count)) for tag, count in self.tags.items()])]
-        for kind, found in (("note", self.notes), ("warning", self.warnings), ("fault", self.faults)):
-            if found:
-                lines += ["", *(f"{kind}: {line}" for line in found)]
+        for kind, lines_of_kind in (("note", self.notes), ("warning", self.warnings), ("fault", self.faults)):
+            if lines_of_kind:
+                lines += ["", *(f"{kind}: {line}" for line in lines_of_kind)]
         verdict = (
             f"{len(self.faults)} fault(s), {len(self.warnings)} warning(s)" if self.faults or self.warnings else "no fault found"
         )

@@ -52,14 +52,14 @@ def find_videos(folder: str | Path, wanted: Iterable[str], leave_out: Path | Non
             continue
         by_path.setdefault(_nfc("__".join([*inside.parent.parts, inside.stem])), []).append(file)
         by_stem.setdefault(_nfc(inside.stem), []).append(file)
-    found = {}
+    chosen = {}
     for video in sorted(set(wanted)):
         files = by_path.get(video) or by_stem.get(video) or []
         if len(files) > 1:
             raise InputError(f"two videos have the id {video!r}: {files[0]} and {files[1]}; rename or move one")
         if files:
-            found[video] = files[0]
-    return found
+            chosen[video] = files[0]
+    return chosen
 
 
 def _nfc(name: str) -> str:
