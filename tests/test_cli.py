@@ -277,7 +277,7 @@ def test_faults_of_arguments(words, arguments, refused, planted, tmp_path):
 
 def test_an_existing_run(refused, call, planted, tmp_path):
     train = ["train", "dgam", "--features", planted.features, "--labels", planted.labels, *BRIEF, "--out"]
-    refused("already exists; --resume goes on with it, --force renames it first", *train, planted.folder / "run")
+    refused("already exists; --resume continues it, --force renames it first", *train, planted.folder / "run")
     refused("epochs was 2, is now 3", *train, planted.folder / "run", "--resume", "--set", "epochs=3")
     refused("seed was 0, is now 7", *train, planted.folder / "run", "--resume", "--seed", "7")
     assert call(*train, tmp_path / "run")[0] == 0

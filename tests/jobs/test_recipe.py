@@ -118,7 +118,7 @@ def test_from_the_command_line_and_on_from_there(pack, tmp_path, capsys):
     weights = (tmp_path / "out" / "run" / "model" / "weights.safetensors").read_bytes()
 
     assert run("--set", "epochs=2") == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "--resume continues it" in capsys.readouterr().err
     assert run("--set", "epochs=2", "--resume") == 0
     assert capsys.readouterr().out == first.out
     assert (tmp_path / "out" / "run" / "model" / "weights.safetensors").read_bytes() == weights

@@ -195,7 +195,7 @@ def test_a_preset_for_two_streams_serves_a_store_with_one(tmp_path):
 def test_an_existing_run_is_kept(planted, tmp_path):
     run = train_on(planted, tmp_path / "run").run
     before = files_of(run)
-    with pytest.raises(InputError, match="already exists; `resume` goes on with it, `force` renames it first"):
+    with pytest.raises(InputError, match="already exists; `resume` continues it, `force` renames it first"):
         train_on(planted, run)
     assert files_of(run) == before
     train_on(planted, run, seed=1, force=True)

@@ -465,7 +465,7 @@ def test_a_new_folder_is_free(tmp_path):
 
 def test_an_existing_run_is_not_overwritten(tmp_path):
     before = make_run(tmp_path / "run")
-    with pytest.raises(InputError, match="already exists; `resume` goes on with it, `force` renames it first"):
+    with pytest.raises(InputError, match="already exists; `resume` continues it, `force` renames it first"):
         claim(tmp_path / "run")
     assert files_of(tmp_path / "run") == before
 

@@ -75,7 +75,7 @@ class Layout:
 def read_pack(
     source: str | Path, layout: str, annotations: str | Path | None = None, flow_first: bool = False, allow_pickle: bool = False
 ) -> Pack:
-    """Read what a pack holds; arrays are only looked at, not loaded.
+    """Read what a pack holds; arrays are only opened, not loaded.
 
     Args:
         source: the pack's folder, or a file of truth for the layouts that are one.

@@ -79,7 +79,7 @@ def without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 ROWS = 4096
-"""So many rows of an array are looked at together."""
+"""Rows of an array that are checked at a time."""
 
 
 def let_go(array: np.ndarray) -> None:

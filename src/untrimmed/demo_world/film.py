@@ -140,7 +140,7 @@ def _film(plan: Plan, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     zoom = rng.uniform(0.92, 1.2) * (1 + 0.05 * np.clip(drift, -1.2, 1.2))
     target = x + rng.uniform(-15, 15)
     for stretch in plan.stretches:
-        if stretch.does == "nobody":  # the camera looks at the other side of the scene
+        if stretch.does == "nobody":  # the camera shows the other side of the scene
             inside = slice(stretch.start, stretch.start + stretch.frames)
             target[inside] = np.where(x[inside].mean() < WIDE / 2, WIDE, 0)
     half = WIDTH / 2 / zoom

@@ -153,14 +153,14 @@ def recipe(
     if name not in RECIPES:
         raise unknown(name, RECIPES, "recipe")
     chosen, out, features = RECIPES[name], Path(out), Path(features)
-    resolve(method, name, settings)  # faults are told before the long conversion
+    resolve(method, name, settings)  # report errors before the long conversion
     check_device(device)
     learned_from = None if unlabelled else out / "labels.csv"
     supervision = Supervision(learned_from, unlabelled, clusters, trimmed, trimmed_labels)
     supervision.check(method, method_class(method).learns_from)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
-            raise InputError(f"{out}: already exists; --resume goes on with it, --force renames it first")
+            raise InputError(f"{out}: already exists; --resume continues it, --force renames it first")
         set_aside(out)
 
     failures: dict[str, str] = {}

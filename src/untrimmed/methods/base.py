@@ -183,7 +183,7 @@ def load_method(folder: Path) -> Method:
         InputError: the folder holds no trained model, or a damaged one.
     """
     if not (folder / "model.json").is_file():
-        raise InputError(f"{folder.parent}: holds no finished model; train it, or go on with `resume`")
+        raise InputError(f"{folder.parent}: holds no finished model; train it, or continue with `resume`")
     head = read_json(folder / "model.json")
     try:
         cls = method_class(head["method"])

@@ -16,7 +16,7 @@ class Cluster:
     """One group of videos.
 
     name: such as `cluster_03`. videos: the training videos in it. found: the number of detections that carry its name.
-    typical: its most typical segments with their videos, the surest first.
+    typical: its most typical segments with their videos, by score.
     """
 
     name: str
@@ -42,7 +42,7 @@ def clusters_of(results: Results, assigned: Mapping[str, str]) -> list[Cluster]:
 
 
 def typical_segments(pairs: list[tuple[str, Detection]]) -> list[tuple[str, Detection]]:
-    """The surest detections, of as many videos as there are: a second one of a video only where videos run out."""
+    """The highest-scoring detections, of as many videos as possible: a second one of a video only where videos run out."""
     ordered = sorted(pairs, key=lambda pair: (-pair[1].score, pair[0], pair[1].start, pair[1].end))
     turns: list[list[tuple[str, Detection]]] = [[] for _ in range(MOST_OF_ONE_VIDEO)]
     seen: dict[str, int] = {}

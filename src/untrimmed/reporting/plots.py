@@ -99,7 +99,7 @@ def timeline_figure(
 
 
 def _stacked(detections: Sequence[Detection]) -> list[tuple[int, Detection]]:
-    """Each detection with the row it is drawn in: the surest first, each in the first row where nothing overlaps it."""
+    """Each detection with the row it is drawn in: by score, each in the first row where nothing overlaps it."""
     rows: list[list[Detection]] = []
     placed = []
     for d in sorted(detections, key=lambda d: -d.score):

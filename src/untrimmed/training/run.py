@@ -37,7 +37,7 @@ BUSY = "another process is training in it"
 
 
 def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
-    """See that a run may be made in (or with `resume` gone on with in) a folder, before anything costly begins.
+    """Check that a run may be made (or with `resume` resumed) in a folder, before anything costly begins.
 
     A folder that holds nothing but a cache of features is free.
 
@@ -52,7 +52,7 @@ def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
     if not folder.exists() or (folder.is_dir() and all(child.name == "features" for child in folder.iterdir())):
         return
     if not force:
-        hint = "`resume` goes on with it, `force` renames it first" if is_run else "`force` renames it first"
+        hint = "`resume` continues it, `force` renames it first" if is_run else "`force` renames it first"
         raise InputError(f"{folder}: already exists; {hint}")
     if is_run:
         lock(folder, BUSY).release()  # a folder that is trained in must not be pulled away

@@ -52,7 +52,7 @@ def extract(
 ) -> ExtractReport:
     """Extract the features of videos into the store `out`, in parallel over videos.
 
-    A video that the store holds already is skipped if its file has not changed since; so a killed extraction is gone on with by the
+    A video that the store holds already is skipped if its file has not changed since; so a killed extraction is resumed by the
     same call. A video that cannot be extracted does not stop the others: it is noted, and its reason kept in `out/failures.json`.
 
     Args:
