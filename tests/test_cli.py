@@ -1,11 +1,14 @@
 """The command line: exit codes, one clear line for every fault of the user, and nothing lost by any of them."""
 
+import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -230,7 +233,7 @@ def test_validate_finds_faults(call, planted, tmp_path):
         ("is no value", ["train", "dgam", "--out", "RUN", "--set", "epochs=[1"]),
         ("epochs: expected a whole number, found 'many'", ["train", "dgam", "--out", "RUN", "--set", "epochs=many"]),
         ("give either --features DIR or --videos DIR", ["train", "dgam", "--out", "RUN", "--labels", "LABELS"]),
-        ("dgam learns from labels; give --labels FILE", ["train", "dgam", "--out", "RUN", "--features", "FEATURES"]),
+        ("dgam learns from labels; give --labels", ["train", "dgam", "--out", "RUN", "--features", "FEATURES"]),
         ("no such folder of features", ["train", "dgam", "--out", "RUN", "--features", "nowhere", "--labels", "LABELS"]),
         (
             "there is no run to resume",
@@ -246,7 +249,7 @@ def test_validate_finds_faults(call, planted, tmp_path):
             "no video is in the subset 'tset'; there is test (4 videos), train (12 videos)",
             ["localize", "MADE", "--features", "FEATURES", "--out", "OUT", "--subset-from", "TRUTH", "--subset", "tset"],
         ),
-        ("needs the true segments: --annotations FILE", ["evaluate", "DETECTIONS"]),
+        ("needs the true segments: --annotations", ["evaluate", "DETECTIONS"]),
         ("no video is in the subset 'tset'", ["evaluate", "DETECTIONS", "--annotations", "TRUTH", "--subset", "tset"]),
         ("cannot be read", ["evaluate", "nowhere.json", "--annotations", "TRUTH"]),
         ("there is no such protocol", ["evaluate", "DETECTIONS", "--annotations", "TRUTH", "--protocol", "thumso"]),
@@ -274,7 +277,7 @@ def test_faults_of_arguments(words, arguments, refused, planted, tmp_path):
 
 def test_an_existing_run(refused, call, planted, tmp_path):
     train = ["train", "dgam", "--features", planted.features, "--labels", planted.labels, *BRIEF, "--out"]
-    refused("already exists; --resume goes on with it, --force renames it first", *train, planted.folder / "run")
+    refused("already exists; --resume continues it, --force renames it first", *train, planted.folder / "run")
     refused("epochs was 2, is now 3", *train, planted.folder / "run", "--resume", "--set", "epochs=3")
     refused("seed was 0, is now 7", *train, planted.folder / "run", "--resume", "--seed", "7")
     assert call(*train, tmp_path / "run")[0] == 0
@@ -444,3 +447,27 @@ def test_a_demo_leaves_a_folder_of_other_things_alone(capsys, tmp_path):
     assert end.value.code == 2
     assert "holds something else than a demo" in capsys.readouterr().err
     assert [f.name for f in tmp_path.rglob("*")] == ["world", "labels.csv"]
+
+
+def test_errors_and_notes_name_options_as_the_command_line_writes_them():
+    assert cli.with_flags("give `trimmed_labels`, or `settings` a.b=1") == "give --trimmed-labels, or --set a.b=1"
+    assert cli.with_flags("`no_activations` and `word`, as `untrimmed localize` does") == (
+        "--no-activations and word, as `untrimmed localize` does"
+    )
+
+
+def test_a_parameter_that_is_no_option_is_not_named_in_an_error():
+    """What functions below the commands name in backticks, every command line must be able to say."""
+    source = Path(cli.__file__).parent
+    named = {
+        name
+        for folder in ("runs", "video", "data", "methods", "training")
+        for file in (source / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "InputError"
+        for text in ast.walk(node)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+        for name in re.findall(r"`(\w+)`", text.value)
+    }
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not cli.with_flags(f"`{name}`").startswith("--")] == []

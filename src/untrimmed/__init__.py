@@ -1,4 +1,4 @@
-"""Find what happens when in long videos: training from video-level tags, or from none at all.
+"""Find what happens when in long videos: training from video-level labels, or from none at all.
 
 The functions behind the commands, exported lazily, so that `import untrimmed` costs nothing:
 

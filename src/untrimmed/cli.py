@@ -3,13 +3,15 @@
 import csv
 import json
 import os
+import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from untrimmed.console import note
+from untrimmed.console import note, spelled
 from untrimmed.data.errors import InputError
 
 DONE, BUG, USER_FAULT, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -23,13 +25,13 @@ app = typer.Typer(
 )
 
 Features = Annotated[Path | None, typer.Option(help="A feature store (a folder with features.json).")]
-Annotated_ = Annotated[Path | None, typer.Option("--annotations", help="True segments, in ActivityNet's JSON.")]
+Annotated_ = Annotated[Path | None, typer.Option("--annotations", help="Ground truth, in ActivityNet's JSON.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="K=V", help="A setting, such as epochs=30 or localization.nms=0.5.")
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
-Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster,name: what you call the clusters.")]
+Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster,name: your names for the clusters.")]
 Workers = Annotated[int | None, typer.Option(help="Processes of one thread; by default one per core.", min=1)]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where it runs: this machine, or a Ray cluster.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
@@ -48,16 +50,16 @@ def _version(asked: bool) -> None:
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Find what happens when in long videos, trained from video-level tags."""
+    """Find what happens when in long videos, trained from video-level labels."""
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Where everything goes; a second run continues it.")] = Path("demo-out"),
+    out: Annotated[Path, typer.Option(help="Folder for everything; run again to resume.")] = Path("demo-out"),
     method: Annotated[str, typer.Option(help="The method to train.")] = "dgam",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer videos, a minute or two.")] = False,
 ) -> None:
-    """Draw videos, learn from their tags, find the actions, score them and show them on a page."""
+    """Draw videos, learn from their labels, find the actions, score them and show them on a page."""
     from untrimmed.jobs.demo import demo as job
 
     print(job(out, method=method, quick=quick).text())
@@ -66,7 +68,7 @@ def demo(
 @app.command()
 def extract(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Video files or folders.")],
-    out: Annotated[Path, typer.Option(help="The feature store to make or to go on with.")],
+    out: Annotated[Path, typer.Option(help="The feature store to make or to resume.")],
     extractor: Annotated[str, typer.Option(help="motion, i3d, resnet101, hub:ID, hub:./folder, or your own.")] = "motion",
     set_: Set = None,
     flow: Annotated[Literal["dis", "farneback", "tvl1"], typer.Option(help="Optical flow.")] = "dis",
@@ -105,12 +107,12 @@ def extract(
 
 @app.command()
 def init(
-    videos: Annotated[Path, typer.Argument(help="A folder of videos; its sub-folders' names become tags.")],
+    videos: Annotated[Path, typer.Argument(help="A folder of videos; its sub-folders' names become labels.")],
     out: Annotated[Path, typer.Option(help="The labels file to write.")] = Path("labels.csv"),
     ids: Ids = "stem",
     force: Force = False,
 ) -> None:
-    """Write labels.csv: tags from sub-folders, or an empty form to fill in."""
+    """Write labels.csv: labels from sub-folders, or an empty form to fill in."""
     from untrimmed.jobs.init import init as job
 
     print(job(videos, out, ids=ids, force=force).text())
@@ -140,20 +142,20 @@ def train(
     extractor: Annotated[str | None, typer.Option(help="With --videos: see extract; --set extractor.NAME=VALUE.")] = None,
     download: Download = False,
     labels: Annotated[Path | None, typer.Option(help="labels.csv: video,label")] = None,
-    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: group what recurs.")] = False,
-    clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many groups.", min=1)] = None,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: cluster what recurs.")] = False,
+    clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many clusters.", min=1)] = None,
     trimmed: Annotated[Path | None, typer.Option(help="A feature store of short clips of single actions.")] = None,
     trimmed_labels: Annotated[Path | None, typer.Option(help="Their labels.csv.")] = None,
     only: Annotated[Path | None, typer.Option(help="A CSV whose video column names the only videos to train on.")] = None,
     classes: Annotated[str | None, typer.Option(metavar="A,B", help="Learn only these labels.")] = None,
-    init: Annotated[Path | None, typer.Option(metavar="RUN", help="Start from the weights of an earlier run.")] = None,
+    init: Annotated[Path | None, typer.Option(metavar="RUN", help="Initialize with the weights of an earlier run.")] = None,
     preset: Annotated[str, typer.Option(help="Named settings; see `untrimmed methods`.")] = "default",
     set_: Set = None,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     ids: Ids = "stem",
     device: Device = "cpu",
     workers: Workers = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     force: Force = False,
 ) -> None:
     """Train a method from video-level labels, or without any."""
@@ -201,9 +203,9 @@ def refine(
     rounds: Annotated[int | None, typer.Option(help="Rounds of self-training.", min=1)] = None,
     preset: Annotated[str | None, typer.Option(help="Of selftrain; by default the teacher's.")] = None,
     set_: Set = None,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     device: Device = "cpu",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     force: Force = False,
 ) -> None:
     """Train a student on what trained runs found, and on your corrections."""
@@ -241,7 +243,7 @@ def localize(
     ids: Ids = "stem",
     device: Device = "cpu",
     no_activations: Annotated[bool, typer.Option("--no-activations", help="Do not keep the activations.")] = False,
-    min_score: Annotated[float | None, typer.Option(help="Leave out detections that score less.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
     names: Names = None,
 ) -> None:
     """Find the actions in videos."""
@@ -277,17 +279,17 @@ def evaluate(
     tiou: Annotated[str, typer.Option(help="Thresholds: first:last:step, or a list.")] = "0.1:0.9:0.1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     protocol: Annotated[
-        str, typer.Option(help="The rules: activitynet, thumos14, wtalc, classification, clustering or attention.")
+        str, typer.Option(help="Protocol: activitynet, thumos14, wtalc, classification, clustering or attention.")
     ] = "activitynet",
     map_clusters: Annotated[
-        str | None, typer.Option(help="Take clusters for classes: majority, soft or hungarian, by the training videos' labels.")
+        str | None, typer.Option(help="Map clusters to classes: majority, soft or hungarian, by the training videos' labels.")
     ] = None,
     map_clusters_oracle: Annotated[
         bool, typer.Option("--map-clusters-oracle", help="By the scored videos' own labels instead; marked as oracle.")
     ] = False,
     names: Names = None,
-    min_score: Annotated[float | None, typer.Option(help="Also say what detections that score at least this are worth.")] = None,
-    parts: Annotated[Path | None, typer.Option(help="For attention: JSON that says what each part of a video is.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Also score detections above this: precision, recall, F1.")] = None,
+    parts: Annotated[Path | None, typer.Option(help="For attention: JSON with the kind of each part of a video.")] = None,
     diagnose: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Also write an error analysis, with figures, to this folder.")
     ] = None,
@@ -322,7 +324,7 @@ def report(
     subset: Annotated[str | None, typer.Option(help="Show only this subset of the annotations.")] = None,
     proxies: Annotated[bool, typer.Option("--proxies", help="Write small WebM files for what browsers cannot play.")] = False,
 ) -> None:
-    """Show what was found on a page where a click on a detection plays it."""
+    """Show the detections on a page where a click on one plays it."""
     from untrimmed.jobs.report import report as job
 
     print(job(detections, out=out, activations=activations, annotations=annotations, videos=videos, subset=subset, proxies=proxies))
@@ -333,7 +335,7 @@ def export(
     detections: Annotated[Path, typer.Argument(help="A detections file.")],
     out: Annotated[Path, typer.Option(help="The file, or for several videos the folder, to write.")],
     format: Annotated[str, typer.Option(help="csv, vtt, srt or eaf.")],
-    min_score: Annotated[float | None, typer.Option(help="Leave out detections that score less.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
 ) -> None:
     """Write detections for other programs."""
     from untrimmed.jobs.export import export as job
@@ -353,17 +355,17 @@ def recipe(
     labels: Annotated[Path | None, typer.Option(help="Of the training videos, where the annotations do not say.")] = None,
     test_labels: Annotated[Path | None, typer.Option(help="Of all test videos, for classification.")] = None,
     subset: Annotated[str | None, typer.Option(help="The test subset of the annotations.")] = None,
-    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: group what recurs.")] = False,
-    clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many groups.", min=1)] = None,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Use no labels: cluster what recurs.")] = False,
+    clusters: Annotated[int | None, typer.Option(help="With --unlabelled: how many clusters.", min=1)] = None,
     trimmed: Annotated[Path | None, typer.Option(help="A feature store of short clips of single actions.")] = None,
     trimmed_labels: Annotated[Path | None, typer.Option(help="Their labels.csv.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames a second that the features were made at.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frame rate of the features.")] = None,
     stride: Annotated[int | None, typer.Option(help="Frames from one window of the features to the next.")] = None,
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Unpickle W-TALC's files.")] = False,
     set_: Set = None,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     device: Device = "cpu",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume in the folder.")] = False,
     force: Force = False,
 ) -> None:
     """Repeat a paper's experiment on shared features: convert, train, localize, score."""
@@ -400,7 +402,7 @@ def recipe(
 @app.command()
 def compare(
     experiment: Annotated[Path | None, typer.Argument(metavar="[EXPERIMENT]", help="A YAML file; see docs/compare.md.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder for tables, plot and cache; a second call goes on.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for tables, plot and cache; run again to resume.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds, in place of the file's.", min=1)] = None,
     workers: Annotated[int, typer.Option(help="Processes of one thread each.", min=1)] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Keep every run's detections and activations.")] = False,
@@ -446,10 +448,10 @@ def names(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Someone's pack of features, or a file or folder of annotations.")],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A public pack of features, or a file or folder of annotations.")],
     layout: Annotated[str, typer.Option(help="How it is packed: dgam, basnet, acmnet, wtalc, cmcs, actionformer, ...")],
     out: Annotated[Path, typer.Option(help="The folder for features.json, annotations.json and labels.csv.")],
-    fps: Annotated[float | None, typer.Option(help="Frames a second that the features were made at.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frame rate of the features.")] = None,
     stride: Annotated[int | None, typer.Option(help="Frames from one window to the next.")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames in a window; by default 16.")] = None,
     every: Annotated[int, typer.Option(help="Take every n-th row only.")] = 1,
@@ -505,6 +507,11 @@ def _left_out(failures: dict[str, str], file: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; what goes wrong becomes an exit code and one line."""
+    with spelled(with_flags):
+        _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> None:
     try:
         code: Any = app(arguments, standalone_mode=False)
         sys.stdout.flush()
@@ -538,6 +545,21 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _say(message: str) -> None:
     note("error: " + " ".join(message.split()))
+
+
+def with_flags(text: str) -> str:
+    """A message as the command line puts it: parameters, which functions name in backticks, become options (`trimmed_labels`:
+    --trimmed-labels); other single words lose their backticks."""
+    return re.sub(r"`(\w+)`", lambda name: _flags().get(name[1], name[1]), text)
+
+
+@cache
+def _flags() -> dict[str, str]:
+    """The option of each parameter, of whatever command."""
+    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    options = [parameter for command in commands for parameter in command.params if parameter.opts[0].startswith("--")]
+    flags = {str(option.name).rstrip("_"): option.opts[0] for option in options}
+    return flags | {"settings": "--set"}
 
 
 if __name__ == "__main__":

@@ -5,10 +5,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+_spelling: Callable[[str], str] = str
+
+
+@contextmanager
+def spelled(spelling: Callable[[str], str]) -> Iterator[None]:
+    """Within it, notes pass through `spelling`: functions name their parameters in backticks, the command line as options."""
+    global _spelling
+    before, _spelling = _spelling, spelling
+    try:
+        yield
+    finally:
+        _spelling = before
+
 
 def note(text: str) -> None:
     """One line to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(_spelling(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

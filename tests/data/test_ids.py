@@ -59,7 +59,7 @@ def test_two_files_of_one_id_are_both_named(names):
         ids_of([first, second])
     assert str(first) in str(fault.value)
     assert str(second) in str(fault.value)
-    assert "--ids relative" in str(fault.value)
+    assert "`ids` relative" in str(fault.value)
 
 
 def test_relative_ids_hold_the_folders():

@@ -149,8 +149,8 @@ def test_warnings_name_what_is_hard_to_learn(tmp_path):
     tags["v0"] |= {"rare", "Rare"}
     warnings = WeakLabels(tmp_path, {video: frozenset(labels) for video, labels in tags.items()}).warnings()
     assert len(warnings) == 6
-    assert "the tag 'rare' is on 1 video(s); fewer than three" in warnings[1]
-    assert "the tag 'always' is on every video" in warnings[2]
+    assert "the label 'rare' is on 1 video(s); fewer than three" in warnings[1]
+    assert "the label 'always' is on every video" in warnings[2]
     assert sum("'a' and 'b' always occur together" in w for w in warnings) == 1
     assert "'Rare' and 'rare' differ only in upper and lower case" in warnings[5]
     calm = WeakLabels(tmp_path, {f"v{i}": frozenset({"a"} if i % 2 else {"b"}) for i in range(8)})

@@ -4,6 +4,7 @@ import ast
 import re
 
 from tests.docs.pages import ROOT
+from untrimmed.cli import with_flags
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 FROM_THE_PARSER = ("Missing option", "No such option:", "No such command")
@@ -16,7 +17,7 @@ def phrases() -> list[str]:
 
 
 def said() -> list[str]:
-    """All texts in the code; what is filled in is `…`."""
+    """All texts in the code, as the command line prints them; what is filled in is `…`."""
     texts = []
     for file in (ROOT / "src" / "untrimmed").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -24,7 +25,7 @@ def said() -> list[str]:
                 texts.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.append(node.value)
-    return texts
+    return [with_flags(text) for text in texts]
 
 
 def test_each_line_can_be_said():

@@ -260,7 +260,7 @@ def test_a_rate_that_does_not_fit_the_durations_is_said(tmp_path, capsys):
 def test_truth_that_lies_apart_names_the_classes_and_the_training_part(tmp_path):
     source = dgam(tmp_path / "dgam")
     save(source / "train_data" / "train_labels.npy", np.array([[0, 1], [1, 0]], dtype=np.float32))
-    with pytest.raises(InputError, match=r"2 columns, but THUMOS14 has 20 classes; give .*--annotations FILE"):
+    with pytest.raises(InputError, match=r"2 columns, but THUMOS14 has 20 classes; give .*`annotations`"):
         convert(source, tmp_path / "out", layout="dgam")
     names = {TRAIN: "running", OTHER: "jumping"}
     truth = {v: VideoTruth("training", None, (Segment(0, 1, label),)) for v, label in names.items()}
@@ -307,7 +307,7 @@ def test_bad_files_are_left_out_and_named(tmp_path):
 
 def test_pickled_files_need_leave_and_may_not_call_anything(tmp_path):
     source = wtalc(tmp_path / "wtalc")
-    with pytest.raises(InputError, match=r"give --allow-pickle if you trust"):
+    with pytest.raises(InputError, match=r"give `allow_pickle` if you trust"):
         convert(source, tmp_path / "out", layout="wtalc")
 
     class Harm:

@@ -144,11 +144,11 @@ def test_labels_are_compared_as_text_that_looks_the_same(tmp_path):
     [
         ({"subset": "tset"}, r"'tset'.*test \(3 videos\), training \(1 videos\)"),
         ({"protocol": "thumos15"}, r"thumos15.*there is activitynet"),
-        ({"annotations": None}, r"--annotations FILE"),
-        ({"labels": "labels.csv"}, r"labels\.csv.*--annotations FILE"),
+        ({"annotations": None}, r"`annotations`"),
+        ({"labels": "labels.csv"}, r"labels\.csv.*`annotations`"),
         ({"tiou": "0.5:0.9"}, r"--tiou 0\.5:0\.9"),
         ({"annotations": "missing.json"}, r"missing\.json: cannot be read"),
-        ({"diagnose": __file__}, r"--diagnose .*: a file; give the folder"),
+        ({"diagnose": __file__}, r"`diagnose` .*: a file; give the folder"),
         ({"diagnose": f"{__file__}/below"}, r"cannot be written: .* is not a folder"),
     ],
 )
@@ -411,16 +411,16 @@ def test_scalars_of_detections(tmp_path, truth):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"map_clusters": "best"}, "--map-clusters"),
-        ({"map_clusters_oracle": True}, r"--map-clusters majority\|soft\|hungarian"),
+        ({"map_clusters": "best"}, "`map_clusters`"),
+        ({"map_clusters_oracle": True}, r"`map_clusters` majority\|soft\|hungarian"),
         ({"map_clusters": "soft", "names": "names.csv"}, "one of the two"),
         ({"map_clusters": "soft"}, "does not say which training video is in which cluster"),
         ({"protocol": "classification"}, r"no activations beside it \(plain\.activations\)"),
         ({"protocol": "classification", "min_score": 0.5}, "classification scores no detections"),
         ({"protocol": "clustering"}, r"holds no rounds/NN/clusters\.csv"),
-        ({"protocol": "clustering", "map_clusters": "soft"}, "leave --map-clusters"),
-        ({"min_score": float("nan")}, "--min-score nan"),
-        ({"min_score": float("inf")}, "--min-score inf: expected a finite number"),
+        ({"protocol": "clustering", "map_clusters": "soft"}, "leave `map_clusters`"),
+        ({"min_score": float("nan")}, "`min_score` nan"),
+        ({"min_score": float("inf")}, "`min_score` inf: expected a finite number"),
     ],
 )
 def test_faults_in_what_is_asked_of_clusters_and_classes(tmp_path, truth, given, words):
@@ -516,11 +516,11 @@ def test_faults_in_what_is_asked_of_attention(tmp_path, truth):
     (tmp_path / "parts.json").write_text('{"a": [["run", 0, 1]]}')
     with pytest.raises(InputError, match="the parts of 't'"):
         evaluate(kept, **ask, parts=tmp_path / "parts.json")
-    with pytest.raises(InputError, match="--parts"):
+    with pytest.raises(InputError, match="`parts`"):
         evaluate(kept, annotations=truth, parts=tmp_path / "parts.json")
-    with pytest.raises(InputError, match="--annotations FILE"):
+    with pytest.raises(InputError, match="`annotations`"):
         evaluate(kept, protocol="attention")
-    with pytest.raises(InputError, match="--annotations FILE"):
+    with pytest.raises(InputError, match="`annotations`"):
         evaluate(kept, **ask, labels="labels.csv")
     bare = Activation("a", ("run",), Timeline(0, 1, 2, 2), {"rgb": StreamActivation(None, np.zeros((2, 1)), np.ones(1))})
     write_activations(tmp_path / "bare", [bare], {})

@@ -94,7 +94,7 @@ def test_faults_of_the_folder(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         init(tmp_path / "v", tmp_path / "v" / "a.mp4" / "labels.csv")
     make(tmp_path / "mark", "?/a.mp4")
-    with pytest.raises(InputError, match="folder's name becomes the tag"):
+    with pytest.raises(InputError, match="folder's name becomes the label"):
         init(tmp_path / "mark", out)
     assert not out.exists()
 

@@ -183,8 +183,8 @@ def test_the_order_of_the_streams_does_not_matter(planted, run, tmp_path):
         ({"settings": {"data": 3}}, "names a group of settings"),
         ({"settings": {"flwo": {"smooth": 1.0}}}, "localization: stream: unknown name 'flwo'; did you mean 'flow'"),
         ({"settings": {"flow": {"nms": 0.1}}}, "localization.flow.nms: holds for all streams alike"),
-        ({"subset": "test"}, "--subset-from FILE and --subset NAME go together"),
-        ({"device": "tpu"}, "--device tpu"),
+        ({"subset": "test"}, "`subset_from` and `subset` go together"),
+        ({"device": "tpu"}, "`device` tpu"),
     ],
 )
 def test_arguments_that_are_wrong(more, words, planted, run, tmp_path):

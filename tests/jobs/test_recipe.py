@@ -118,7 +118,7 @@ def test_from_the_command_line_and_on_from_there(pack, tmp_path, capsys):
     weights = (tmp_path / "out" / "run" / "model" / "weights.safetensors").read_bytes()
 
     assert run("--set", "epochs=2") == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "--resume continues it" in capsys.readouterr().err
     assert run("--set", "epochs=2", "--resume") == 0
     assert capsys.readouterr().out == first.out
     assert (tmp_path / "out" / "run" / "model" / "weights.safetensors").read_bytes() == weights
@@ -201,7 +201,7 @@ def test_faults_are_told_before_anything_is_made(planted, pack, tmp_path):
         ({"method": "dgmm"}, r"unknown name 'dgmm'"),
         ({"settings": {"epoch": 3}}, r"did you mean 'epochs'"),
         ({"unlabelled": True}, r"dgam cannot learn without labels"),
-        ({"clusters": 3}, r"--clusters: goes with --unlabelled"),
+        ({"clusters": 3}, r"`clusters`: goes with `unlabelled`"),
         ({"trimmed": "clips"}, r"go together"),
         ({"trimmed": "clips", "trimmed_labels": "clips.csv"}, r"dgam does not learn from trimmed clips"),
         ({"layout": "basnett"}, r"no such layout"),
@@ -219,7 +219,7 @@ def test_faults_are_told_before_anything_is_made(planted, pack, tmp_path):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ({"method": "tcam", "unlabelled": True, "clusters": 99}, r"--clusters 99: there are only 10 videos"),
+        ({"method": "tcam", "unlabelled": True, "clusters": 99}, r"`clusters` 99: there are only 10 videos"),
         ({"method": "wtalc"}, r"background=false: some training videos hold no action"),
     ],
     ids=["clusters", "background"],

@@ -98,8 +98,8 @@ def test_what_makes_learning_hard_is_said(planted, tmp_path, capsys):
     write_labels(tmp_path / "labels.csv", [(f"train{n:03}", "act00") for n in range(6)] + [("train000", "act01")])
     train_on(planted, tmp_path / "run", labels=tmp_path / "labels.csv")
     notes = capsys.readouterr().err
-    assert "warning: the tag 'act01' is on 1 video(s)" in notes
-    assert "warning: the tag 'act00' is on every video" in notes
+    assert "warning: the label 'act01' is on 1 video(s)" in notes
+    assert "warning: the label 'act00' is on every video" in notes
 
 
 def test_only_restricts_the_videos_and_not_the_classes(planted, tmp_path):
@@ -137,11 +137,11 @@ def test_labels_that_are_wrong(text, words, planted, tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"labels": None}, "dgam learns from labels; give --labels FILE"),
-        ({"unlabelled": True}, "--labels and --unlabelled: give one of the two"),
+        ({"labels": None}, "dgam learns from labels; give `labels`"),
+        ({"unlabelled": True}, "`labels` and `unlabelled`: give one of the two"),
         ({"unlabelled": True, "labels": None}, "dgam cannot learn without labels"),
-        ({"clusters": 3}, "--clusters: goes with --unlabelled"),
-        ({"trimmed": "clips"}, "--trimmed DIR and --trimmed-labels FILE go together"),
+        ({"clusters": 3}, "`clusters`: goes with `unlabelled`"),
+        ({"trimmed": "clips"}, "`trimmed` and `trimmed_labels` go together"),
         ({"trimmed": "clips", "trimmed_labels": "clips.csv"}, "dgam does not learn from trimmed clips"),
         ({"features": None}, "give either --features DIR or --videos DIR"),
         ({"features": "nowhere"}, "nowhere: no such folder of features"),
@@ -150,8 +150,8 @@ def test_labels_that_are_wrong(text, words, planted, tmp_path):
         ({"settings": {"method": 3}}, "method: names a group of settings"),
         ({"settings": {"flwo": {"kl": 1.0}}}, "method: stream: unknown name 'flwo'; did you mean 'flow'?"),
         ({"settings": {"localization": {"audio": {"smooth": 1.0}}}}, "localization: stream: unknown name 'audio'"),
-        ({"device": "gpu"}, "--device gpu"),
-        ({"device": "meta"}, "--device meta: use cpu or cuda"),
+        ({"device": "gpu"}, "`device` gpu"),
+        ({"device": "meta"}, "`device` meta: use cpu or cuda"),
         ({"resume": True}, "there is no run to resume"),
     ],
 )
@@ -195,7 +195,7 @@ def test_a_preset_for_two_streams_serves_a_store_with_one(tmp_path):
 def test_an_existing_run_is_kept(planted, tmp_path):
     run = train_on(planted, tmp_path / "run").run
     before = files_of(run)
-    with pytest.raises(InputError, match="already exists; --resume goes on with it, --force renames it first"):
+    with pytest.raises(InputError, match="already exists; `resume` continues it, `force` renames it first"):
         train_on(planted, run)
     assert files_of(run) == before
     train_on(planted, run, seed=1, force=True)
@@ -326,9 +326,9 @@ def test_an_unlabelled_set_has_the_names_of_clusters_for_classes(planted, tmp_pa
     some = unlabelled_set(store, tmp_path / "only.csv", 2, chosen.data)
     assert some.videos == ("train001", "train004")
     assert some.fingerprint() != data.fingerprint()
-    with pytest.raises(InputError, match="--clusters 3: there are only 2 videos"):
+    with pytest.raises(InputError, match="`clusters` 3: there are only 2 videos"):
         unlabelled_set(store, tmp_path / "only.csv", 3, chosen.data)
-    with pytest.raises(InputError, match="--clusters 0: there must be one at least"):
+    with pytest.raises(InputError, match="`clusters` 0: there must be one at least"):
         unlabelled_set(store, None, 0, chosen.data)
 
 

@@ -83,8 +83,8 @@ def test_a_run_starts_from_another(planted, earlier, tmp_path, capsys):
     ("more", "words"),
     [
         ({"classes": ["act00", "act3"]}, "unknown name 'act3'"),
-        ({"classes": []}, "--classes: names no class"),
-        ({"classes": ["act00", ""]}, "--classes: names no class"),
+        ({"classes": []}, "`classes`: names no class"),
+        ({"classes": ["act00", ""]}, "`classes`: names no class"),
         ({"method": "dgam", "settings": {"attention_hidden": 4}}, "method: unknown name"),
         ({"init": "nowhere"}, "holds no finished model"),
     ],
@@ -103,6 +103,6 @@ def test_another_method_or_other_streams_are_no_start(planted, earlier, tmp_path
     narrow = plant(tmp_path / "narrow", train=9, test=1, streams={"rgb": 7})
     with pytest.raises(InputError, match=r"was trained on the streams .*'flow': 20.*; these features have .'rgb': 7."):
         train_on(narrow, tmp_path / "run", init=earlier)
-    with pytest.raises(InputError, match="go with --labels"):
+    with pytest.raises(InputError, match="go with `labels`"):
         train("tcam", features=planted.features, unlabelled=True, init=earlier, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

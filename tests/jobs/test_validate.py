@@ -109,9 +109,9 @@ def test_tags_that_are_hard_to_learn_and_videos_without_a_row(features, labels):
     tags = {video: {"all"} for video in VIDEOS[:6]}
     tags["v0"] = {"all", "rare", "twin"}
     report = validate(features, labels(tags))
-    only(report.warnings, "labels.csv: the tag 'rare' is on 1 video(s); fewer than three")
-    only(report.warnings, "the tag 'all' is on every video")
-    only(report.warnings, "the tags 'rare' and 'twin' always occur together")
+    only(report.warnings, "labels.csv: the label 'rare' is on 1 video(s); fewer than three")
+    only(report.warnings, "the label 'all' is on every video")
+    only(report.warnings, "the labels 'rare' and 'twin' always occur together")
     assert only(report.notes, "have no row").endswith(
         "2 video(s) of the store have no row and are not used in training: 'v6', 'v7'"
     )
@@ -154,10 +154,10 @@ def test_an_empty_store(tmp_path, labels):
 
 def test_truth_of_other_labels(features, labels, truth):
     report = validate(features, labels({v: {"gaol"} if "goal" in tags else tags for v, tags in TAGS.items()}), truth())
-    only(report.faults, "no segment of the tag 'gaol'")
+    only(report.faults, "no segment of the label 'gaol'")
     assert only(report.faults, "gaol").endswith("did you mean 'goal'?")
-    only(report.warnings, "1 label(s) are no tag in")
-    only(report.warnings, "the segments of 'v0', 'v1', 'v2', 'v3' are of other labels than their tags")
+    only(report.warnings, "1 label(s) are not in")
+    only(report.warnings, "the segments of 'v0', 'v1', 'v2', 'v3' have other labels than")
 
 
 def test_truth_of_other_videos_and_times(features, labels, truth):

@@ -257,5 +257,5 @@ def test_without_labels_it_says_so(planted, tmp_path):
     chosen = resolve("selftrain")
     data = unlabelled_set(planted.store, planted.labels, 3, chosen.data)
     method = SelfTrain(chosen.method, data.classes, planted.store.streams)
-    with run_in(tmp_path / "run") as run, pytest.raises(InputError, match="selftrain learns from labels; give --labels FILE"):
+    with run_in(tmp_path / "run") as run, pytest.raises(InputError, match="selftrain learns from labels; give `labels`"):
         method.fit(data, run)

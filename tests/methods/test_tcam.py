@@ -337,7 +337,7 @@ def test_the_number_of_clusters_is_estimated_and_told(tmp_path, capsys):
     run = train("tcam", features=planted.features, unlabelled=True, out=tmp_path / "run", settings=BRIEF).run
     classes = load_method(run / "model").classes
     assert 2 <= len(classes) <= 12
-    assert f"{len(classes)} clusters, by how well they stand apart; --clusters N sets another number" in capsys.readouterr().err
+    assert f"{len(classes)} clusters, by how well they stand apart; `clusters` sets another number" in capsys.readouterr().err
 
 
 def test_a_stream_of_its_own_settings(tmp_path):

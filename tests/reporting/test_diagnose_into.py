@@ -57,7 +57,7 @@ def test_json_is_json_alone(files, capsys):
 
 def test_faults(files):
     given = {"annotations": files / "truth.json"}
-    with pytest.raises(InputError, match="leave --protocol wtalc away"):
+    with pytest.raises(InputError, match="leave `protocol` wtalc away"):
         evaluate(files / "found.json", **given, protocol="wtalc", diagnose=files / "why")
     with pytest.raises(InputError, match=r"truth\.json: a file"):
         evaluate(files / "found.json", **given, diagnose=files / "truth.json")

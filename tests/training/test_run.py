@@ -466,7 +466,7 @@ def test_a_new_folder_is_free(tmp_path):
 
 def test_an_existing_run_is_not_overwritten(tmp_path):
     before = make_run(tmp_path / "run")
-    with pytest.raises(InputError, match="already exists; --resume goes on with it, --force renames it first"):
+    with pytest.raises(InputError, match="already exists; `resume` continues it, `force` renames it first"):
         claim(tmp_path / "run")
     assert files_of(tmp_path / "run") == before
 
@@ -476,7 +476,7 @@ def test_other_things_are_not_overwritten_either(tmp_path):
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
     (tmp_path / "file").write_text("a file")
     for name in ("thesis", "file"):
-        with pytest.raises(InputError, match="already exists; --force renames it first"):
+        with pytest.raises(InputError, match="already exists; `force` renames it first"):
             claim(tmp_path / name)
         with pytest.raises(InputError, match="there is no run to resume"):
             claim(tmp_path / name, resume=True)

@@ -250,7 +250,7 @@ def test_weights_at_fault_are_told_before_any_work(make, words, tmp_path, capsys
 
 
 def test_without_weights_it_says_what_is_needed():
-    with pytest.raises(InputError, match="--set rgb_weights=FILE"):
+    with pytest.raises(InputError, match="`settings` rgb_weights=FILE"):
         make_extractor("i3d")
 
 

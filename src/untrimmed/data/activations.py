@@ -60,7 +60,7 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
     head = read_json(head_file)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise InputError(f'{head_file}: expected "format": "{FORMAT}"')
-    found = []
+    activations = []
     try:
         classes, kind = tuple(head["classes"]), head["attention_kind"]
         for video, entry in head["videos"].items():
@@ -96,10 +96,10 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
                     raise InputError(
                         f"{file}: stream {name!r}: attention {list(stream.attention.shape)} does not fit {expected[0]} snippets"
                     )
-            own = entry.get("segments")
-            segments = None if own is None else [Detection(**d) for d in own]
-            found.append(Activation(video, classes, timeline, streams, kind, segments))
+            spans = entry.get("segments")
+            segments = None if spans is None else [Detection(**d) for d in spans]
+            activations.append(Activation(video, classes, timeline, streams, kind, segments))
         about = {k: v for k, v in head.items() if k not in ("format", "classes", "attention_kind", "videos")}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{head_file}: damaged ({type(error).__name__}: {error})") from error
-    return found, about
+    return activations, about

@@ -57,8 +57,8 @@ class Annotations:
             return dict(self.videos)
         chosen = {video: truth for video, truth in self.videos.items() if truth.subset == name}
         if not chosen:
-            there = ", ".join(f"{subset} ({count} videos)" for subset, count in sorted(self.subsets.items()))
-            raise InputError(f"{self.path}: no video is in the subset {name!r}; there is {there or 'no subset at all'}")
+            subsets = ", ".join(f"{subset} ({count} videos)" for subset, count in sorted(self.subsets.items()))
+            raise InputError(f"{self.path}: no video is in the subset {name!r}; there is {subsets or 'no subset at all'}")
         return chosen
 
 
@@ -161,10 +161,10 @@ def read_detections(path: str | Path) -> DetectionFile:
     path = Path(path)
     content = read_json(path)
     results: Results = {}
-    for name, found in mapping_of(content, "results", path).items():
+    for name, items in mapping_of(content, "results", path).items():
         video = _new_id(name, results, path)
         detections = []
-        for place, item in enumerate(list_of(found, f"{path}: video {video}")):
+        for place, item in enumerate(list_of(items, f"{path}: video {video}")):
             where = f"{path}: video {video}, detection {place + 1}"
             start, end = times_of(item, where)
             detections.append(Detection(start, end, label_of(item, where), number_of(item.get("score"), f"{where}: score")))
@@ -183,8 +183,8 @@ def write_detections(path: str | Path, results: Results, untrimmed: dict[str, An
         {
             "version": "VERSION 1.3",
             "results": {
-                video: [{"label": d.label, "score": d.score, "segment": [d.start, d.end]} for d in found]
-                for video, found in results.items()
+                video: [{"label": d.label, "score": d.score, "segment": [d.start, d.end]} for d in detections]
+                for video, detections in results.items()
             },
             "external_data": {"used": False, "details": ""},
             "untrimmed": untrimmed,

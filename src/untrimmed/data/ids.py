@@ -59,13 +59,13 @@ def ids_of(files: Iterable[Path], relative_to: Path | None = None) -> dict[str, 
     Raises:
         InputError: two files have one id (also when only upper and lower case differ); both are named.
     """
-    found: dict[str, Path] = {}
+    ids: dict[str, Path] = {}
     folded: dict[str, Path] = {}
     for file in files:
         video = check_id(file.stem if relative_to is None else relative_name(file, relative_to), file)
         if (other := folded.get(video.casefold())) is not None:
             raise InputError(
-                f"two videos have the id {video!r}: {other} and {file}; rename one, or use --ids relative on their folder"
+                f"two videos have the id {video!r}: {other} and {file}; rename one, or use `ids` relative on their folder"
             )
-        found[video] = folded[video.casefold()] = file
-    return found
+        ids[video] = folded[video.casefold()] = file
+    return ids

@@ -23,7 +23,7 @@ FORM_MARK = "?"
 
 @dataclass(frozen=True)
 class WeakLabels:
-    """The tags of a set of videos. A video with an empty set surely holds no action; a video that is absent is unknown."""
+    """The labels of a set of videos. A video with an empty set has no action; a video that is absent is unknown."""
 
     path: Path
     tags: dict[str, frozenset[str]]
@@ -33,31 +33,31 @@ class WeakLabels:
         object.__setattr__(self, "classes", tuple(sorted({label for tags in self.tags.values() for label in tags})))
 
     def warnings(self) -> list[str]:
-        """What will make learning hard, though it is no error: rare tags, tags on every video, tags never seen apart."""
+        """What will make learning hard, though it is no error: rare labels, labels on every video, labels that always co-occur."""
         counts = Counter(label for tags in self.tags.values() for label in tags)
-        found = [
-            f"the tag {label!r} is on {counts[label]} video(s); fewer than three can hardly be learned from"
+        warnings = [
+            f"the label {label!r} is on {counts[label]} video(s); fewer than three can hardly be learned from"
             for label in self.classes
             if counts[label] < 3
         ]
         if len(self.tags) > 1:
-            found += [
-                f"the tag {label!r} is on every video; without a video that lacks it, nothing tells the action from the rest"
+            warnings += [
+                f"the label {label!r} is on every video; without a video that lacks it, nothing tells the action from the rest"
                 for label in self.classes
                 if counts[label] == len(self.tags)
             ]
         where = {label: frozenset(video for video, tags in self.tags.items() if label in tags) for label in self.classes}
-        found += [
-            f"the tags {a!r} and {b!r} always occur together; nothing can tell them apart"
+        warnings += [
+            f"the labels {a!r} and {b!r} always occur together; nothing can tell them apart"
             for a, b in combinations(self.classes, 2)
             if where[a] == where[b] and counts[a] > 0
         ]
-        found += [
-            f"the tags {a!r} and {b!r} differ only in upper and lower case, yet count as two"
+        warnings += [
+            f"the labels {a!r} and {b!r} differ only in upper and lower case, yet count as two"
             for a, b in combinations(self.classes, 2)
             if a.casefold() == b.casefold()
         ]
-        return found
+        return warnings
 
 
 def read_labels(path: str | Path, known: Iterable[str] | None = None) -> WeakLabels:

@@ -45,7 +45,7 @@ class Pack:
     arrays:   where each video's streams lie, `{video: {stream: place}}`; see `places`.
     loaded:   or the arrays themselves, float [T, D], where they cannot be read in place.
     truth:    what is true of the videos, where the pack says.
-    labels:   tags of the videos to train on, where the pack has them apart from the truth.
+    labels:   labels of the training videos, where the pack has them apart from the ground truth.
     training: the name of the truth's subset to train on, if there is one.
     fps:      frames a second that a video's features were made at, where the pack says.
     frames:   number of frames of a video, where the pack says.
@@ -75,7 +75,7 @@ class Layout:
 def read_pack(
     source: str | Path, layout: str, annotations: str | Path | None = None, flow_first: bool = False, allow_pickle: bool = False
 ) -> Pack:
-    """Read what a pack holds; arrays are only looked at, not loaded.
+    """Read what a pack holds; arrays are only opened, not loaded.
 
     Args:
         source: the pack's folder, or a file of truth for the layouts that are one.
@@ -89,7 +89,7 @@ def read_pack(
     """
     if layout not in LAYOUTS:
         raise InputError(
-            f"--layout {layout}: there is no such layout{did_you_mean(layout, LAYOUTS)}; there is {', '.join(LAYOUTS)}"
+            f"`layout` {layout}: there is no such layout{did_you_mean(layout, LAYOUTS)}; there is {', '.join(LAYOUTS)}"
         )
     source = Path(source)
     if not source.exists():
@@ -107,10 +107,10 @@ def read_pack(
 def training_subset(truth: dict[str, VideoTruth]) -> str | None:
     """The part to train on: `train` or `training` if there is one; where there is a test part too, the validation videos
     (THUMOS'14 trains on those)."""
-    there = {one.subset.casefold(): one.subset for one in truth.values() if one.subset is not None}
-    for name in ("train", "training", *(["validation"] if "test" in there else [])):
-        if name in there:
-            return there[name]
+    subsets = {video.subset.casefold(): video.subset for video in truth.values() if video.subset is not None}
+    for name in ("train", "training", *(["validation"] if "test" in subsets else [])):
+        if name in subsets:
+            return subsets[name]
     return None
 
 
@@ -211,11 +211,11 @@ def _thumos14_annotations(source: Path, **_: Any) -> Pack:
                 raise InputError(
                     f"{file}: {video!r} is a video of the part {subset!r} here, but of {subsets[video]!r} in another file"
                 )
-    truth = {video: _truth(subsets[video], None, found) for video, found in sorted(segments.items())}
+    truth = {video: _truth(subsets[video], None, annotated) for video, annotated in sorted(segments.items())}
     pack = Pack(truth=truth, training="validation")
     if faults := KNOWN_FAULTS.keys() & pack.truth.keys():
         said = ", ".join(f"{video} ({KNOWN_FAULTS[video]})" for video in sorted(faults))
-        pack.notes.append(f"kept, though most releases leave them out: {said}; --exclude VIDEO does so")
+        pack.notes.append(f"kept, though most releases leave them out: {said}; `exclude` does so")
     return pack
 
 
@@ -230,7 +230,7 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
     if not allow_pickle:
         raise InputError(
             f"{folder}: its files are pickled Python objects, which in a bad file could run a program; "
-            f"give --allow-pickle if you trust where they are from"
+            f"give `allow_pickle` if you trust where they are from"
         )
     videos = [check_id(_text(name, f"{folder}: a video's name"), folder) for name in _unpickled(folder / "videoname.npy")]
     if twice := next((video for video in videos if videos.count(video) > 1), None):
@@ -247,7 +247,7 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
     for i, video in enumerate(videos):
         where = f"{folder}: {video}"
         try:
-            found = [
+            annotated = [
                 _segment(start, end, _text(label, where), where)
                 for (start, end), label in zip(columns["segments"][i], columns["labels"][i], strict=True)
             ]
@@ -257,10 +257,10 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
             raise InputError(f"{where}: its segments, labels or duration are not as the layout has them ({error})") from None
         if not 0 < duration < np.inf:
             raise InputError(f"{where}: duration: expected seconds above 0, found {duration:g}")
-        pack.truth[video] = _truth(_text(columns["subset"][i], where), duration, [*found, *ambiguous.get(video, [])])
+        pack.truth[video] = _truth(_text(columns["subset"][i], where), duration, [*annotated, *ambiguous.get(video, [])])
     pack.training = training_subset(pack.truth)
     if pack.training is not None:
-        pack.labels = {video: own for video, own in tags.items() if pack.truth[video].subset == pack.training}
+        pack.labels = {video: labels for video, labels in tags.items() if pack.truth[video].subset == pack.training}
     if features is not None:
         arrays = _unpickled(features)
         if len(arrays) != len(videos):
@@ -336,7 +336,7 @@ def _multi_hot(pack: Pack, file: Path, names: list[str], annotations: str | Path
     if len(classes) != rows.shape[1]:
         raise InputError(
             f"{file}: {rows.shape[1]} columns, but {'THUMOS14' if annotations is None else annotations} has {len(classes)} "
-            f"classes; give the annotations that name them: --annotations FILE"
+            f"classes; give the annotations that name them: `annotations`"
         )
     pack.labels = {video: {classes[c] for c in np.flatnonzero(row > 0)} for video, row in zip(names, rows, strict=True)}
 

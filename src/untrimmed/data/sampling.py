@@ -1,4 +1,4 @@
-"""Which snippets of a video are looked at, when their number is fixed."""
+"""Which snippets of a video are used, when their number is fixed."""
 
 import numpy as np
 

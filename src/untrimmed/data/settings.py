@@ -120,11 +120,11 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         key, equals, text = assignment.partition("=")
         path = [part.strip() for part in key.split(".")]
         if not equals or not all(path):
-            raise InputError(f"--set {assignment}: write it as key=value, such as epochs=30 or localization.nms=0.5")
+            raise InputError(f"`settings` {assignment}: write it as key=value, such as epochs=30 or localization.nms=0.5")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise InputError(f"--set {assignment}: {text!r} is no value ({str(error).splitlines()[0]})") from error
+            raise InputError(f"`settings` {assignment}: {text!r} is no value ({str(error).splitlines()[0]})") from error
         for part in reversed(path):
             value = {part: value}
         tree = merge(tree, value)

@@ -79,7 +79,7 @@ def without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 ROWS = 4096
-"""So many rows of an array are looked at together."""
+"""Rows of an array that are checked at a time."""
 
 
 def release_pages(array: np.ndarray) -> None:
@@ -161,20 +161,20 @@ class FeatureStore:
 
     def faults(self, video: str) -> list[str]:
         """Everything that `load` would refuse in a video, one line each."""
-        found = []
+        faults = []
         arrays: dict[str, np.ndarray] = {}
         for stream in self.streams:
             try:
                 arrays[stream] = self._open(video, stream)
                 self._check_finite(video, stream, arrays[stream])
             except InputError as error:
-                found.append(str(error))
+                faults.append(str(error))
         try:
             if arrays:
                 self._rows(video, {stream: len(array) for stream, array in arrays.items()})
         except InputError as error:
-            found.append(str(error))
-        return found
+            faults.append(str(error))
+        return faults
 
     def _check_finite(self, video: str, stream: str, array: np.ndarray) -> None:
         for first in range(0, len(array), ROWS):
@@ -254,10 +254,10 @@ class FeatureWriter:
         with self._locked():
             if file.exists():
                 content = read_json(file)
-                there = _read_header(content, file)
+                present = _read_header(content, file)
                 if _read_pack(content, file) is not None:
                     raise InputError(f"{self.path}: a converted pack, to which nothing can be added; use another folder")
-                if differences := there.differences(header):
+                if differences := present.differences(header):
                     raise InputError(
                         f"{self.path}: the store was made with other settings ({'; '.join(differences)}); use another folder"
                     )

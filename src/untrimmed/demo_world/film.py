@@ -140,7 +140,7 @@ def _film(plan: Plan, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     zoom = rng.uniform(0.92, 1.2) * (1 + 0.05 * np.clip(drift, -1.2, 1.2))
     target = x + rng.uniform(-15, 15)
     for stretch in plan.stretches:
-        if stretch.does == "nobody":  # the camera looks at the other side of the scene
+        if stretch.does == "nobody":  # the camera shows the other side of the scene
             inside = slice(stretch.start, stretch.start + stretch.frames)
             target[inside] = np.where(x[inside].mean() < WIDE / 2, WIDE, 0)
     half = WIDTH / 2 / zoom
@@ -171,7 +171,7 @@ class _Passer:
 
 
 def _passers(plan: Plan, size: float, rng: np.random.Generator) -> list[_Passer]:
-    found = []
+    passers = []
     for stretch in plan.stretches:
         if stretch.kind in HOME or rng.random() >= PASSER_SHARE:
             continue
@@ -181,8 +181,8 @@ def _passers(plan: Plan, size: float, rng: np.random.Generator) -> list[_Passer]
         way = (0.5 * WIDE - faces * (0.35 * WIDE) * rng.uniform(0.4, 1)) + faces * 0.55 * small * t
         at = joints(walk(t * rng.uniform(0.9, 1.15)).pose)
         world = np.stack([way[:, None] + faces * at[:, :, 0] * small, GROUND - 14 - at[:, :, 1] * small], 2)
-        found.append(_Passer(stretch.start, world, small, faces, dress(rng)))
-    return found
+        passers.append(_Passer(stretch.start, world, small, faces, dress(rng)))
+    return passers
 
 
 def _shadow(image: np.ndarray, x: float, y: float, size: float) -> None:

@@ -2,7 +2,7 @@
 
 An action usually has its scene (a kick: the pitch), and a scene has its context: what one sees there beside the action, such
 as the run-up or the score board. Context comes with the action, but also without it, and an action sometimes happens
-elsewhere. Whoever learns from video-level tags alone is tempted to take the scene for the action: the action-context
+elsewhere. A model that learns from video-level labels alone is tempted to take the scene for the action: the action-context
 confusion that DGAM is about.
 """
 
@@ -107,7 +107,7 @@ class Plan:
 def plan_world(seed: int, train: int, test: int) -> list[Plan]:
     """Plan the untrimmed videos, training ones first. Every tenth is empty, every fifth holds two actions.
 
-    A plan depends on the world's seed, the video's place, and the numbers of videos, which decide how the tags are dealt.
+    A plan depends on the world's seed, the video's place, and the numbers of videos, which decide how the labels are dealt.
     """
     plans: list[Plan] = []
     for subset, count in (("train", train), ("test", test)):

@@ -17,6 +17,6 @@ def write(results: Results, path: str | Path) -> None:
     with atomic_write(path) as stream:
         writer = csv.writer(stream)  # lines end in CR LF, as RFC 4180 has it
         writer.writerow(("video", "start", "end", "label", "score"))
-        for video, found in sorted(results.items()):
-            for d in sorted(found, key=lambda d: (-d.score, d.start, d.end, d.label)):
+        for video, detections in sorted(results.items()):
+            for d in sorted(detections, key=lambda d: (-d.score, d.start, d.end, d.label)):
                 writer.writerow((quote_cell(video), float(d.start), float(d.end), quote_cell(d.label), float(d.score)))

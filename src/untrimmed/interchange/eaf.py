@@ -14,7 +14,7 @@ _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
 
-def write(found: Iterable[Detection], path: str | Path) -> None:
+def write(detections: Iterable[Detection], path: str | Path) -> None:
     """Write one tier per label; an annotation's text is its score. Detections of one label that overlap, which ELAN cannot
     hold on one tier, go to further tiers `label (2)`, `label (3)` ... The video is linked in ELAN itself.
 
@@ -23,7 +23,7 @@ def write(found: Iterable[Detection], path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    tiers = _tiers(found)
+    tiers = _tiers(detections)
     document = ElementTree.Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -68,21 +68,21 @@ def write(found: Iterable[Detection], path: str | Path) -> None:
         ElementTree.ElementTree(document).write(stream, encoding="UTF-8", xml_declaration=True)
 
 
-def _tiers(found: Iterable[Detection]) -> dict[str, list[tuple[int, int, float]]]:
+def _tiers(detections: Iterable[Detection]) -> dict[str, list[tuple[int, int, float]]]:
     """(start, end, score) by tier, none overlapping within a tier: each goes to its label's first tier that is free again."""
     by_label = defaultdict(list)
-    for detection in found:
+    for detection in detections:
         by_label[one_line(detection.label)].append((*milliseconds(detection), float(detection.score)))
     tiers: dict[str, list[tuple[int, int, float]]] = {label: [] for label in sorted(by_label)}
     for label, spans in sorted(by_label.items()):
-        own = [label]
+        names = [label]
         for span in sorted(spans):
-            free = [name for name in own if not tiers[name] or tiers[name][-1][1] <= span[0]]
+            free = [name for name in names if not tiers[name] or tiers[name][-1][1] <= span[0]]
             if not free:
-                number = len(own) + 1
+                number = len(names) + 1
                 while (name := f"{label} ({number})") in tiers:
                     number += 1
-                own.append(name)
+                names.append(name)
                 free, tiers[name] = [name], []
             tiers[free[0]].append(span)
     return dict(sorted(tiers.items()))

@@ -26,6 +26,6 @@ def clock(time: int, point: str) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{thousandths:03d}"
 
 
-def cues(found: Iterable[Detection]) -> list[tuple[int, int, str]]:
+def cues(detections: Iterable[Detection]) -> list[tuple[int, int, str]]:
     """Detections as subtitle cues in the order of their start: start and end in milliseconds, `label (score)`."""
-    return sorted((*milliseconds(d), f"{one_line(d.label)} ({d.score:.4g})") for d in found)
+    return sorted((*milliseconds(d), f"{one_line(d.label)} ({d.score:.4g})") for d in detections)

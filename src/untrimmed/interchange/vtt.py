@@ -9,7 +9,7 @@ from untrimmed.data.types import Detection
 from untrimmed.interchange.text import clock, cues
 
 
-def write(found: Iterable[Detection], path: str | Path) -> None:
+def write(detections: Iterable[Detection], path: str | Path) -> None:
     """Write one cue per detection, `label (score)`. Overlapping detections are overlapping cues.
 
     Source: W3C, WebVTT: The Web Video Text Tracks Format.
@@ -17,6 +17,6 @@ def write(found: Iterable[Detection], path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    blocks = [f"{clock(a, '.')} --> {clock(b, '.')}\n{html.escape(text, quote=False)}\n" for a, b, text in cues(found)]
+    blocks = [f"{clock(a, '.')} --> {clock(b, '.')}\n{html.escape(text, quote=False)}\n" for a, b, text in cues(detections)]
     with atomic_write(path) as stream:
         stream.write("\n".join(["WEBVTT\n", *blocks]))

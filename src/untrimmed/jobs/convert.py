@@ -110,18 +110,18 @@ def convert(
             raise InputError(f"--{name} {value:g}: must be above 0")
     check_writable(out / "features.json")
     pack = read_pack(source, layout, annotations, flow_first, allow_pickle)
-    there = pack.arrays.keys() | pack.loaded.keys() | pack.truth.keys()
+    videos = pack.arrays.keys() | pack.loaded.keys() | pack.truth.keys()
     for video in exclude:
-        if video not in there:
-            raise InputError(f"--exclude {video}: there is no such video in {source}{did_you_mean(video, there)}")
+        if video not in videos:
+            raise InputError(f"--exclude {video}: there is no such video in {source}{did_you_mean(video, videos)}")
         for table in (pack.arrays, pack.loaded, pack.truth, pack.labels):
             table.pop(video, None)
     if not (pack.arrays or pack.loaded or pack.truth):
         raise InputError(f"--exclude: no video of {source} is left")
     _match_prefix(pack)
     if every > 1:
-        pack.arrays = {v: {s: {**place, "every": every} for s, place in one.items()} for v, one in pack.arrays.items()}
-        pack.loaded = {v: {s: array[::every] for s, array in one.items()} for v, one in pack.loaded.items()}
+        pack.arrays = {v: {s: {**place, "every": every} for s, place in streams.items()} for v, streams in pack.arrays.items()}
+        pack.loaded = {v: {s: array[::every] for s, array in streams.items()} for v, streams in pack.loaded.items()}
 
     failures: dict[str, str] = {}
     rows: dict[str, int] = {}
@@ -169,8 +169,8 @@ def convert(
         out,
         len(rows),
         len(pack.truth),
-        sum(len(one.segments) for one in pack.truth.values()),
-        sum(len(one.ambiguous) for one in pack.truth.values()),
+        sum(len(video.segments) for video in pack.truth.values()),
+        sum(len(video.ambiguous) for video in pack.truth.values()),
         len(labels),
         failures,
     )
@@ -216,7 +216,7 @@ def _write_store(
     out: Path, source: Path, layout: str, pack: Pack, rows: dict[str, int], timing: dict[str, Timing], streams: dict[str, int]
 ) -> None:
     usual = Counter(timing.values()).most_common(1)[0][0]
-    rates = sorted({one.fps for one in timing.values()})
+    rates = sorted({timed.fps for timed in timing.values()})
     header = Header(
         f"pack:{layout}",
         {"fps": usual.fps if len(rates) == 1 else None, "frames": usual.frames, "stride": usual.stride},
@@ -230,17 +230,17 @@ def _write_store(
     note(f"timing: {usual.frames} frames every {usual.stride}, at {said}; if that is wrong, give --fps and --stride")
     entries = {}
     ratios = []
-    for video, one in timing.items():
+    for video, timed in timing.items():
         truth = pack.truth.get(video)
-        end = pack.frames[video] / one.fps if video in pack.frames else one.seconds(rows[video])
+        end = pack.frames[video] / timed.fps if video in pack.frames else timed.seconds(rows[video])
         if truth is not None and truth.duration:
-            ratios.append(one.seconds(rows[video]) / truth.duration)
+            ratios.append(timed.seconds(rows[video]) / truth.duration)
             end = truth.duration
         entries[video] = VideoEntry(
             rows[video],
             end,
-            window_seconds=None if one == usual else one.window_seconds,
-            stride_seconds=None if one == usual else one.stride_seconds,
+            window_seconds=None if timed == usual else timed.window_seconds,
+            stride_seconds=None if timed == usual else timed.stride_seconds,
             source={"arrays": pack.arrays[video]} if video in pack.arrays else {"pack": str(source.resolve())},
         )
     if ratios and abs(np.median(ratios) - 1) > MOST_OFF:
@@ -263,7 +263,7 @@ def _tags(truth: dict[str, VideoTruth], training: str | None) -> dict[str, set[s
     """The labels of the videos to train on; one in which nothing is annotated is unknown, not surely empty."""
     if training is None:
         return {}
-    tags = {video: {s.label for s in one.segments} for video, one in truth.items() if one.subset == training}
+    tags = {video: {s.label for s in annotated.segments} for video, annotated in truth.items() if annotated.subset == training}
     return {video: labels for video, labels in tags.items() if labels}
 
 

@@ -63,7 +63,7 @@ class DemoReport:
 def demo(
     out: str | Path = "demo-out", method: str = "dgam", quick: bool = False, seed: int = 0, workers: int | None = None
 ) -> DemoReport:
-    """Draw videos, extract features, train from tags, localize unseen videos, score them and write the page.
+    """Draw videos, extract features, train from labels, localize unseen videos, score them and write the page.
 
     Everything goes to the folder `out`; what an earlier call finished there is not done again.
 
@@ -84,7 +84,7 @@ def demo(
     out = Path(out)
     began = time.monotonic()
     world, features = out / "world", out / "features"
-    resolve(method, "demo")  # an unknown method is told before anything is drawn
+    resolve(method, "demo")  # an unknown method is an error before anything is drawn
     if out.exists() and not (world / "world.json").exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: holds something else than a demo; give another --out")
     build_world(world, seed=seed, workers=workers, **SIZES[quick])
@@ -114,9 +114,9 @@ def demo(
     rows = _baselines(RunFiles(teacher).detections, test, truth.classes, seed)
     scores = {}
     for name, (run, _) in steps.items():
-        found = read_detections(RunFiles(run).detections)
-        scores[name] = evaluate_detections(test, found.results, truth.classes, TIOUS)
-        evaluation = Evaluation("activitynet", truth.path, "test", found.untrimmed.get("selection"), scores[name]).to_json()
+        file = read_detections(RunFiles(run).detections)
+        scores[name] = evaluate_detections(test, file.results, truth.classes, TIOUS)
+        evaluation = Evaluation("activitynet", truth.path, "test", file.untrimmed.get("selection"), scores[name]).to_json()
         write_json(run / "scores.json", evaluation, indent=1)
     rows |= {name: its.mean_ap.tolist() for name, its in scores.items()}
 
@@ -140,12 +140,12 @@ def demo(
 
 def _baselines(detections: Path, truth: dict[str, VideoTruth], classes: tuple[str, ...], seed: int) -> dict[str, list[float]]:
     """mAP at `TIOUS` of two baselines that name the actions as the method does, and know nothing of when."""
-    found = read_detections(detections)
+    file = read_detections(detections)
     activations, about = read_activations(detections.with_suffix(".activations"))
     named = class_scores(activations, build(Localization, about["localization"], "localization"))
     durations = {activation.video: activation.timeline.duration for activation in activations}
     return {
-        "random segments": random_segments(found.results, named, durations, truth, classes, TIOUS, seed),
+        "random segments": random_segments(file.results, named, durations, truth, classes, TIOUS, seed),
         "the whole video": whole_video(named, durations, truth, classes, TIOUS),
     }
 

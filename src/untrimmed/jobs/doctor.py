@@ -58,12 +58,12 @@ def _gpu() -> str:
 def _flow() -> str:
     import cv2
 
-    there = {
+    present = {
         "dis": hasattr(cv2, "DISOpticalFlow_create"),
         "farneback": hasattr(cv2, "calcOpticalFlowFarneback"),
         "tvl1": hasattr(getattr(cv2, "optflow", None), "DualTVL1OpticalFlow_create"),
     }
-    return ", ".join(f"{name} {'ok' if ok else 'missing (needs opencv-contrib-python-headless)'}" for name, ok in there.items())
+    return ", ".join(f"{name} {'ok' if ok else 'missing (needs opencv-contrib-python-headless)'}" for name, ok in present.items())
 
 
 def _decoders() -> str:
@@ -77,11 +77,11 @@ def _encoders() -> str:
 def _codecs(names: tuple[str, ...], mode) -> str:
     import av
 
-    found = []
+    states = []
     for name in names:
         try:
             av.Codec(name, mode)
-            found.append(f"{name} ok")
+            states.append(f"{name} ok")
         except Exception:
-            found.append(f"{name} missing")
-    return ", ".join(found)
+            states.append(f"{name} missing")
+    return ", ".join(states)

@@ -29,21 +29,21 @@ def export(detections: str | Path, *, format: str, out: str | Path, min_score: f
         raise unknown(format, FORMATS, "--format")
     if min_score is not None and math.isnan(min_score):
         raise InputError("--min-score: expected a number, found NaN")
-    found = read_detections(detections).results
+    results = read_detections(detections).results
     if min_score is not None:
-        found = {video: [d for d in kept if d.score >= min_score] for video, kept in found.items()}
+        results = {video: [d for d in kept if d.score >= min_score] for video, kept in results.items()}
     if format == "csv":
         if out.is_dir():
             out = out / f"{Path(detections).stem}.csv"
-        csv.write(found, out)
+        csv.write(results, out)
         return [out]
-    if len(found) <= 1 and not out.is_dir():
-        PER_VIDEO[format]([d for kept in found.values() for d in kept], out)
+    if len(results) <= 1 and not out.is_dir():
+        PER_VIDEO[format]([d for kept in results.values() for d in kept], out)
         return [out]
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: a file; {len(found)} videos need a folder, one .{format} file each: name a folder as --out")
+        raise InputError(f"{out}: a file; {len(results)} videos need a folder, one .{format} file each: name a folder as --out")
     written = []
-    for video, kept in found.items():
+    for video, kept in results.items():
         written.append(out / f"{video}.{format}")
         PER_VIDEO[format](kept, written[-1])
     return written

@@ -1,4 +1,4 @@
-"""`untrimmed init`: a first labels.csv from a folder of videos, with the tags of its sub-folders or as a form to fill in."""
+"""`untrimmed init`: a first labels.csv from a folder of videos: sub-folders' names as labels, or a form to fill in."""
 
 import os
 import unicodedata
@@ -15,7 +15,7 @@ from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
 
 @dataclass(frozen=True)
 class InitReport:
-    """What `init` wrote: the file, its rows, videos by tag, how many surely hold no action, how many rows are to be filled in,
+    """What `init` wrote: the file, its rows, videos per label, how many have no action, how many rows are to be filled in,
     and where an older file went."""
 
     out: Path
@@ -49,7 +49,7 @@ def init(videos: str | Path, out: str | Path, *, ids: Literal["stem", "relative"
     A video in a sub-folder is tagged with that folder's name (`VIDEOS/goal/match_01.mp4` -> `match_01,goal`), however deep it
     lies below it; in a folder named as in `NO_ACTION` it gets an empty label. A video that lies directly in `videos` gets the
     mark `?`, which train refuses until it is replaced. A file that is linked into several sub-folders is one video with all
-    their tags. Hidden files and folders are passed over.
+    their labels. Hidden files and folders are passed over.
 
     Args:
         ids: "stem" names a video by its file, "relative" by its folders too (`goal__match_01`), as in `extract --ids`.
@@ -70,11 +70,11 @@ def init(videos: str | Path, out: str | Path, *, ids: Literal["stem", "relative"
     files = _videos_below(videos)
     if not files:
         raise InputError(f"{videos}: no video in it (files named {', '.join(sorted(VIDEO_SUFFIXES)[:5])} ...)")
-    places: dict[Path, list[Path]] = {}  # one video, linked into the folders of all its tags
+    places: dict[Path, list[Path]] = {}  # one video, linked into the folders of all its labels
     for file in files:
         places.setdefault(file.resolve(), []).append(file)
     named = ids_of((linked[0] for linked in places.values()), videos if ids == "relative" else None)
-    rows = sorted({(video, _tag(place, videos)) for video, file in named.items() for place in places[file.resolve()]})
+    rows = sorted({(video, _label(place, videos)) for video, file in named.items() for place in places[file.resolve()]})
 
     aside = set_aside(out) if out.exists() else None
     write_labels(out, rows)
@@ -84,18 +84,18 @@ def init(videos: str | Path, out: str | Path, *, ids: Literal["stem", "relative"
 
 
 def _videos_below(folder: Path) -> list[Path]:
-    found = []
+    files = []
     for here, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(here, name) for name in names if not name.startswith(".")]
-    return sorted(file for file in found if file.suffix.lower() in VIDEO_SUFFIXES)
+        files += [Path(here, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
 
 
-def _tag(file: Path, videos: Path) -> str:
+def _label(file: Path, videos: Path) -> str:
     folders = file.relative_to(videos).parts[:-1]
     if not folders:
         return FORM_MARK
-    tag = unicodedata.normalize("NFC", folders[0].strip())
-    if not tag or tag == FORM_MARK:
-        raise InputError(f"{videos / folders[0]}: a folder's name becomes the tag, and {folders[0]!r} cannot be one; rename it")
-    return "" if tag.casefold() in NO_ACTION else tag
+    label = unicodedata.normalize("NFC", folders[0].strip())
+    if not label or label == FORM_MARK:
+        raise InputError(f"{videos / folders[0]}: a folder's name becomes the label, and {folders[0]!r} cannot be one; rename it")
+    return "" if label.casefold() in NO_ACTION else label

@@ -68,15 +68,15 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
             or `out` is there already or cannot be written.
     """
     out = Path(out)
-    found = read_detections(detections)
-    assigned = assigned_clusters(found)
+    file = read_detections(detections)
+    assigned = assigned_clusters(file)
     if not assigned:
         raise InputError(
-            f"{found.path}: does not say which training video is in which cluster; it takes what `untrimmed localize` writes "
+            f"{file.path}: does not say which training video is in which cluster; it takes what `untrimmed localize` writes "
             f"for a run that was trained with --unlabelled"
         )
-    clusters = clusters_of(found.results, assigned)
-    rows = None if names is None else _rows(clusters, _read_names(names, found.path, clusters))
+    clusters = clusters_of(file.results, assigned)
+    rows = None if names is None else _rows(clusters, _read_names(names, file.path, clusters))
     if rows is not None and not rows:
         raise InputError(f"{names}: names no cluster that a training video is in, so that no video gets a label")
     if out.is_dir():
@@ -89,30 +89,30 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
         return NamesReport(out, len(clusters), {}, {}, aside)
     write_labels(out, rows)
     labelled = {video for video, _ in rows}
-    unnamed = {one.name: len(one.videos) for one in clusters if one.videos and one.videos[0] not in labelled}
+    unnamed = {cluster.name: len(cluster.videos) for cluster in clusters if cluster.videos and cluster.videos[0] not in labelled}
     return NamesReport(out, len(clusters), dict(sorted(Counter(label for _, label in rows).items())), unnamed, aside)
 
 
-def assigned_clusters(found: DetectionFile) -> dict[str, str]:
+def assigned_clusters(file: DetectionFile) -> dict[str, str]:
     """The cluster of each training video, as `localize` keeps it under `untrimmed.clusters`; empty where it does not.
 
     Raises:
         InputError: what stands there is not a name for each video.
     """
-    clusters = found.untrimmed.get("clusters")
+    clusters = file.untrimmed.get("clusters")
     if clusters is None:
         return {}
     if not isinstance(clusters, dict) or not all(isinstance(name, str) and name for name in clusters.values()):
-        raise InputError(f'{found.path}: "untrimmed.clusters" should hold the name of a cluster for each training video')
-    return {check_id(video, found.path): name for video, name in sorted(clusters.items())}
+        raise InputError(f'{file.path}: "untrimmed.clusters" should hold the name of a cluster for each training video')
+    return {check_id(video, file.path): name for video, name in sorted(clusters.items())}
 
 
 def _read_names(path: str | Path, detections: Path, clusters: list[Cluster]) -> dict[str, str]:
     named = read_names(path)
-    there = [one.name for one in clusters]
+    known = [cluster.name for cluster in clusters]
     for cluster, name in named.items():
-        if cluster not in there:
-            raise InputError(f"{path}: {detections} has no cluster {cluster!r}{did_you_mean(cluster, there)}")
+        if cluster not in known:
+            raise InputError(f"{path}: {detections} has no cluster {cluster!r}{did_you_mean(cluster, known)}")
         if name == FORM_MARK:
             raise InputError(f"{path}: {cluster} is called {FORM_MARK!r}; write a name, or leave it empty")
         if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
@@ -122,13 +122,13 @@ def _read_names(path: str | Path, detections: Path, clusters: list[Cluster]) -> 
 
 def _rows(clusters: list[Cluster], named: Mapping[str, str]) -> list[tuple[str, str]]:
     called = {cluster: "" if name.casefold() in NO_ACTION else name for cluster, name in named.items()}
-    return sorted((video, called[one.name]) for one in clusters if one.name in called for video in one.videos)
+    return sorted((video, called[cluster.name]) for cluster in clusters if cluster.name in called for video in cluster.videos)
 
 
 def _write_form(out: Path, clusters: list[Cluster]) -> None:
     with atomic_write(out) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("cluster", "name", "videos", "typical"))
-        for one in clusters:
-            typical = "; ".join(f"{video} {d.start:.1f}-{d.end:.1f} s" for video, d in one.typical)
-            writer.writerow((quote_cell(one.name), "", len(one.videos), quote_cell(typical)))
+        for cluster in clusters:
+            typical = "; ".join(f"{video} {d.start:.1f}-{d.end:.1f} s" for video, d in cluster.typical)
+            writer.writerow((quote_cell(cluster.name), "", len(cluster.videos), quote_cell(typical)))

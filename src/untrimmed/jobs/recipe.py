@@ -1,7 +1,7 @@
 """`untrimmed recipe`: one of the papers' experiments from the features that others share, in one go.
 
 OUT/data/              what `convert` makes of a pack
-OUT/labels.csv         tags of the training videos, the only thing that training sees
+OUT/labels.csv         labels of the training videos, the only thing that training sees
 OUT/annotations.json   the truth, with the test videos that are scored
 OUT/run/               the run
 OUT/detections.json    of the test videos, with OUT/detections.activations/
@@ -82,10 +82,10 @@ class RecipeReport:
 
     def text(self) -> str:
         """One row per protocol, in per cent, and the published rows below."""
-        detections = [one for one in self.evaluations if isinstance(one, Evaluation)]
+        detections = [scored for scored in self.evaluations if isinstance(scored, Evaluation)]
         first = detections[0]
         columns = [f"{tiou:g}" for tiou in first.scores.tious]
-        width = max(len(one.protocol) for one in self.evaluations)
+        width = max(len(scored.protocol) for scored in self.evaluations)
         lines = [
             f"recipe     {self.recipe} with {self.method}, seed {self.seed}",
             *(f"but        {difference}" for difference in self.differences),
@@ -96,15 +96,15 @@ class RecipeReport:
             "",
             "mAP at tIoU".ljust(width) + "".join(column.rjust(6) for column in [*columns, "mean"]),
         ]
-        for one in detections:
-            cells = [*one.scores.mean_ap, one.scores.average]
-            lines.append(one.protocol.ljust(max(width, 11)) + "".join(f"{100 * value:6.1f}" for value in cells))
-        for own in self.evaluations:
-            if isinstance(own, ClassificationEvaluation):
-                videos = f"{own.scores.videos} videos"
+        for scored in detections:
+            cells = [*scored.scores.mean_ap, scored.scores.average]
+            lines.append(scored.protocol.ljust(max(width, 11)) + "".join(f"{100 * value:6.1f}" for value in cells))
+        for row in self.evaluations:
+            if isinstance(row, ClassificationEvaluation):
+                videos = f"{row.scores.videos} videos"
                 lines += [
                     "",
-                    f"{own.protocol}  accuracy {100 * own.scores.accuracy:.1f}, mAP {100 * own.scores.mean_ap:.1f} ({videos})",
+                    f"{row.protocol}  accuracy {100 * row.scores.accuracy:.1f}, mAP {100 * row.scores.mean_ap:.1f} ({videos})",
                 ]
         return "\n".join([*lines, "", markdown(self.published)])
 
@@ -153,14 +153,14 @@ def recipe(
     if name not in RECIPES:
         raise unknown(name, RECIPES, "recipe")
     chosen, out, features = RECIPES[name], Path(out), Path(features)
-    resolve(method, name, settings)  # faults are told before the long conversion
+    resolve(method, name, settings)  # report errors before the long conversion
     check_device(device)
     learned_from = None if unlabelled else out / "labels.csv"
     supervision = Supervision(learned_from, unlabelled, clusters, trimmed, trimmed_labels)
     supervision.check(method, method_class(method).learns_from)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
-            raise InputError(f"{out}: already exists; --resume goes on with it, --force renames it first")
+            raise InputError(f"{out}: already exists; --resume continues it, --force renames it first")
         set_aside(out)
 
     failures: dict[str, str] = {}
@@ -184,8 +184,9 @@ def recipe(
     test_name = subset or _test_subset(truth, train_name)
     tags = _training_tags(labels or features / "labels.csv", truth, train_name, store, given=labels is not None)
     write_labels(out / "labels.csv", [(video, label) for video in sorted(tags) for label in sorted(tags[video]) or [""]])
-    scored = {video: one for video, one in truth.subset(test_name).items() if not chosen.thumos or _counts(video, one.segments)}
-    rest = {video: one for video, one in truth.videos.items() if one.subset != test_name}
+    test = truth.subset(test_name)
+    scored = {video: annotated for video, annotated in test.items() if not chosen.thumos or _counts(video, annotated.segments)}
+    rest = {video: annotated for video, annotated in truth.videos.items() if annotated.subset != test_name}
     write_annotations(out / "annotations.json", rest | scored, f"for the recipe {name}")
     differences = _differences(chosen, tags, len(scored.keys() & store.videos.keys()))
     for text in differences:
@@ -239,27 +240,27 @@ def recipe(
         )
 
     target = out / "detections.json" if unlabelled else _of_known_classes(out, truth)
-    found = [score(target, protocol) for protocol in chosen.protocols]
+    evaluations = [score(target, protocol) for protocol in chosen.protocols]
     if test_labels is None or unlabelled:
-        found.append(score(out / "detections.json", "classification"))
+        evaluations.append(score(out / "detections.json", "classification"))
     else:
-        found.append(evaluate(out / "detections.json", labels=test_labels, protocol="classification"))
+        evaluations.append(evaluate(out / "detections.json", labels=test_labels, protocol="classification"))
     write_json(
         out / "scores.json",
-        {"recipe": name, "method": method, "seed": seed, "differences": differences, "scores": [one.to_json() for one in found]},
+        {"recipe": name, "method": method, "seed": seed, "differences": differences, "scores": [e.to_json() for e in evaluations]},
         indent=1,
     )
-    metrics = {metric for one in found for metric in one.scalars()} | {"mAP@0.5:0.95"}
+    metrics = {metric for evaluation in evaluations for metric in evaluation.scalars()} | {"mAP@0.5:0.95"}
     published = [row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset]
-    return RecipeReport(name, method, seed, differences, tuple(found), tuple(published), failures)
+    return RecipeReport(name, method, seed, differences, tuple(evaluations), tuple(published), failures)
 
 
 def _test_subset(truth: Annotations, training: str | None) -> str:
     """The part to score: `test`, or where there is none the validation videos."""
-    there = {subset.casefold(): subset for subset in truth.subsets if subset != training}
+    subsets = {subset.casefold(): subset for subset in truth.subsets if subset != training}
     for name in ("test", "validation", "val", "testing"):
-        if name in there:
-            return there[name]
+        if name in subsets:
+            return subsets[name]
     raise InputError(
         f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: --subset NAME"
     )
@@ -272,7 +273,8 @@ def _training_tags(
     if given or Path(file).is_file():
         tags = {video: set(labels) for video, labels in read_labels(file).tags.items()}
     elif training is not None:
-        tags = {video: {s.label for s in one.segments} for video, one in truth.subset(training).items() if one.segments}
+        annotated = truth.subset(training)
+        tags = {video: {s.label for s in its.segments} for video, its in annotated.items() if its.segments}
     else:
         raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: --labels FILE")
     if not any(video in store.videos for video in tags):
@@ -290,20 +292,20 @@ def _counts(video: str, segments: tuple) -> bool:
 def _differences(chosen: Recipe, tags: Mapping[str, set[str]], test: int) -> tuple[str, ...]:
     classes = len(set().union(*tags.values()))
     here = {"classes": classes, "training videos": len(tags), "test videos": test}
-    there = {"classes": chosen.classes, "training videos": chosen.training, "test videos": chosen.test}
+    papers = {"classes": chosen.classes, "training videos": chosen.training, "test videos": chosen.test}
     return tuple(
-        f"{here[what]} {what} with features, where the papers have {there[what]}" for what in here if here[what] != there[what]
+        f"{here[what]} {what} with features, where the papers have {papers[what]}" for what in here if here[what] != papers[what]
     )
 
 
 def _of_known_classes(out: Path, truth: Annotations) -> Path:
     """The detections of classes that the truth knows, which may be fewer than those that were learned."""
-    found = read_detections(out / "detections.json")
+    file = read_detections(out / "detections.json")
     known = set(truth.classes)
-    others = {d.label for own in found.results.values() for d in own} - known
+    others = {d.label for detections in file.results.values() for d in detections} - known
     if not others:
         return out / "detections.json"
     note(f"detections of {len(others)} class(es) without any truth, such as {min(others)!r}, are not scored")
-    kept = {video: [d for d in own if d.label in known] for video, own in found.results.items()}
-    write_detections(out / "scored.json", kept, found.untrimmed)
+    kept = {video: [d for d in detections if d.label in known] for video, detections in file.results.items()}
+    write_detections(out / "scored.json", kept, file.untrimmed)
     return out / "scored.json"

@@ -50,26 +50,26 @@ def report(
         InputError: an input cannot be read or is at fault, no video is left to show, or the page cannot be written.
     """
     out = Path(out)
-    found = read_detections(detections)
+    file = read_detections(detections)
     truth = None if annotations is None else read_annotations(annotations)
-    results, shown_truth, notes = _choose(found.results, found.path, truth, subset)
-    curves = _activations(found.path, activations, results)
-    assigned = assigned_clusters(found)
+    results, shown_truth, notes = _choose(file.results, file.path, truth, subset)
+    curves = _activations(file.path, activations, results)
+    assigned = assigned_clusters(file)
     diagnosis = None
     if truth is not None and scores is None:
-        scores, diagnosis, more = _score(found, results, truth, shown_truth, subset, parse_tious(tiou))
+        scores, diagnosis, more = _score(file, results, truth, shown_truth, subset, parse_tious(tiou))
         notes += more
     media = None if videos is None else _media(videos, sorted(results), out, proxies)
     if media is not None and (without := len(results) - len(media)):
         notes.append(f"{_many(without, 'video')} without a file: only the timelines are shown.")
 
-    method = found.untrimmed.get("method")
+    method = file.untrimmed.get("method")
     about = [
         ("method", method),
-        ("run", found.untrimmed.get("run")),
+        ("run", file.untrimmed.get("run")),
         ("videos", f"{len(results)}"),
         ("detections", f"{sum(map(len, results.values())):,}".replace(",", "\u202f")),
-        ("selection", found.untrimmed.get("selection")),
+        ("selection", file.untrimmed.get("selection")),
     ]
     if scores:
         protocol = scores.get("protocol")
@@ -108,7 +108,7 @@ def _choose(
             raise InputError(f"subset {subset!r}: which videos that is stands in the annotations; give them too")
         return results, {}, []
     inside = truth.subset(subset)
-    common = {video: found for video, found in results.items() if video in inside}
+    common = {video: detections for video, detections in results.items() if video in inside}
     if not common:
         where = f"in the subset {subset!r} of {truth.path}" if subset else f"in {truth.path}"
         raise InputError(f"{path}: none of its {len(results)} videos is {where}; the ids must be the same")
@@ -127,7 +127,7 @@ def _activations(detections: Path, folder: str | Path | None, results: Results) 
 
 
 def _score(
-    found: DetectionFile,
+    file: DetectionFile,
     results: Results,
     truth: Annotations,
     shown: Mapping[str, VideoTruth],
@@ -138,14 +138,14 @@ def _score(
     if any(d.label.startswith("cluster_") for video in shown for d in results[video]):
         return None, None, ["The labels are clusters, not classes of the annotations, so that nothing is scored here."]
     scored = truth.subset(subset) if subset is not None else shown
-    if not any(one.segments for one in scored.values()):
+    if not any(video.segments for video in scored.values()):
         return None, None, ["None of these videos has a true segment, so that nothing is scored."]
     try:
         inside = {video: results[video] for video in shown}
         outcome = evaluate_detections(scored, inside, truth.classes, tious)
         diagnosis = diagnose(scored, inside, truth.classes, tious).to_json()
     except InputError as error:
-        raise InputError(f"{found.path} against {truth.path}: {error}") from None
+        raise InputError(f"{file.path} against {truth.path}: {error}") from None
     middle = min(tious, key=lambda t: abs(t - 0.5))
     notes = []
     if subset is None and (left := len(truth.videos) - len(shown)):
@@ -161,7 +161,7 @@ def _score(
         )
     if outcome.without_truth:
         notes.append(f"Left out of the mean, since no scored video shows them: {', '.join(outcome.without_truth)}.")
-    scores = Evaluation("activitynet", truth.path, subset, found.untrimmed.get("selection"), outcome).to_json()
+    scores = Evaluation("activitynet", truth.path, subset, file.untrimmed.get("selection"), outcome).to_json()
     return {**scores, "precision_recall": outcome.plot_data(middle), "precision_recall_tiou": float(middle)}, diagnosis, notes
 
 
@@ -215,7 +215,7 @@ def _many(count: int, what: str) -> str:
 
 
 def _kinds(media: Mapping[str, Media]) -> str:
-    kinds = sorted({one.holds for one in media.values() if not one.plays and not one.fault})
+    kinds = sorted({media_file.holds for media_file in media.values() if not media_file.plays and not media_file.fault})
     return ", ".join(kinds[:3]) + (" …" if len(kinds) > 3 else "")
 
 

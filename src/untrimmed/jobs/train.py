@@ -1,4 +1,4 @@
-"""`untrimmed train`: from a feature store and tags to a run folder."""
+"""`untrimmed train`: from a feature store and labels to a run folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

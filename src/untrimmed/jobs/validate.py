@@ -50,7 +50,7 @@ class ValidationReport:
     tags: dict[str, int] = field(default_factory=dict)
 
     def text(self) -> str:
-        """Everything, to be read by a person: streams, the time that rows cover, tags, then notes, warnings and faults."""
+        """Everything, to be read by a person: streams, the time that rows cover, labels, then notes, warnings and faults."""
         lines = []
         if self.streams:
             lines += _table(
@@ -71,10 +71,10 @@ class ValidationReport:
             rows, hours = sum(v.rows for v in self.videos), sum(v.duration for v in self.videos) / 3600
             lines.append(f"{len(self.videos)} video(s), {rows} rows, {hours:.2f} hours")
         if self.tags:
-            lines += ["", *_table(("tag", "videos"), [(tag or "(no action)", str(count)) for tag, count in self.tags.items()])]
-        for kind, found in (("note", self.notes), ("warning", self.warnings), ("fault", self.faults)):
-            if found:
-                lines += ["", *(f"{kind}: {line}" for line in found)]
+            lines += ["", *_table(("label", "videos"), [(tag or "(no action)", str(count)) for tag, count in self.tags.items()])]
+        for kind, lines_of_kind in (("note", self.notes), ("warning", self.warnings), ("fault", self.faults)):
+            if lines_of_kind:
+                lines += ["", *(f"{kind}: {line}" for line in lines_of_kind)]
         verdict = (
             f"{len(self.faults)} fault(s), {len(self.warnings)} warning(s)" if self.faults or self.warnings else "no fault found"
         )
@@ -185,10 +185,10 @@ def _check_labels(weak: WeakLabels, store: FeatureStore | None, report: Validati
 def _check_tags(truth: Annotations, weak: WeakLabels, report: ValidationReport) -> None:
     for tag in sorted(set(weak.classes) - set(truth.classes)):
         hint = did_you_mean(tag, truth.classes)
-        report.faults.append(f"{truth.path}: no segment of the tag {tag!r} of {weak.path} in the whole file{hint}")
+        report.faults.append(f"{truth.path}: no segment of the label {tag!r} of {weak.path} in the whole file{hint}")
     if weak.classes and (untagged := sorted(set(truth.classes) - set(weak.classes))):
         report.warnings.append(
-            f"{truth.path}: {len(untagged)} label(s) are no tag in {weak.path} and cannot be found: {_names(untagged)}"
+            f"{truth.path}: {len(untagged)} label(s) are not in {weak.path} and cannot be detected: {_names(untagged)}"
         )
     differ = [
         video
@@ -196,7 +196,7 @@ def _check_tags(truth: Annotations, weak: WeakLabels, report: ValidationReport) 
         if video in truth.videos and truth.videos[video].segments and tags != {s.label for s in truth.videos[video].segments}
     ]
     if differ:
-        report.warnings.append(f"{truth.path}: the segments of {_names(differ)} are of other labels than their tags in {weak.path}")
+        report.warnings.append(f"{truth.path}: the segments of {_names(differ)} have other labels than {weak.path}")
 
 
 def _check_times(truth: Annotations, store: FeatureStore, report: ValidationReport) -> None:

@@ -58,7 +58,7 @@ class Method(nn.Module, ABC):
     @classmethod
     def estimate_clusters(cls, data: TrainingSet, config: Any, seed: int) -> int:
         """How many clusters to look for in videos without labels, where the user does not say."""
-        raise InputError(f"{cls.name} cannot tell how many actions to look for; give --clusters N")
+        raise InputError(f"{cls.name} cannot tell how many actions to look for; give `clusters`")
 
     @abstractmethod
     def fit(self, data: TrainingSet, run: Run) -> None:
@@ -183,7 +183,7 @@ def load_method(folder: Path) -> Method:
         InputError: the folder holds no trained model, or a damaged one.
     """
     if not (folder / "model.json").is_file():
-        raise InputError(f"{folder.parent}: holds no finished model; train it, or go on with --resume")
+        raise InputError(f"{folder.parent}: holds no finished model; train it, or continue with `resume`")
     head = read_json(folder / "model.json")
     try:
         cls = method_class(head["method"])
@@ -209,9 +209,9 @@ def carry_over(method: Method, earlier: Method) -> list[str]:
         InputError: it is another method, or its streams or their widths are others.
     """
     if earlier.name != method.name:
-        raise InputError(f"--init: its model is of {earlier.name}, not of {method.name}")
+        raise InputError(f"`init`: its model is of {earlier.name}, not of {method.name}")
     if earlier.widths != method.widths:
-        raise InputError(f"--init: its model was trained on the streams {earlier.widths}; these features have {method.widths}")
+        raise InputError(f"`init`: its model was trained on the streams {earlier.widths}; these features have {method.widths}")
     there, left = earlier.state_dict(), []
     for name, weight in method.state_dict().items():
         old = there.get(name)

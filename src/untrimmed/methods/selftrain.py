@@ -421,7 +421,7 @@ class SelfTrain(Method):
             InputError: the training set has no labels.
         """
         if data.labels is None:
-            raise InputError("selftrain learns from labels; give --labels FILE")
+            raise InputError("selftrain learns from labels; give `labels`")
         self.to(run.device)
         believed = start_from_tags(data) if data.teacher is None else start_from_curves(data, data.teacher, self.config)
         mark_known(believed, data.known or {})

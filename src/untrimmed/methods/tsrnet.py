@@ -225,7 +225,7 @@ class TSRNet(Method):
             InputError: the training set has no labels, or the training diverges.
         """
         if data.labels is None:
-            raise InputError("tsrnet learns from labels; give --labels FILE")
+            raise InputError("tsrnet learns from labels; give `labels`")
         self.to(run.device).train()
         run.side_by_side(self.streams, self._fit_stream, data)
         self.eval()

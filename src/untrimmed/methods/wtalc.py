@@ -176,7 +176,7 @@ class WTALC(Method):
                 training diverges.
         """
         if data.labels is None:
-            raise InputError("wtalc learns from labels; give --labels FILE")
+            raise InputError("wtalc learns from labels; give `labels`")
         config, matrix = self.config, np.asarray(data.labels, dtype=np.float32)
         if not config.background and (len(data.classes) == 1 or not matrix.any(1).all()):
             what = "there is only one class" if len(data.classes) == 1 else "some training videos hold no action"

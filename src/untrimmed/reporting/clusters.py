@@ -16,7 +16,7 @@ class Cluster:
     """One group of videos.
 
     name: such as `cluster_03`. videos: the training videos in it. found: the number of detections that carry its name.
-    typical: its most typical segments with their videos, the surest first.
+    typical: its most typical segments with their videos, by score.
     """
 
     name: str
@@ -27,23 +27,23 @@ class Cluster:
 
 def clusters_of(results: Results, assigned: Mapping[str, str]) -> list[Cluster]:
     """All clusters by name: those that `assigned`, the cluster of each training video, names, and those only detected."""
-    found: dict[str, list[tuple[str, Detection]]] = {name: [] for name in assigned.values()}
+    detected: dict[str, list[tuple[str, Detection]]] = {name: [] for name in assigned.values()}
     for video, detections in results.items():
         for d in detections:
-            if d.label in found or d.label.startswith("cluster_"):
-                found.setdefault(d.label, []).append((video, d))
+            if d.label in detected or d.label.startswith("cluster_"):
+                detected.setdefault(d.label, []).append((video, d))
     videos: dict[str, list[str]] = {}
     for video, name in assigned.items():
         videos.setdefault(name, []).append(video)
     return [
-        Cluster(name, tuple(sorted(videos.get(name, ()))), len(own), tuple(typical_segments(own)))
-        for name, own in sorted(found.items())
+        Cluster(name, tuple(sorted(videos.get(name, ()))), len(pairs), tuple(typical_segments(pairs)))
+        for name, pairs in sorted(detected.items())
     ]
 
 
-def typical_segments(found: list[tuple[str, Detection]]) -> list[tuple[str, Detection]]:
-    """The surest detections, of as many videos as there are: a second one of a video only where videos run out."""
-    ordered = sorted(found, key=lambda one: (-one[1].score, one[0], one[1].start, one[1].end))
+def typical_segments(pairs: list[tuple[str, Detection]]) -> list[tuple[str, Detection]]:
+    """The highest-scoring detections, of as many videos as possible: a second one of a video only where videos run out."""
+    ordered = sorted(pairs, key=lambda pair: (-pair[1].score, pair[0], pair[1].start, pair[1].end))
     turns: list[list[tuple[str, Detection]]] = [[] for _ in range(MOST_OF_ONE_VIDEO)]
     seen: dict[str, int] = {}
     for video, d in ordered:
@@ -51,5 +51,5 @@ def typical_segments(found: list[tuple[str, Detection]]) -> list[tuple[str, Dete
         if turn < MOST_OF_ONE_VIDEO:
             turns[turn].append((video, d))
             seen[video] = turn + 1
-    chosen = [one for turn in turns for one in turn][:MOST_TYPICAL]
-    return sorted(chosen, key=lambda one: -one[1].score)
+    chosen = [pair for turn in turns for pair in turn][:MOST_TYPICAL]
+    return sorted(chosen, key=lambda pair: -pair[1].score)

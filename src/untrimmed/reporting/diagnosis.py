@@ -93,10 +93,10 @@ def _by_trait(diagnosis: Mapping[str, Any], k: int, value: str, overall: float, 
     panels: Sequence[Axes] = figure.subplots(1, len(traits), sharey=True, width_ratios=widths, squeeze=False)[0]
     for axes, (name, trait) in zip(panels, traits.items(), strict=True):
         ticks = [
-            f"{one['name']}\n{one['range'].replace(' to ', '–').replace('up–', 'up to ')}\n({one['instances']})"
-            for one in trait["bins"]
+            f"{bin_['name']}\n{bin_['range'].replace(' to ', '–').replace('up–', 'up to ')}\n({bin_['instances']})"
+            for bin_ in trait["bins"]
         ]
-        heights = [100 * one[value][k] if one[value] is not None else np.nan for one in trait["bins"]]
+        heights = [100 * bin_[value][k] if bin_[value] is not None else np.nan for bin_ in trait["bins"]]
         bars = axes.bar(ticks, np.nan_to_num(heights), color=TRAIT_COLOURS[name], width=0.78)
         axes.bar_label(bars, ["" if np.isnan(h) else f"{h:.1f}" for h in heights], padding=2, color=INK, fontsize=9)
         axes.axhline(100 * overall, color=INK, linestyle="--", linewidth=1)
@@ -130,9 +130,9 @@ def diagnose_into(
         InputError: as `diagnose` does, or `out` cannot be written to.
     """
     out = Path(out)
-    found = diagnose(truth, results, classes, tious)
-    content = found.to_json()
+    diagnosis = diagnose(truth, results, classes, tious)
+    content = diagnosis.to_json()
     figures = draw_diagnosis(content, out)
     write_json(out / "diagnosis.json", content, indent=1)
     note(f"{out}: diagnosis.json, {', '.join(path.name for path in figures)}")
-    return found
+    return diagnosis

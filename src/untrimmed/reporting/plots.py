@@ -39,8 +39,8 @@ def timeline_figure(
     colours = {label: _colour(k) for k, label in enumerate(labels)}
     curves = {name: s.attention for name, s in activation.streams.items() if s.attention is not None}
 
-    found = _stacked(detections)
-    stacks = 1 + max((level for level, _ in found), default=0)
+    levels = _stacked(detections)
+    stacks = 1 + max((level for level, _ in levels), default=0)
 
     width, side, right = 10.0, 1.0, 0.3
     film = 0.0
@@ -81,7 +81,7 @@ def timeline_figure(
         elif name == "found":
             axes.set_ylim(stacks, 0)
             axes.margins(0)
-            for level, d in found:
+            for level, d in levels:
                 axes.barh(level + 0.5, d.end - d.start, 0.8, d.start, color=colours[d.label], alpha=_sureness(d, detections))
         else:
             _curves(axes, activation, curves)
@@ -99,7 +99,7 @@ def timeline_figure(
 
 
 def _stacked(detections: Sequence[Detection]) -> list[tuple[int, Detection]]:
-    """Each detection with the row it is drawn in: the surest first, each in the first row where nothing overlaps it."""
+    """Each detection with the row it is drawn in: by score, each in the first row where nothing overlaps it."""
     rows: list[list[Detection]] = []
     placed = []
     for d in sorted(detections, key=lambda d: -d.score):

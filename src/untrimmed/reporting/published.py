@@ -55,10 +55,10 @@ def select(rows: Iterable[Published], conditions: Sequence[str]) -> list[Publish
         if column not in COLUMNS:
             raise unknown(column, COLUMNS, "--where")
         wanted.setdefault(column, set()).add(value.casefold())
-    found = [row for row in rows if all(getattr(row, column).casefold() in values for column, values in wanted.items())]
-    if not found:
+    chosen = [row for row in rows if all(getattr(row, column).casefold() in values for column, values in wanted.items())]
+    if not chosen:
         raise InputError(f"--where {' '.join(conditions)}: no published number fits")
-    return found
+    return chosen
 
 
 def fitting(rows: Iterable[Published], methods: Iterable[str], metrics: Iterable[str]) -> list[Published]:
@@ -77,12 +77,12 @@ def markdown(rows: Sequence[Published]) -> str:
     groups: dict[tuple[str, str], list[Published]] = {}
     for row in rows:
         groups.setdefault((row.deck, row.dataset if row.deck == "field" else row.table), []).append(row)
-    for (deck, table), own in groups.items():
-        metrics = list(dict.fromkeys(row.metric for row in own))
+    for (deck, table), group in groups.items():
+        metrics = list(dict.fromkeys(row.metric for row in group))
         if all(metric.startswith("mAP@") for metric in metrics):
             metrics.sort(key=lambda metric: (":" in metric, metric))
-        values = {(astuple(row)[1:-2], row.metric): row.value for row in own}
-        keys = list(dict.fromkeys(astuple(row)[1:-2] for row in own))
+        values = {(astuple(row)[1:-2], row.metric): row.value for row in group}
+        keys = list(dict.fromkeys(astuple(row)[1:-2] for row in group))
         body = [[*key[1:], *([key[0]] if deck == "field" else [])] for key in keys]
         head = [*COLUMNS[2:-2], *(["venue"] if deck == "field" else [])]
         cells = [[*row, *(values.get((key, metric), "–") for metric in metrics)] for key, row in zip(keys, body, strict=True)]

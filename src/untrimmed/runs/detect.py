@@ -26,9 +26,9 @@ def overrides_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for key, value in settings.items():
         if key == "method":
-            raise InputError("--set method.…: what a run was trained with cannot be changed when it localizes")
+            raise InputError("`settings` method.…: what a run was trained with cannot be changed when it localizes")
         if key in SECTIONS and not isinstance(value, Mapping):
-            raise InputError(f"--set {key}={value}: names a group of settings; write {key}.<setting>=<value>")
+            raise InputError(f"`settings` {key}={value}: names a group of settings; write {key}.<setting>=<value>")
         tree = merge(tree, {key: value} if key in SECTIONS else {"localization": {key: value}})
     return tree
 
@@ -36,7 +36,7 @@ def overrides_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 def wanted_videos(subset_from: str | Path | None, subset: str | None) -> set[str] | None:
     """The videos of a subset of an annotation file; None: all there are."""
     if (subset_from is None) != (subset is None):
-        raise InputError("--subset-from FILE and --subset NAME go together")
+        raise InputError("`subset_from` and `subset` go together")
     return None if subset_from is None else set(read_annotations(subset_from).subset(subset))
 
 
@@ -50,7 +50,7 @@ def activations_of_store(
     """
     found, about = read_activations(source)
     if "data" in overrides:
-        raise InputError("--set data.…: stored activations hold the snippets that were looked at; localize the run again")
+        raise InputError("`settings` data.…: stored activations hold the snippets that were looked at; localize the run again")
     check_streams(overrides.get("localization", {}), found[0].streams if found else (), "localization")
     found = [a for a in found if wanted is None or a.video in wanted]
     cutting = build(Localization, merge(about.get("localization", {}), overrides.get("localization", {})), "localization")

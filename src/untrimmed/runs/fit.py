@@ -49,7 +49,7 @@ class FitOptions:
         resolve(self.method, self.preset, self.settings)
         check_device(self.device)
         if supervision.unlabelled and (supervision.classes is not None or self.init is not None):
-            raise InputError("--classes and --init: go with --labels; clusters have no names that an earlier run could know")
+            raise InputError("`classes` and `init`: go with `labels`; clusters have no names that an earlier run could know")
         supervision.check(self.method, method_class(self.method).learns_from)
         if self.init is not None:
             RunFolder(self.init).method()
@@ -84,7 +84,7 @@ def fit(
     data = supervision.training_set(store, chosen.data, left_out, notes.append)
     if not data.classes:
         data = replace(data, classes=cluster_names(cls.estimate_clusters(data, chosen.method, options.seed)))
-        notes.append(f"{len(data.classes)} clusters, by how well they stand apart; --clusters N sets another number")
+        notes.append(f"{len(data.classes)} clusters, by how well they stand apart; `clusters` sets another number")
     data = supervision.with_clips(data, notes.append)
     config = {"method_name": options.method, "preset": options.preset, "seed": options.seed, **chosen.to_dict()}
     earlier = None

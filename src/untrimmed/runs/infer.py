@@ -100,11 +100,11 @@ def extract_as(
     made = folder.extractor()
     if made["name"] not in extractor_names():
         raise InputError(
-            f"{run}: was trained on features of {made['name']!r}, which are not made here; give --features, not videos"
+            f"{run}: was trained on features of {made['name']!r}, which are not made here; give `features`, not videos"
         )
     if not isinstance(places, Mapping) or (other := without_places(places)):
         named = "extractor" if not isinstance(places, Mapping) else f"extractor.{min(other)}"
-        raise InputError(f"--set {named}: features are made as the run's were; only where the weights lie can be set")
+        raise InputError(f"`settings` {named}: features are made as the run's were; only where the weights lie can be set")
     settings = made["settings"] | places
     flow = settings.pop("flow", "dis")
     try:
@@ -113,7 +113,7 @@ def extract_as(
         if not made.get("weights_sha256"):
             raise
         raise InputError(
-            f"{error}; {run} was trained with these weights: say where they are with --set extractor.NAME=PLACE"
+            f"{error}; {run} was trained with these weights: say where they are with `settings` extractor.NAME=PLACE"
         ) from error
     if header.weights_sha256 != made.get("weights_sha256"):
         raise InputError(

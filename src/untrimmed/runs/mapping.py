@@ -66,15 +66,15 @@ class MappingOptions:
             return self._fitted(seen, scored, known, "the scored videos' own labels (oracle)")
         if not clusters:
             raise InputError(
-                f"{path}: does not say which training video is in which cluster, so --map-clusters cannot count their labels; "
-                f"it needs what `untrimmed localize` writes for a run that was trained with --unlabelled"
+                f"{path}: does not say which training video is in which cluster, so `map_clusters` cannot count their labels; "
+                f"it needs what `untrimmed localize` writes for a run that was trained with `unlabelled`"
             )
         source, training = self._training_labels(truth)
         labelled = [video for video in clusters if training.get(video)]
         if not labelled:
             raise InputError(
                 f"{source}: has no label for any of the {len(clusters)} videos that were clustered (such as {min(clusters)!r}); "
-                f"give their labels: --labels FILE"
+                f"give their `labels`"
             )
         if both := len([video for video in labelled if video in scored]):
             note(f"{both} of the scored videos were clustered too: the mapping has counted their labels")

@@ -115,28 +115,28 @@ class ScoreOptions:
         map_clusters, map_clusters_oracle = self.map_clusters, self.map_clusters_oracle
         min_score, parts, diagnose = self.min_score, self.parts, self.diagnose
         if protocol not in PROTOCOLS:
-            raise InputError(f"--protocol {protocol}: there is no such protocol; there is {', '.join(PROTOCOLS)}")
+            raise InputError(f"`protocol` {protocol}: there is no such protocol; there is {', '.join(PROTOCOLS)}")
         if map_clusters is not None and map_clusters not in MAPPINGS:
-            raise unknown(map_clusters, MAPPINGS, "--map-clusters")
+            raise unknown(map_clusters, MAPPINGS, "`map_clusters`")
         if map_clusters_oracle and map_clusters is None:
             raise InputError(
-                f"--map-clusters-oracle says what a mapping is fitted on; say which: --map-clusters {'|'.join(MAPPINGS)}"
+                f"`map_clusters_oracle` says what a mapping is fitted on; say which: `map_clusters` {'|'.join(MAPPINGS)}"
             )
         if names is not None and map_clusters is not None:
-            raise InputError("--names says what each cluster is, --map-clusters works it out; give one of the two")
+            raise InputError("`names` says what each cluster is, `map_clusters` works it out; give one of the two")
         if min_score is not None:
             if protocol not in DETECTION_PROTOCOLS:
-                raise InputError(f"--min-score: {protocol} scores no detections")
+                raise InputError(f"`min_score`: {protocol} scores no detections")
             if not np.isfinite(min_score):
-                raise InputError(f"--min-score {min_score}: expected a finite number")
+                raise InputError(f"`min_score` {min_score}: expected a finite number")
         if diagnose is not None:
             if protocol != "activitynet":
-                raise InputError(f"--diagnose goes by the activitynet protocol; leave --protocol {protocol} away")
+                raise InputError(f"`diagnose` goes by the activitynet protocol; leave `protocol` {protocol} away")
             if Path(diagnose).is_file():
-                raise InputError(f"--diagnose {diagnose}: a file; give the folder to write diagnosis.json and its pictures into")
+                raise InputError(f"`diagnose` {diagnose}: a file; give the folder to write diagnosis.json and its pictures into")
             check_writable(Path(diagnose) / "diagnosis.json")
         if parts is not None and protocol != "attention":
-            raise InputError(f"--parts: only the protocol attention looks at parts, not {protocol}")
+            raise InputError(f"`parts`: only the protocol attention looks at parts, not {protocol}")
 
 
 def score(target: str | Path, options: ScoreOptions) -> AnyEvaluation:
@@ -252,7 +252,7 @@ def score_classification(target: Path, options: ScoreOptions) -> ClassificationE
 def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
     """The groups of a run without labels against labels, round by round."""
     if options.mapping.wanted:
-        raise InputError("clustering compares clusters with labels as they are; leave --map-clusters and --names away")
+        raise InputError("clustering compares clusters with labels as they are; leave `map_clusters` and `names` away")
     files = rounds_of(run) if run.is_dir() else []
     if not files:
         raise InputError(f"{run}: holds no rounds/NN/clusters.csv; clustering is scored for the folder of a run without labels")
@@ -395,13 +395,13 @@ def _true_segments(options: ScoreOptions) -> str | Path:
     """The annotation file of a protocol that needs true segments."""
     annotations, labels, protocol = options.annotations, options.labels, options.protocol
     if labels is not None and (annotations is None or options.mapping.how is None):
-        raise InputError(f"--labels {labels}: says which actions occur, but not when; {protocol} needs --annotations FILE instead")
+        raise InputError(f"`labels` {labels}: says which actions occur, but not when; {protocol} needs `annotations` instead")
     if annotations is None:
-        raise InputError(f"{protocol} needs the true segments: --annotations FILE")
+        raise InputError(f"{protocol} needs the true segments: `annotations`")
     return annotations
 
 
 def _both_say_what_is_true(options: ScoreOptions) -> InputError:
     return InputError(
-        f"--labels {options.labels} and --annotations {options.annotations}: both say what is true; give one of the two"
+        f"`labels` {options.labels} and `annotations` {options.annotations}: both say what is true; give one of the two"
     )

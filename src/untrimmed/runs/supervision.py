@@ -43,18 +43,18 @@ class Supervision:
         labels, unlabelled, clusters = self.labels, self.unlabelled, self.clusters
         trimmed, trimmed_labels = self.trimmed, self.trimmed_labels
         if unlabelled and labels is not None:
-            raise InputError("--labels and --unlabelled: give one of the two")
+            raise InputError("`labels` and `unlabelled`: give one of the two")
         if unlabelled and "clusters" not in learns_from:
-            raise InputError(f"{method} cannot learn without labels; give --labels FILE, or train tcam")
+            raise InputError(f"{method} cannot learn without labels; give `labels`, or train tcam")
         if not unlabelled and labels is None:
-            other = ", or --unlabelled" if "clusters" in learns_from else ""
-            raise InputError(f"{method} learns from labels; give --labels FILE{other}")
+            other = ", or `unlabelled`" if "clusters" in learns_from else ""
+            raise InputError(f"{method} learns from labels; give `labels`{other}")
         if clusters is not None and not unlabelled:
-            raise InputError("--clusters: goes with --unlabelled; labels say themselves how many actions there are")
+            raise InputError("`clusters`: goes with `unlabelled`; labels say themselves how many actions there are")
         if (trimmed is None) != (trimmed_labels is None):
-            raise InputError("--trimmed DIR and --trimmed-labels FILE go together")
+            raise InputError("`trimmed` and `trimmed_labels` go together")
         if trimmed is not None and "trimmed" not in learns_from:
-            raise InputError(f"{method} does not learn from trimmed clips; leave out --trimmed, or train tsrnet")
+            raise InputError(f"{method} does not learn from trimmed clips; leave out `trimmed`, or train tsrnet")
 
     def check_files(self, videos: Collection[str], streams: Mapping[str, int]) -> None:
         """See that labels and clips fit the videos, before a long extraction of their features.
@@ -130,7 +130,7 @@ def training_set(
         part = f" for the videos in {only}" if only else ""
         raise InputError(f"{labels}: every label is empty{part}; at least one video must hold an action")
     if absent := sorted(set(known) - set(weak.classes)):
-        say(f"warning: no training video has the tag {', '.join(map(repr, absent))}; it will not be learned")
+        say(f"warning: no training video has the label {', '.join(map(repr, absent))}; it will not be learned")
     for warning in weak.warnings():
         say(f"warning: {warning}")
     for video in videos:
@@ -140,12 +140,12 @@ def training_set(
 
 
 def of_classes(weak: WeakLabels, classes: Sequence[str], say: Callable[[str], None]) -> WeakLabels:
-    """Only these classes' tags, and the videos that hold one of them or surely nothing."""
+    """Only the labels of these classes, and the videos that have one of them or none at all."""
     if not all(classes) or not classes:
-        raise InputError("--classes: names no class, or an empty one; write them with commas between, such as: jump,run")
+        raise InputError("`classes`: names no class, or an empty one; write them with commas between, such as: jump,run")
     for label in classes:
         if label not in weak.classes:
-            raise unknown(label, weak.classes, f"--classes: {weak.path}")
+            raise unknown(label, weak.classes, f"`classes`: {weak.path}")
     tags = {video: own & set(classes) for video, own in weak.tags.items() if not own or own & set(classes)}
     if others := len(weak.tags) - len(tags):
         say(f"{others} video(s) hold none of the chosen classes; they are not trained on")
@@ -164,9 +164,9 @@ def unlabelled_set(
     if not videos:
         raise InputError(f"{only or store.path}: none of its videos has features")
     if clusters is not None and clusters < 1:
-        raise InputError(f"--clusters {clusters}: there must be one at least")
+        raise InputError(f"`clusters` {clusters}: there must be one at least")
     if clusters is not None and clusters > len(videos):
-        raise InputError(f"--clusters {clusters}: there are only {len(videos)} videos to group")
+        raise InputError(f"`clusters` {clusters}: there are only {len(videos)} videos to group")
     for video in videos:
         store.load(video)  # every fault of the features is named before training begins
     return TrainingSet(tuple(videos), cluster_names(clusters or 0), None, store, settings=settings)

@@ -36,9 +36,9 @@ def labels_of(
         truth, chosen = truth_of(annotations, subset)
         return truth.path, tags_of(chosen), truth
     if labels is None:
-        raise InputError(f"{protocol} needs the true labels: --labels FILE or --annotations FILE")
+        raise InputError(f"{protocol} needs the true labels: `labels` or `annotations`")
     if subset is not None:
-        raise InputError(f"--subset {subset}: a labels file has no subsets; give --annotations FILE, or leave --subset away")
+        raise InputError(f"`subset` {subset}: a labels file has no subsets; give `annotations`, or leave `subset` away")
     return Path(labels), {video: tuple(sorted(tags)) for video, tags in read_labels(labels).tags.items()}, None
 
 

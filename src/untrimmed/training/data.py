@@ -15,7 +15,7 @@ from untrimmed.data.store import FeatureStore
 
 @dataclass(frozen=True)
 class DataSettings:
-    """How many snippets of a video are looked at."""
+    """How many snippets of a video are used."""
 
     snippets: int = setting(
         400, "snippets drawn from a video for one training step, one at random from each of as many equal stretches", low=1

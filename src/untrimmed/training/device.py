@@ -14,13 +14,13 @@ def check_device(device: str) -> None:
     try:
         kind = torch.device(device).type
     except RuntimeError:
-        raise InputError(f"--device {device}: no such device; use cpu or cuda") from None
+        raise InputError(f"`device` {device}: no such device; use cpu or cuda") from None
     if kind not in ("cpu", "cuda"):
-        raise InputError(f"--device {device}: use cpu or cuda")
+        raise InputError(f"`device` {device}: use cpu or cuda")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"--device {device}: torch sees no GPU here; use --device cpu")
+        raise InputError(f"`device` {device}: torch sees no GPU here; use `device` cpu")
     if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
-        raise InputError(f"--device {device}: there are only {torch.cuda.device_count()} GPU(s), counted from cuda:0")
+        raise InputError(f"`device` {device}: there are only {torch.cuda.device_count()} GPU(s), counted from cuda:0")
 
 
 @contextmanager

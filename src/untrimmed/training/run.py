@@ -40,7 +40,7 @@ BUSY = "another process is training in it"
 
 
 def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
-    """See that a run may be made in (or with `resume` gone on with in) a folder, before anything costly begins.
+    """Check that a run may be made (or with `resume` resumed) in a folder, before anything costly begins.
 
     A folder that holds nothing but a cache of features is free.
 
@@ -55,7 +55,7 @@ def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
     if not folder.exists() or (folder.is_dir() and all(child.name == "features" for child in folder.iterdir())):
         return
     if not force:
-        hint = "--resume goes on with it, --force renames it first" if is_run else "--force renames it first"
+        hint = "`resume` continues it, `force` renames it first" if is_run else "`force` renames it first"
         raise InputError(f"{folder}: already exists; {hint}")
     if is_run:
         lock(folder, BUSY).release()  # a folder that is trained in must not be pulled away
@@ -238,7 +238,7 @@ class Run:
             if not math.isfinite(value):
                 where = ", ".join(f"{loop} {index}" for loop, index in self._position)
                 what = f"{name} is {value} at {where}"
-                raise InputError(f"{self.folder}: training diverged ({what}); try a lower learning_rate, and --force")
+                raise InputError(f"{self.folder}: training diverged ({what}); try a lower learning_rate, and `force`")
         if self._part is not None and len(self._position) == self._part[1]:
             raise ValueError(f"what the part {self._part[0]!r} logs must be logged in its loop")
         line = {**dict(self._position), **{name: round(float(value), 7) for name, value in values.items()}}
@@ -378,7 +378,7 @@ def _opened(file: Path, framework: str) -> Iterator[Any]:
     try:
         content = safe_open(file, framework)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{file}: damaged ({error}); delete it to do its part again, or begin with --force") from error
+        raise InputError(f"{file}: damaged ({error}); delete it to do its part again, or begin with `force`") from error
     with content:
         yield content
 
@@ -387,7 +387,7 @@ def _read_yaml(file: Path) -> Any:
     try:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: damaged ({' '.join(str(error).split())}); begin with --force") from error
+        raise InputError(f"{file}: damaged ({' '.join(str(error).split())}); begin with `force`") from error
 
 
 def _number(name: str) -> int:

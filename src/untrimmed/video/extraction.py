@@ -52,7 +52,7 @@ def extract(
 ) -> ExtractReport:
     """Extract the features of videos into the store `out`, in parallel over videos.
 
-    A video that the store holds already is skipped if its file has not changed since; so a killed extraction is gone on with by the
+    A video that the store holds already is skipped if its file has not changed since; so a killed extraction is resumed by the
     same call. A video that cannot be extracted does not stop the others: it is noted, and its reason kept in `out/failures.json`.
 
     Args:
@@ -135,7 +135,7 @@ def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, downl
     extractor, settings = plain_name(extractor, settings)
     if download:
         if extractor != "hub" or not settings.get("model"):
-            raise InputError(f"--download: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
+            raise InputError(f"`download`: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
         from untrimmed.video.extractors.hub import download as fetch
 
         fetch(settings["model"])

@@ -67,7 +67,7 @@ def header_of(extractor: str, settings: dict[str, Any] | None, flow: str) -> Hea
 def extract_video(task: Task, under_way: Callable[[float], None] = lambda share: None) -> Outcome:
     """Extract one video into the store. A fault of the video or of the disk is in the outcome, not raised.
 
-    `under_way` is told again and again how much of the video is done, 0..1.
+    `under_way` is called repeatedly with the share of the video that is done, 0..1.
     """
     began = time.perf_counter()
     outcome = Outcome(task.video, task.path)

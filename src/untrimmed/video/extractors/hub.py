@@ -86,7 +86,7 @@ class Extractor:
 
     def __init__(self, config: Any) -> None:
         if not config.model:
-            raise InputError("hub needs a model: --extractor hub:ID, or hub:./folder")
+            raise InputError("hub needs a model: `extractor` hub:ID, or hub:./folder")
         transformers = _transformers()
         self.folder, model = folder_of(config.model)
         self.config = replace(config, model=model)
@@ -246,7 +246,7 @@ def folder_of(model: str) -> tuple[Path, str]:
         folder = Path(huggingface_hub.snapshot_download(model, local_files_only=True))
     except Exception as error:
         raise InputError(
-            f"{model}: not among the models that were downloaded to this machine; fetch it with --download, "
+            f"{model}: not among the models that were downloaded to this machine; fetch it with `download`, "
             "or name a folder with its dots or slash, hub:./folder"
         ) from error
     _weights(folder)

@@ -75,7 +75,7 @@ class Extractor:
         files = {"rgb": config.rgb_weights, "flow": config.flow_weights}
         self.files = {stream: Path(file).absolute() for stream, file in files.items() if file}
         if not self.files:
-            raise InputError("i3d needs its weights: --set rgb_weights=FILE, --set flow_weights=FILE, or both")
+            raise InputError("i3d needs its weights: `settings` rgb_weights=FILE, `settings` flow_weights=FILE, or both")
         for file in self.files.values():
             if not file.is_file():
                 raise InputError(f"{file}: no such checkpoint")
