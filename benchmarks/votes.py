@@ -1,9 +1,10 @@
-"""What finding the voters costs: `python benchmarks/votes.py [VIDEOS]...`; no number: 100, 1,000 and 10,000 videos.
+"""What finding the voters costs: `python benchmarks/votes.py [VIDEOS | STORE]...`; nothing: 100, 1,000 and 10,000 videos.
 
 Each size runs in a process of its own, on videos of 200 stretches, 2,048 wide, made as they are read: a video shows some of 100
 actions in places of its own, and its stretches follow each other slowly. Making them counts as reading and is told apart. Recall
 is the share of the true 15 nearest of other videos that are among the voters, for 200 stretches. CPU seconds and peak memory are
-those of the whole process. Run with OMP_NUM_THREADS=1.
+those of the whole process. Run with OMP_NUM_THREADS=1. Of a STORE, a folder of features, it prints the recall only: of all its
+stretches, compared in cells against all pairs.
 """
 
 import resource
@@ -88,8 +89,25 @@ def measure(count: int) -> None:
     print(f"| {count:,} | {total:,} | {way} | {seconds - reading:.0f} | {reading:.0f} | {voting:.1f} | {peak:.2f} | {recall:.3f} |")
 
 
+def recall_of(folder: str) -> None:
+    """Print what share of the true voters is found in cells, of all stretches of a store."""
+    from untrimmed.data.store import FeatureStore
+    from untrimmed.nn.votes import find_votes
+
+    store = FeatureStore(folder)
+    videos = sorted(store.videos)
+    true, found = (find_votes(store, videos, exact=exact).neighbour for exact in (sys.maxsize, 0))
+    recall = np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(true.tolist(), found.tolist())])
+    print(f"{folder}: {len(videos)} videos, {len(true):,} stretches, recall {recall:.3f}", flush=True)
+
+
 def main() -> None:
-    counts = [int(word) for word in sys.argv[1:]] or [100, 1_000, 10_000]
+    for folder in (word for word in sys.argv[1:] if not word.isdigit()):
+        recall_of(folder)
+    counts = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    if sys.argv[1:] and not counts:
+        return
+    counts = counts or [100, 1_000, 10_000]
     print("| videos | stretches | way | CPU s | making them | votes of a round | peak GiB | recall |", flush=True)
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for count in counts:
