@@ -14,7 +14,10 @@ from untrimmed.nn.votes import (
     find_votes,
     guide_of,
     guide_of_tags,
+    modularity,
     nearest,
+    nearest_of_cells,
+    score_numbers,
     stretches_of,
     sureness,
     with_empty,
@@ -145,3 +148,48 @@ def test_the_votes_of_tags_point_at_the_actions(empty, tmp_path):
 def test_videos_that_hold_nothing_are_a_cluster_of_their_own():
     assert with_empty(np.array([[1.0, 0.0], [0.0, 0.0]])).tolist() == [[1, 0, 0], [0, 0, 1]]
     assert with_empty(np.eye(2)).shape == (2, 2)
+
+
+def test_many_stretches_are_compared_in_cells(tmp_path):
+    """Nearly the same voters, none of a stretch's own video, and the same each time."""
+    store = plant(tmp_path, train=40, test=0, empty=0).store
+    videos = list(store.videos)
+    exact = find_votes(store, videos, stretch=1).neighbour
+    votes = find_votes(store, videos, stretch=1, exact=100)
+    found = votes.neighbour
+    assert found.shape == exact.shape
+    assert not (votes.video[found] == votes.video[:, None])[found >= 0].any()
+    recall = np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(exact.tolist(), found.tolist())])
+    assert 0.6 < recall < 1
+    np.testing.assert_array_equal(found, find_votes(store, videos, stretch=1, exact=100).neighbour)
+
+
+def test_few_or_equal_rows_in_cells():
+    x, video = np.ones((6, 3), dtype=np.float32), np.array([0, 0, 1, 2, 2, 2])
+    found = nearest_of_cells(x, video, 15)
+    assert [len(row[row >= 0]) for row in found] == [4, 4, 5, 3, 3, 3]
+    assert nearest_of_cells(x[:1], video[:1], 2).tolist() == [[-1, -1]]
+
+
+def test_modularity_is_newmans():
+    votes = Votes(np.array([10, 5, 5]), np.array([[2, 3], [3, -1], [0, 3], [2, 1]]), 5)
+    cluster = np.array([0, 1, 0])
+    own = [cluster[votes.video[n]] for n in range(4)]
+    pairs = [(own[n], own[voter]) for n, voters in enumerate(votes.neighbour) for voter in voters if voter >= 0]
+    within = sum(a == b for a, b in pairs) / len(pairs)
+    chance = sum(
+        sum(a == c for a, _ in pairs) / len(pairs) * sum(b == c for _, b in pairs) / len(pairs) for c in set(cluster.tolist())
+    )
+    assert modularity(votes, cluster) == pytest.approx(within - chance)
+    assert modularity(votes, np.zeros(3, dtype=int)) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_the_number_of_clusters_that_votes_agree_with(classes, tmp_path):
+    """Right where one action a video is planted; of two videos and of one, nothing to say."""
+    store = plant(tmp_path, classes=classes, train=8 * classes, test=0, empty=0).store
+    videos = list(store.videos)
+    scores = score_numbers(find_votes(store, videos), descriptors(store, videos), 10)
+    assert list(scores) == list(range(2, 11))
+    assert max(scores, key=lambda number: scores[number]) == classes
+    assert score_numbers(find_votes(store, videos[:3]), descriptors(store, videos[:3])) == {}

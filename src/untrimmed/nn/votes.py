@@ -1,4 +1,4 @@
-"""Cross-video votes: how surely do similar stretches of other videos say what a stretch shows? Ours; no torch.
+"""Cross-video votes: how surely do similar stretches of other videos say what a stretch shows? Ours.
 
 Videos with one tag, or of one cluster, share an action and often its surroundings, too. A stretch is the action's where
 its most similar stretches in *other* videos come from videos of the same tag; where they come from everywhere it is
@@ -14,13 +14,18 @@ The voters do not depend on clusters: they are found once. TCAM's rounds alterna
 from tags the votes say at once where a tag's action may be.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from untrimmed.data.store import FeatureStore
+from untrimmed.nn.spectral import MOST_ESTIMATED, spectral_clustering
 
 STRETCH = 5
 """Snippets in a stretch, about."""
@@ -29,6 +34,17 @@ FLOOR = 0.02
 """The least sureness, so that a video without any sure stretch is still described."""
 BLOCK = 2**25
 """Similarities that are held at once."""
+EXACT = 30_000
+"""So many stretches are compared with all others; more only in part."""
+DIRECTIONS = 128
+"""Numbers that are kept of a stretch where there are many."""
+SAMPLE = 20_000
+"""Stretches that the directions are found by."""
+CELLS = 1.5
+"""Cells for each square root of the number of stretches."""
+SAMPLE_PER_CELL = 40
+PROBES = 8
+"""Cells that a stretch's voters are sought in."""
 
 
 def edges_of(snippets: int, stretch: int = STRETCH) -> np.ndarray:
@@ -156,15 +172,53 @@ def descriptors(store: FeatureStore, videos: Sequence[str], s: np.ndarray | None
     return np.stack(found)
 
 
-def find_votes(store: FeatureStore, videos: Sequence[str], stretch: int = STRETCH, voters: int = VOTERS) -> Votes:
-    """The votes of these videos' stretches about each other."""
-    rows, snippets = [], []
-    for video in videos:
-        features = store.load(video, check=False)
-        rows.append(stretches_of(features, stretch))
-        snippets.append(len(next(iter(features.values()))))
-    whose = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-    return Votes(np.asarray(snippets), nearest(np.concatenate(rows), whose, voters), stretch)
+# How many clusters -----------------------------------------------------------------------------------------------------------
+
+
+def modularity(votes: Votes, cluster: np.ndarray) -> float:
+    """Share of the votes that stay within a cluster, less what it would be if votes were cast at random: cluster [N] -> -1..1.
+
+    That of Newman and Girvan (Finding and Evaluating Community Structure in Networks, Physical Review E 2004).
+    """
+    size = int(cluster.max()) + 1
+    own = cluster[votes.video]
+    stretch, place = np.nonzero(votes.neighbour >= 0)
+    table = np.zeros((size, size))
+    np.add.at(table, (own[stretch], own[votes.neighbour[stretch, place]]), 1)
+    table /= max(table.sum(), 1)
+    return float(np.trace(table) - table.sum(0) @ table.sum(1))
+
+
+def score_numbers(votes: Votes, f: np.ndarray, most: int = MOST_ESTIMATED, seed: int = 0) -> dict[int, float]:
+    """The modularity of every number of clusters from two to `most` (half the videos at most), by descriptors f [N, D].
+
+    It falls where a cluster holds videos that do not vote for each other, and where videos that do are split.
+    """
+    return {number: modularity(votes, spectral_clustering(f, number, seed=seed)) for number in range(2, min(most, len(f) // 2) + 1)}
+
+
+# Who votes -------------------------------------------------------------------------------------------------------------------
+
+
+def find_votes(
+    store: FeatureStore, videos: Sequence[str], stretch: int = STRETCH, voters: int = VOTERS, exact: int = EXACT
+) -> Votes:
+    """The votes of these videos' stretches about each other.
+
+    Args:
+        exact: up to so many stretches all pairs are looked at. Of more only `DIRECTIONS` of a stretch are held, and its voters
+            sought in the nearest cells; see `nearest_of_cells`.
+    """
+    snippets = np.array([len(next(iter(store.load(video, check=False).values()))) for video in videos])
+    counts = [len(edges_of(int(count), stretch)) - 1 for count in snippets]
+    few = sum(counts) <= exact
+    base = None if few else main_directions(store, videos, stretch)
+    x = np.empty((sum(counts), sum(store.streams.values()) if base is None else base.shape[1]), dtype=np.float32)
+    for video, first, count in zip(videos, np.cumsum([0, *counts]), counts):
+        rows = stretches_of(store.load(video, check=False), stretch)
+        x[first : first + count] = rows if base is None else rows @ base
+    whose = np.repeat(np.arange(len(counts)), counts)
+    return Votes(snippets, nearest(x, whose, voters) if few else nearest_of_cells(x, whose, voters), stretch)
 
 
 def nearest(x: np.ndarray, video: np.ndarray, voters: int) -> np.ndarray:
@@ -172,15 +226,62 @@ def nearest(x: np.ndarray, video: np.ndarray, voters: int) -> np.ndarray:
 
     video: [M], rising. Where there are fewer, the rest is -1.
     """
-    found = np.full((len(x), voters), -1, dtype=np.int32)
-    first = np.searchsorted(video, np.arange(video[-1] + 2))
-    most = min(voters, len(x))
     step = max(BLOCK // len(x), 1)
-    for begin in range(0, len(x), step):
-        similar = x[begin : begin + step] @ x.T
-        for its in range(video[begin], video[min(begin + step, len(x)) - 1] + 1):
-            own = slice(first[its], first[its + 1])
-            similar[max(own.start - begin, 0) : max(own.stop - begin, 0), own] = -np.inf
-        best = np.argpartition(similar, -most, axis=1)[:, -most:]
-        found[begin : begin + step, :most] = np.where(np.isfinite(np.take_along_axis(similar, best, 1)), best, -1)
+    blocks = [slice(begin, begin + step) for begin in range(0, len(x), step)]
+    return np.concatenate([_nearest_among(x[rows], video[rows], x, video, voters) for rows in blocks])
+
+
+def _nearest_among(x: np.ndarray, video: np.ndarray, others: np.ndarray, of_video: np.ndarray, voters: int) -> np.ndarray:
+    """`nearest` of x among others [L, D], of the videos of_video [L], rising."""
+    similar = x @ others.T
+    first, last = (np.searchsorted(of_video, video, side) for side in ("left", "right"))
+    own = last - first
+    column = np.arange(own.sum()) + np.repeat(first - np.cumsum(own) + own, own)
+    similar[np.repeat(np.arange(len(x)), own), column] = -np.inf
+    found = np.full((len(x), voters), -1, dtype=np.int32)
+    value, best = torch.from_numpy(similar).topk(min(voters, len(others)), sorted=False)  # NumPy's are much slower
+    found[:, : best.shape[1]] = np.where(np.isfinite(value.numpy()), best.numpy(), -1)
+    return found
+
+
+def main_directions(store: FeatureStore, videos: Sequence[str], stretch: int = STRETCH) -> np.ndarray:
+    """The `DIRECTIONS` that keep most of the inner products of stretches, of a sample of the videos: [sum of D, DIRECTIONS]."""
+    square, seen = 0.0, 0
+    for number in np.random.default_rng(0).permutation(len(videos)):
+        rows = stretches_of(store.load(videos[number], check=False), stretch)
+        square, seen = square + rows.T @ rows, seen + len(rows)
+        if seen >= SAMPLE:
+            break
+    return np.ascontiguousarray(np.linalg.eigh(square)[1][:, ::-1][:, :DIRECTIONS])
+
+
+def nearest_of_cells(x: np.ndarray, video: np.ndarray, voters: int, probes: int = PROBES) -> np.ndarray:
+    """Nearly what `nearest` finds, in time that grows with M^1.5: each row looks at those in the `probes` cells nearest to its own.
+
+    The cells are those of a k-means of a sample, sqrt(M) or so of them (the inverted file of Jégou et al., Product Quantization
+    for Nearest Neighbor Search, PAMI 2011). Libraries have such an index, but not one that leaves out a row's own video.
+    """
+    rng = np.random.default_rng(0)
+    cells = min(max(round(CELLS * len(x) ** 0.5), 1), len(x))
+    sample = x[np.sort(rng.choice(len(x), min(len(x), SAMPLE_PER_CELL * cells), replace=False))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct stretches than cells: some stay empty
+        centre = KMeans(cells, init="random", n_init=1, max_iter=10, random_state=0).fit(sample).cluster_centers_
+    half = 0.5 * (centre * centre).sum(1)
+    step = max(BLOCK // cells, 1)
+    cell = np.concatenate([(x[b : b + step] @ centre.T - half).argmax(1) for b in range(0, len(x), step)])
+    order = np.argsort(cell, kind="stable")  # within a cell the rows still rise
+    begin = np.searchsorted(cell[order], np.arange(cells + 1))
+    members = [order[first:last] for first, last in zip(begin, begin[1:])]
+    near = np.argsort(half - centre @ centre.T, axis=1)[:, :probes]
+    found = np.full((len(x), voters), -1, dtype=np.int32)
+    for number, rows in enumerate(members):
+        if not len(rows):
+            continue
+        among = np.sort(np.concatenate([members[other] for other in near[number]]))
+        others, of_video = x[among], video[among]
+        step = max(BLOCK // len(among), 1)
+        for block in (rows[b : b + step] for b in range(0, len(rows), step)):
+            best = _nearest_among(x[block], video[block], others, of_video, voters)
+            found[block] = np.where(best >= 0, among[best], -1)
     return found
