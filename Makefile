@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint lint-page clean
 
 setup: .venv/.done
 
@@ -19,15 +19,24 @@ setup: .venv/.done
 demo: setup
 	$(BIN)/untrimmed demo --out demo-out
 
-lint: setup
+lint: setup lint-page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Types and style of the page's script.
+lint-page:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.done && npm run --silent lint; \
+	else echo "npm is not here: the page's script is not checked"; fi
+
+node_modules/.done: package.json package-lock.json
+	npm ci --no-fund --no-audit
+	touch $@
 
 # Two workers of one thread each: the suite is meant for two cores. UNTRIMMED_* variables pass through.
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 clean:
-	rm -rf .venv demo-out build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv node_modules demo-out build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -131,7 +131,7 @@ def test_clusters_are_shown_but_not_scored(tmp_path):
     detections = write_inputs(tmp_path, {"a": [Detection(0, 1, "cluster_0", 0.5)]}, truth, activations=False)
     out = report(detections, out=tmp_path / "report.html", annotations=tmp_path / "truth.json")
     assert "labels are clusters" in out.read_text(encoding="utf-8")
-    assert read(out)["videos"][0]["truth"]
+    assert read(out)["videos"][0]["truth"]["start"] == [1]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_the_last_moment_of_ten_hours_lies_on_the_axis(browser, tmp_path):
     report(detections, out=tmp_path / "report.html", annotations=tmp_path / "truth.json")
     page.goto((tmp_path / "report.html").as_uri())
     row = open_row(page, "hours")
-    row.locator(".bar.found").first.wait_for()
+    row.locator(".bar.detection").first.wait_for()
     places = row.locator(".bar").evaluate_all(
         "bars => bars.map(b => [b.getBoundingClientRect().right, b.parentElement.getBoundingClientRect().right])"
     )

@@ -195,10 +195,10 @@ def test_names_are_not_lost_by_closing_the_page(visit):
 def test_what_the_page_holds(folder):
     text = (folder / "report.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
-    assert [row[0] for row in data["clusters"]["assigned"]] == sorted(ASSIGNED)
-    first = data["clusters"]["list"][0]
+    assert data["assigned"]["video"] == sorted(ASSIGNED)
+    first = data["clusters"][0]
     assert first["videos"] == 3
-    assert [data["videos"][segment[0]]["id"] for segment in first["typical"]] == ["a", "b"]
+    assert [data["videos"][place]["id"] for place in first["typical"]["video"]] == ["a", "b"]
     assert "<script>alert" not in text
 
 

@@ -50,11 +50,12 @@ def test_the_page_holds_what_was_found(tmp_path):
     assert "one thing to know" in text
     assert [video["id"] for video in data["videos"]] == ["a", "b"]
     first = data["videos"][0]
-    assert first["found"] == [[3.0, 4.0, data["classes"].index("wave"), 0.75], [1.0, 2.5, data["classes"].index("jump"), 0.25]]
-    assert first["truth"] == [[1.1, 2.4, data["classes"].index("jump")]]
+    jump, wave = (data["classes"].index(label) for label in ("jump", "wave"))
+    assert first["detections"] == {"start": [3.0, 1.0], "end": [4.0, 2.5], "label": [wave, jump], "score": [0.75, 0.25]}
+    assert first["truth"] == {"start": [1.1], "end": [2.4], "label": [jump]}
     assert first["media"]["link"] == "videos/a.mp4"
     assert first["duration"] == 25.0
-    assert data["videos"][1]["found"] == []
+    assert data["videos"][1]["detections"] == {"start": [], "end": [], "label": [], "score": []}
     assert "media" not in data["videos"][1]
     assert "How good it is" not in text, "no scores were given"
 
@@ -68,7 +69,7 @@ def test_the_curves_are_those_of_the_activations(tmp_path):
     assert curves["step"] == 0.5
 
     _, data = read(tmp_path / "report.html")
-    low, high = data["scale"]["logit"]["rgb"]
+    low, high = (data["scale"]["logit"]["rgb"][bound] for bound in ("low", "high"))
     logits = np.frombuffer(base64.b64decode(curves["streams"]["rgb"]["logit"][0]), dtype=np.uint8) / 255 * (high - low) + low
     chosen = activation.classes.index(data["classes"][curves["classes"][0]])
     assert chosen == activation.streams["rgb"].class_score.argmax(), "the surest class comes first"
@@ -96,9 +97,9 @@ def test_the_page_stays_small(tmp_path):
     found = [Detection(k, k + 1.0, classes[k % 200], k / 5000) for k in range(5000)]
     write_page(Page(results={"a": found}, activations={"a": activation}), tmp_path / "report.html")
     video = read(tmp_path / "report.html")[1]["videos"][0]
-    assert len(video["found"]) == MOST_DETECTIONS
+    assert len(video["detections"]["score"]) == MOST_DETECTIONS
     assert video["more"] == 5000 - MOST_DETECTIONS
-    assert min(d[3] for d in video["found"]) == pytest.approx((5000 - MOST_DETECTIONS) / 5000), "the surest are kept"
+    assert min(video["detections"]["score"]) == pytest.approx((5000 - MOST_DETECTIONS) / 5000), "the surest are kept"
     assert len(video["curves"]["classes"]) == MOST_CURVES
     assert len(json.dumps(video)) < 40_000
 

@@ -1,7 +1,7 @@
 """One HTML file that shows what was found: its data, script and style inline, nothing fetched but the videos it links to.
 
-What the page says about single videos is drawn by page.js from JSON; the summary is written here, so that it can be read, searched
-and printed without a script.
+What the page says about single videos is drawn by the modules in page/ from JSON; the summary is written here, so that it can be
+read, searched and printed without a script.
 """
 
 import base64
@@ -19,9 +19,10 @@ import numpy as np
 
 from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.files import atomic_write
-from untrimmed.data.types import Activation, Results, StreamActivation
+from untrimmed.data.types import Activation, Detection, Results, Segment, StreamActivation
 from untrimmed.reporting.clusters import Cluster
 from untrimmed.reporting.diagnosis import KIND_COLOURS, TRAIT_WORDS, shares
+from untrimmed.reporting.script import one_script
 
 MOST_POINTS = 600
 """Points of a curve: about two per pixel column of the widest screen it is drawn on."""
@@ -84,8 +85,8 @@ def write_page(page: Page, out: str | Path) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    files = resources.files(__package__)
-    script = files.joinpath("page.js").read_text(encoding="utf-8")
+    files = resources.files(__package__).joinpath("page")
+    script = one_script(files, "main.js")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"percent": lambda x: f"{100 * x:.1f}", "number": lambda x: f"{x:,}".replace(",", "\u202f")}
     classes = _classes(page)
@@ -127,9 +128,10 @@ def hue(index: int) -> float:
 
 
 def _data(page: Page, classes: list[str]) -> dict[str, Any]:
-    """What page.js draws from."""
+    """What page/data.js reads. Long lists are columns: the values of all rows under the name of each."""
     place = {label: i for i, label in enumerate(classes)}
     scale = _scales(page.activations.values())
+    assigned = sorted((video, k) for k, cluster in enumerate(page.clusters) for video in cluster.videos)
     return {
         "classes": classes,
         "hues": [hue(i) for i in range(len(classes))],
@@ -138,37 +140,46 @@ def _data(page: Page, classes: list[str]) -> dict[str, Any]:
         "scale": scale,
         "videos": [_video(page, video, place, scale) for video in sorted(page.results)],
         "clusters": _clusters(page, place),
-    }
-
-
-def _clusters(page: Page, place: Mapping[str, int]) -> dict[str, Any]:
-    """Of each cluster its segments to look at, by the video's place in the list, and the videos that its name will label."""
-    row = {video: i for i, video in enumerate(sorted(page.results))}
-    return {
-        "list": [
-            {
-                "label": place[cluster.name],
-                "videos": len(cluster.videos),
-                "found": cluster.found,
-                "typical": [
-                    [row[video], round(d.start, 3), round(d.end, 3), place[d.label], _short(d.score)]
-                    for video, d in cluster.typical
-                    if video in row
-                ],
-            }
-            for cluster in page.clusters
-        ],
-        "assigned": sorted([video, k] for k, cluster in enumerate(page.clusters) for video in cluster.videos),
+        "assigned": {"video": [video for video, _ in assigned], "cluster": [k for _, k in assigned]},
         "noAction": sorted(page.no_action),
     }
 
 
+def _clusters(page: Page, place: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Of each cluster its segments to look at, with the video's place in the list."""
+    row = {video: i for i, video in enumerate(sorted(page.results))}
+    clusters = []
+    for cluster in page.clusters:
+        shown = [(video, d) for video, d in cluster.typical if video in row]
+        clusters.append(
+            {
+                "label": place[cluster.name],
+                "videos": len(cluster.videos),
+                "detections": cluster.found,
+                "typical": {"video": [row[video] for video, _ in shown], **_detections([d for _, d in shown], place)},
+            }
+        )
+    return clusters
+
+
+def _segments(segments: Sequence[Segment | Detection], place: Mapping[str, int]) -> dict[str, list[Any]]:
+    return {
+        "start": [round(s.start, 3) for s in segments],
+        "end": [round(s.end, 3) for s in segments],
+        "label": [place[s.label] for s in segments],
+    }
+
+
+def _detections(detections: Sequence[Detection], place: Mapping[str, int]) -> dict[str, list[Any]]:
+    return {**_segments(detections, place), "score": [_short(d.score) for d in detections]}
+
+
 def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, Any]) -> dict[str, Any]:
-    found = sorted(page.results[video], key=lambda d: -d.score)
+    detections = sorted(page.results[video], key=lambda d: -d.score)
     truth = (page.truth or {}).get(video)
     activation = page.activations.get(video)
     segments = truth.segments if truth else ()
-    ends = [s.end for s in segments] + [d.end for d in found]
+    ends = [s.end for s in segments] + [d.end for d in detections]
     if activation is not None:
         duration = activation.timeline.duration
     elif truth is not None and truth.duration:
@@ -179,14 +190,14 @@ def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, An
         "id": video,
         "duration": round(max([duration, *ends]), 3) or 1.0,
         "annotated": truth is not None,
-        "truth": [[round(s.start, 3), round(s.end, 3), place[s.label]] for s in sorted(segments)],
-        "found": [[round(d.start, 3), round(d.end, 3), place[d.label], _short(d.score)] for d in found[:MOST_DETECTIONS]],
-        "more": max(len(found) - MOST_DETECTIONS, 0),
+        "truth": _segments(sorted(segments), place),
+        "detections": _detections(detections[:MOST_DETECTIONS], place),
+        "more": max(len(detections) - MOST_DETECTIONS, 0),
     }
     if page.media is not None and (media := page.media.get(video)) is not None:
         entry["media"] = asdict(media)
     if activation is not None and activation.timeline.count:
-        wanted = dict.fromkeys([*(s.label for s in segments), *(d.label for d in found)])
+        wanted = dict.fromkeys([*(s.label for s in segments), *(d.label for d in detections)])
         entry["curves"] = _curves(activation, list(wanted), place, scale)
     return entry
 
@@ -209,7 +220,9 @@ def _scales(activations: Any) -> dict[str, Any]:
                 logit[name] = [min(low, float(values.min())), max(high, float(values.max()))]
     return {
         "attention": _short(attention),
-        "logit": {name: [_short(low), _short(high if high > low else low + 1)] for name, (low, high) in logit.items()},
+        "logit": {
+            name: {"low": _short(low), "high": _short(high if high > low else low + 1)} for name, (low, high) in logit.items()
+        },
     }
 
 
@@ -230,11 +243,14 @@ def _curves(activation: Activation, wanted: list[str], place: Mapping[str, int],
     shown.sort(key=best.index)
     streams = {}
     for name, stream in activation.streams.items():
-        low, high = scale["logit"].get(name, (0.0, 1.0))
+        bounds = scale["logit"].get(name, {"low": 0.0, "high": 1.0})
         attention = _attention(activation, stream)
         streams[name] = {
             "attention": None if attention is None else _pack(attention, 0.0, scale["attention"]),
-            "logit": [_pack(np.asarray(stream.class_logit)[:, activation.classes.index(label)], low, high) for label in shown],
+            "logit": [
+                _pack(np.asarray(stream.class_logit)[:, activation.classes.index(label)], bounds["low"], bounds["high"])
+                for label in shown
+            ],
         }
     return {
         "start": round(timeline.start, 4),

@@ -1,0 +1,142 @@
+/** The page's data: the JSON in it, its columns made into objects. `page.py` writes it. */
+
+import { byId } from "./dom.js";
+
+/**
+ * Times in seconds on the player's clock; the label is the class's place in `data.classes`.
+ *
+ * @typedef {{start: number, end: number, label: number}} Segment
+ * @typedef {Segment & {score: number}} Detection
+ */
+
+/**
+ * Where a video lies, what it holds, and why it cannot be read, if it cannot.
+ *
+ * @typedef {{link: string, holds: string, plays: boolean, fault: string | null}} Media
+ */
+
+/**
+ * Curves of one stream: levels of 0 to 255 between the bounds in `data.scale`, a class's in the order of `Curves.classes`.
+ *
+ * @typedef {{attention: Uint8Array | null, logit: Uint8Array[]}} StreamCurves
+ */
+
+/**
+ * The first value stands for `start` to `start + step`, in seconds, and so on; the surest class comes first.
+ *
+ * @typedef {{start: number, step: number, classes: number[], streams: Map<string, StreamCurves>}} Curves
+ */
+
+/**
+ * @typedef {object} Video
+ * @property {string} id
+ * @property {number} duration in seconds
+ * @property {Segment[]} truth in order of time
+ * @property {Detection[]} detections the surest first
+ * @property {number} more detections that are left out of the page
+ * @property {Media | null} media
+ * @property {Curves | null} curves
+ */
+
+/**
+ * A cluster of videos: how many training videos and detections it has, and its most typical segments.
+ *
+ * @typedef {{video: Video, segment: Detection}} Typical
+ * @typedef {{label: number, videos: number, detections: number, typical: Typical[]}} Cluster
+ */
+
+/** @typedef {{low: number, high: number}} Bounds */
+
+/**
+ * @typedef {object} PageData
+ * @property {string[]} classes
+ * @property {number[]} hues of the classes, in degrees
+ * @property {boolean} hasTruth
+ * @property {boolean} hasVideos
+ * @property {{attention: number, logit: {[stream: string]: Bounds}}} scale bounds that all videos' curves share
+ * @property {Video[]} videos by name
+ * @property {Cluster[]} clusters
+ * @property {{video: string, cluster: number}[]} assigned the training videos by name, with their cluster's place
+ * @property {string[]} noAction names that stand for "surely no action"
+ */
+
+export const data = readData(JSON.parse(byId("data").textContent ?? ""));
+
+/**
+ * @param {any} json
+ * @returns {PageData}
+ */
+function readData(json) {
+  /** @type {Video[]} */
+  const videos = json.videos.map(readVideo);
+  const clusters = json.clusters.map((/** @type {any} */ cluster) => ({
+    ...cluster,
+    typical: rowsOf(cluster.typical).map(({ video, ...segment }) => ({ video: videos[video], segment })),
+  }));
+  return { ...json, videos, clusters, assigned: rowsOf(json.assigned) };
+}
+
+/**
+ * @param {any} json
+ * @returns {Video}
+ */
+function readVideo(json) {
+  return {
+    ...json,
+    truth: rowsOf(json.truth),
+    detections: rowsOf(json.detections),
+    media: json.media ?? null,
+    curves: json.curves ? readCurves(json.curves) : null,
+  };
+}
+
+/**
+ * @param {any} json
+ * @returns {Curves}
+ */
+function readCurves(json) {
+  const streams = new Map();
+  for (const [name, packed] of Object.entries(json.streams)) {
+    const attention = packed.attention === null ? null : bytesOf(packed.attention);
+    streams.set(name, { attention, logit: packed.logit.map(bytesOf) });
+  }
+  return { ...json, streams };
+}
+
+/**
+ * Columns `{name: [value of each row]}` as one object per row.
+ *
+ * @param {{[name: string]: any[]}} columns
+ * @returns {any[]}
+ */
+function rowsOf(columns) {
+  const names = Object.keys(columns);
+  return columns[names[0]].map((_, i) => Object.fromEntries(names.map((name) => [name, columns[name][i]])));
+}
+
+/** @param {string} base64 */
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+/**
+ * Temporal intersection over union.
+ *
+ * @param {Segment} a
+ * @param {Segment} b
+ */
+export function tiou(a, b) {
+  const inside = Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start));
+  const union = a.end - a.start + (b.end - b.start) - inside;
+  return union > 0 ? inside / union : 0;
+}
+
+/**
+ * The highest tIoU of a segment with one of the same class.
+ *
+ * @param {Segment} segment
+ * @param {Segment[]} others
+ */
+export function bestTiou(segment, others) {
+  return others.reduce((top, other) => (other.label === segment.label ? Math.max(top, tiou(segment, other)) : top), 0);
+}

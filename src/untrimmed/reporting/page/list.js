@@ -1,0 +1,167 @@
+/** The list of videos: which are shown, in which order, and the tools to choose. */
+
+import { data } from "./data.js";
+import { byId, make } from "./dom.js";
+import { grouped, many, scoreText } from "./format.js";
+import { Row } from "./row.js";
+import { leastScore, SLIDER_STEPS, view } from "./view.js";
+
+/** @typedef {import("./data.js").Video} Video */
+/** @typedef {import("./data.js").Segment} Segment */
+
+const rows = data.videos.map((video) => new Row(video));
+const rowOf = new Map(rows.map((row) => [row.video, row]));
+const names = new Intl.Collator("en", { numeric: true });
+
+/**
+ * What each order goes by, the highest first; by name where that is equal.
+ *
+ * @type {{[order: string]: {words: string, value: (row: Row) => number}}}
+ */
+const orders = {
+  name: { words: "name", value: () => 0 },
+  score: { words: "surest detection", value: (row) => row.video.detections[0]?.score ?? Number.NEGATIVE_INFINITY },
+  count: { words: "most detections", value: (row) => row.shown.length },
+  length: { words: "longest", value: (row) => row.video.duration },
+};
+if (data.hasTruth) orders.missed = { words: "most true segments missed", value: (row) => row.missed() };
+
+export function showList() {
+  byId("tools").append(...makeTools());
+  arrange();
+  const rowOfRoot = new Map(rows.map((row) => [/** @type {Element} */ (row.root), row]));
+  const watch = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) rowOfRoot.get(target)?.comeNear(isIntersecting);
+    },
+    { rootMargin: "600px" },
+  );
+  for (const row of rows) watch.observe(row.root);
+  let resized = 0;
+  window.addEventListener("resize", () => {
+    cancelAnimationFrame(resized);
+    resized = requestAnimationFrame(refresh);
+  });
+}
+
+/** Open the first video in which something is shown. */
+export function openFirst() {
+  (rows.find((row) => row.shown.length) ?? rows[0])?.toggle(true);
+}
+
+/**
+ * Open a video of the list, and play a segment of it.
+ *
+ * @param {Video} video
+ * @param {Segment} segment
+ */
+export function showSegment(video, segment) {
+  const row = rowOf.get(video);
+  if (!row) return;
+  row.root.hidden = false;
+  row.toggle(true);
+  row.root.scrollIntoView({ block: "center" });
+  const { start, end, label } = segment;
+  const detection = video.detections.find((d) => d.start === start && d.end === end && d.label === label);
+  row.viewer?.player.playSegment(detection ?? segment);
+  row.button.focus({ preventScroll: true });
+}
+
+/** Hide the videos that are not asked for, and order the others. */
+function arrange() {
+  const words = view.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+  for (const row of rows) {
+    row.root.hidden = !isAsked(row, words);
+    if (row.root.hidden) row.viewer?.player.pause();
+  }
+  const { value } = orders[view.order];
+  const values = new Map(rows.map((row) => [row, value(row)]));
+  rows.sort((a, b) => {
+    const [first, second] = [values.get(a) ?? 0, values.get(b) ?? 0];
+    return first === second ? names.compare(a.video.id, b.video.id) : first < second ? 1 : -1;
+  });
+  // Moving an element stops its video, so the list is only touched when the order is another.
+  const list = byId("list");
+  if (rows.some((row, i) => list.children[i] !== row.root)) list.append(...rows.map((row) => row.root));
+  refresh();
+}
+
+/**
+ * @param {Row} row
+ * @param {string[]} words in lower case
+ */
+function isAsked(row, words) {
+  if (view.label !== null && !row.labels.has(view.label)) return false;
+  if (!words.length) return true;
+  const classes = [...row.labels].map((label) => data.classes[label]);
+  const text = `${row.video.id} ${classes.join(" ")}`.toLocaleLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+function refresh() {
+  for (const row of rows) row.draw();
+  const visible = rows.filter((row) => !row.root.hidden);
+  const shown = visible.reduce((sum, row) => sum + row.shown.length, 0);
+  const all = many(rows.length, "video");
+  const videos = visible.length === rows.length ? all : `${grouped(visible.length)} of ${all}`;
+  const truth = data.hasTruth ? "; above each line the truth, below it what was found" : "";
+  byId("count").textContent = `${videos}, ${many(shown, "detection")} shown${truth}`;
+}
+
+/** @returns {HTMLElement[]} */
+function makeTools() {
+  const labels = [...new Set(rows.flatMap((row) => [...row.labels]))].sort((a, b) => a - b);
+  const search = make("input", { id: "filter", type: "search", placeholder: "name or class", autocomplete: "off" });
+  search.addEventListener("input", () => {
+    view.text = search.value;
+    arrange();
+  });
+  const classes = make(
+    "select",
+    { id: "class" },
+    make("option", { value: "" }, "all classes"),
+    ...labels.map((label) => make("option", { value: label }, data.classes[label])),
+  );
+  classes.addEventListener("change", () => {
+    view.label = classes.value === "" ? null : Number(classes.value);
+    arrange();
+  });
+  const options = Object.entries(orders).map(([order, { words }]) => make("option", { value: order }, words));
+  const order = make("select", { id: "sort" }, ...options);
+  order.addEventListener("change", () => {
+    view.order = order.value;
+    arrange();
+  });
+  const tools = [
+    make("label", { class: "grow" }, "Find a video or class", search),
+    make("label", {}, "Class", classes),
+    make("label", {}, "First", order),
+    makeSlider(),
+  ];
+  if (data.hasVideos) {
+    const loop = make("input", { id: "loop", type: "checkbox" });
+    loop.addEventListener("change", () => {
+      view.loop = loop.checked;
+    });
+    tools.push(make("label", { class: "tick" }, loop, "loop"));
+  }
+  return tools;
+}
+
+function makeSlider() {
+  const output = make("output", { for: "slider" });
+  const slider = make("input", { id: "slider", type: "range", min: 0, max: SLIDER_STEPS, step: 1, value: view.slider });
+  const say = () => {
+    const all = view.least === Number.NEGATIVE_INFINITY;
+    output.textContent = all ? "all" : `≥ ${scoreText(view.least)}`;
+    slider.setAttribute("aria-valuetext", all ? "all detections" : `score at least ${scoreText(view.least)}`);
+  };
+  slider.addEventListener("input", () => {
+    view.slider = Number(slider.value);
+    view.least = leastScore(view.slider);
+    say();
+    refresh();
+  });
+  say();
+  return make("label", { class: "slide" }, make("span", {}, "Score ", output), slider);
+}

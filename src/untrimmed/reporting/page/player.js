@@ -1,0 +1,155 @@
+/** The player of one video: goes to a time, plays a segment and stops or loops at its end, or says why it cannot. */
+
+import { data } from "./data.js";
+import { make } from "./dom.js";
+import { fileName } from "./format.js";
+import { view } from "./view.js";
+
+/** @typedef {import("./data.js").Video} Video */
+/** @typedef {import("./data.js").Media} Media */
+/** @typedef {import("./data.js").Segment} Segment */
+
+/** @type {Player | null} */
+let playing = null;
+
+export class Player {
+  /**
+   * @param {Video} video
+   * @param {() => void} moved called when the time or the segment that is played is another
+   */
+  constructor(video, moved) {
+    this.video = video;
+    this.moved = moved;
+    /** The time in seconds, also where no file is there to play. */
+    this.at = 0;
+    /** @type {Segment | null} the segment that is being played */
+    this.segment = null;
+    /** @type {HTMLVideoElement | null} */
+    this.element = null;
+    this.root = make("div", { class: "player" });
+    this.tick = this.tick.bind(this);
+    if (data.hasVideos) this.open(video.media);
+  }
+
+  /** @param {Media | null} media */
+  open(media) {
+    if (!media) {
+      this.say(
+        "No file of this video",
+        "There was none with this name in the folder of videos when this page was written.",
+      );
+      return;
+    }
+    if (media.fault) {
+      const file = make("code", {}, fileName(media.link));
+      this.say("This file is not a video that can be read", `${media.fault}. The file: `, file);
+      return;
+    }
+    const words = `Video ${this.video.id}`;
+    const element = make("video", { controls: true, preload: "metadata", playsinline: true, "aria-label": words });
+    element.addEventListener("error", () => this.failed(media));
+    element.addEventListener("play", () => {
+      if (playing !== this) playing?.pause();
+      playing = this;
+      requestAnimationFrame(this.tick);
+    });
+    element.addEventListener("timeupdate", () => this.follow());
+    element.addEventListener("seeking", () => {
+      // A seek by the player's own controls leaves the segment.
+      if (this.segment && Math.abs(element.currentTime - this.segment.start) > 0.25) this.segment = null;
+      this.follow();
+    });
+    element.src = media.link;
+    this.element = element;
+    this.root.append(element);
+  }
+
+  /** @param {Media} media */
+  failed(media) {
+    const file = make("code", {}, fileName(media.link));
+    if (media.plays) {
+      this.say("This video does not load", "The file is no longer at this place, or is damaged: ", file);
+    } else {
+      this.say(
+        "This browser does not play this video",
+        `It is ${media.holds}. Written again with `,
+        make("code", {}, "--proxies"),
+        ", this page comes with a small copy that browsers play. The file: ",
+        file,
+      );
+    }
+    this.element = null;
+  }
+
+  /**
+   * @param {string} title
+   * @param {...(string | Node)} text
+   */
+  say(title, ...text) {
+    this.root.classList.add("broken");
+    this.root.querySelector(".trouble")?.remove();
+    this.root.append(make("p", { class: "trouble", role: "status" }, make("b", {}, title), ...text));
+  }
+
+  pause() {
+    this.element?.pause();
+  }
+
+  close() {
+    if (playing === this) playing = null;
+    if (!this.element) return;
+    this.element.pause();
+    this.element.removeAttribute("src");
+    this.element = null;
+  }
+
+  /**
+   * Play on from a time.
+   *
+   * @param {number} start
+   */
+  playFrom(start) {
+    this.segment = null;
+    this.go(start);
+  }
+
+  /**
+   * Play a segment; at its end, stop or loop.
+   *
+   * @param {Segment} segment
+   */
+  playSegment(segment) {
+    this.segment = segment;
+    this.go(segment.start);
+  }
+
+  /** @param {number} start */
+  go(start) {
+    this.at = start;
+    if (this.element) {
+      this.element.currentTime = start;
+      this.element.play().catch(() => {}); // what cannot play has said so already
+    }
+    this.moved();
+  }
+
+  tick() {
+    this.follow();
+    if (this.element && !this.element.paused) requestAnimationFrame(this.tick);
+  }
+
+  follow() {
+    const { element, segment } = this;
+    if (!element) return;
+    this.at = element.currentTime;
+    const atEnd = segment && (this.at >= segment.end || element.ended);
+    if (atEnd && !element.seeking && !element.paused) {
+      if (view.loop) element.currentTime = segment.start;
+      else {
+        this.segment = null;
+        element.pause();
+      }
+    }
+    this.moved();
+  }
+}
