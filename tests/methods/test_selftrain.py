@@ -1,5 +1,7 @@
 """Self-training: its classifier, its way of relabelling, who teaches whom, and what stays as it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from tests.methods.planted import plant, plant_clips
-from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
 from untrimmed.methods.base import resolve
 from untrimmed.methods.selftrain import (
@@ -28,6 +29,7 @@ from untrimmed.methods.selftrain import (
     start_from_curves,
     start_from_tags,
 )
+from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.training import Run
 
@@ -253,9 +255,17 @@ def test_a_tag_of_a_single_video_keeps_its_start(planted, tmp_path):
     assert (lone.share == [1, 0]).all()
 
 
-def test_without_labels_it_says_so(planted, tmp_path):
-    chosen = resolve("selftrain")
+def test_without_labels_it_learns_from_the_clusters_that_votes_make(planted, tmp_path):
+    chosen = resolve("selftrain", "default", {"stretch": 2, "rounds": 2})
     data = unlabelled_set(planted.store, planted.labels, 3, chosen.data)
-    method = SelfTrain(chosen.method, data.classes, planted.store.streams)
-    with run_in(tmp_path / "run") as run, pytest.raises(InputError, match="selftrain learns from labels; give `labels`"):
-        method.fit(data, run)
+    with Run(tmp_path / "run", {}, {}) as run:
+        model = SelfTrain(chosen.method, data.classes, planted.store.streams)
+        model.fit(data, run)
+        clusters = RunFolder(tmp_path / "run").clusters()
+        assert set(clusters) == set(data.videos)
+        assert set(clusters.values()) == set(data.classes)
+        again = SelfTrain(chosen.method, data.classes, planted.store.streams)
+    with Run(tmp_path / "again", {}, {}) as run:
+        again.fit(replace(data, labels=np.array([[clusters[v] == c for c in data.classes] for v in data.videos], np.float32)), run)
+    for mine, other in zip(model.state_dict().values(), again.state_dict().values()):
+        assert torch.equal(mine, other), "as if the clusters had been its labels"

@@ -16,7 +16,7 @@ the video cannot know it by heart. `rounds` takes targets of any origin: another
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -25,12 +25,13 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor, nn
 
-from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 from untrimmed.data.store import FeatureStore, release_pages
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import WINDOW, Curves, Method
+from untrimmed.nn.spectral import spectral_clustering
 from untrimmed.training import Run, TrainingSet
+from untrimmed.training.rounds import clusters_by_votes, estimate_by_votes, votes_of
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,14 @@ class Config:
         "weight of what is merely believed beside what a person has marked; null = by cross-validation on the marked videos",
         low=0,
     )
+    stretch: int = setting(5, "without labels: snippets in a stretch that other videos vote on; shorter than an action", low=1)
+    voters: int = setting(15, "without labels: stretches of other videos that vote on each", low=1)
     snippets: int = setting(65536, "most snippets that a fit looks at, drawn anew for each round where there are more", low=1)
     iterations: int = setting(30, "most steps of the optimizer (L-BFGS) in a fit", low=1)
+
+
+CLUSTERINGS, SETTLED = 4, 0.01
+"""Without labels: clusterings by votes at most, and the share of videos that changes cluster below which there is no other."""
 
 
 class StreamClassifier(nn.Module):
@@ -376,7 +383,7 @@ def rounds(nets: Mapping[str, StreamClassifier], believed: Sequence[Believed], c
     taught = {f: {c for g, video in zip(fold, believed) if g != f or g == -1 for c in video.tags} for f in {-1, *fold}}
     of_folds = [{stream: copy.deepcopy(net) for stream, net in nets.items()} for _ in range(config.folds)]
     kept = nn.ModuleList([nn.ModuleDict(of_fold) for of_fold in of_folds])
-    for _ in run.loop("round", config.rounds - 1, shares=_Shares(believed), classifiers=kept):
+    for _ in run.loop("relabel", config.rounds - 1, shares=_Shares(believed), classifiers=kept):
         loss = fit_to(of_folds, believed, fold, config, run.rng("snippets"), run.device, weight)
         changed, acting, total = 0.0, 0.0, 0
         for number, video in zip(fold, believed):
@@ -407,7 +414,7 @@ class SelfTrain(Method):
     name: ClassVar = "selftrain"
     title: ClassVar = "self-training (ours): cross-fitted linear classifiers of snippets, from video-level labels"
     Config: ClassVar = Config
-    learns_from: ClassVar = frozenset({"labels", "trimmed"})
+    learns_from: ClassVar = frozenset({"labels", "clusters", "trimmed"})
     reach: ClassVar = 1
 
     def __init__(self, config: Any, classes: tuple[str, ...], streams: Mapping[str, int]) -> None:
@@ -415,18 +422,23 @@ class SelfTrain(Method):
         self.streams = nn.ModuleDict({name: StreamClassifier(width, len(classes)) for name, width in streams.items()})
 
     def fit(self, data: TrainingSet, run: Run) -> None:
-        """From the tags, and trimmed clips where there are any.
-
-        Raises:
-            InputError: the training set has no labels.
-        """
-        if data.labels is None:
-            raise InputError("selftrain learns from labels; give `labels`")
+        """From the tags, and trimmed clips where there are any; without tags from the clusters that votes make."""
         self.to(run.device)
+        if data.labels is None:
+            votes = votes_of(data, run, self.config.stretch, self.config.voters)
+            data = replace(data, labels=clusters_by_votes(data, run, votes, self._cluster, CLUSTERINGS, SETTLED))
         believed = start_from_tags(data) if data.teacher is None else start_from_curves(data, data.teacher, self.config)
         mark_known(believed, data.known or {})
         rounds(self._nets(), believed + start_from_clips(data.trimmed, data.classes), self.config, run)
         self.eval()
+
+    def _cluster(self, f: np.ndarray, seed: int) -> np.ndarray:
+        return spectral_clustering(f, len(self.classes), seed=seed)
+
+    @classmethod
+    def estimate_clusters(cls, data: TrainingSet, config: Any, seed: int) -> int:
+        """The number whose clusters the votes agree with best, see `untrimmed.training.rounds.estimate_by_votes`."""
+        return estimate_by_votes(data, config.stretch, config.voters, seed)
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
         """The logits of each snippet by itself, background last; there is no attention."""

@@ -26,23 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from untrimmed.console import note
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Curves, Method
 from untrimmed.nn.spectral import EXACT, LANDMARKS, estimate_clusters, spectral_clustering
-from untrimmed.nn.votes import STRETCH, VOTERS, Votes, find_votes, guide_of, score_numbers
-from untrimmed.nn.votes import descriptors as describe
+from untrimmed.nn.votes import STRETCH, VOTERS, Votes, guide_of
 from untrimmed.training import Run, TrainingSet
-from untrimmed.training.rounds import clusters_by_votes, settle, votes_of
-
-ESTIMATED_FROM = 500
-"""So many videos at most are looked at to estimate the number of clusters."""
-ALIKE = 0.95
-"""Numbers of clusters whose modularity is this share of the best's fit about as well."""
-SHOWS = 0.3
-"""Networks that fall into parts have a modularity of 0.3 to 0.7 in practice (Newman and Girvan 2004)."""
+from untrimmed.training.rounds import clusters_by_votes, estimate_by_votes, settle, votes_of
 
 
 @dataclass(frozen=True)
@@ -385,18 +376,7 @@ class TCAM(Method):
         """
         if config.pooling == "attention":
             return estimate_clusters(descriptors(data, {}), seed)
-        chosen = np.random.default_rng(seed).permutation(len(data))[:ESTIMATED_FROM]
-        videos = [data.videos[number] for number in sorted(chosen)]
-        votes = find_votes(data.store, videos, config.stretch, config.voters)
-        scores = score_numbers(votes, describe(data.store, videos, stretch=config.stretch), seed=seed)
-        if not scores:
-            return 1
-        best = max(scores, key=lambda number: scores[number])
-        alike = [number for number, score in scores.items() if score >= ALIKE * scores[best]]
-        note(f"{min(alike)} to {max(alike)} clusters agree with the votes about as well (modularity {scores[best]:.2f})")
-        if scores[best] < SHOWS:
-            note("warning: no number of clusters stands out; what recurs may not be what tells these videos apart")
-        return best
+        return estimate_by_votes(data, config.stretch, config.voters, seed)
 
     def fit(self, data: TrainingSet, run: Run) -> None:
         """With labels: train each stream. Without: find clusters and train on them, in turn or once, see `Config.pooling`.

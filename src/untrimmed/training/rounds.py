@@ -11,6 +11,13 @@ from untrimmed.nn.spectral import align
 from untrimmed.training.data import TrainingSet
 from untrimmed.training.run import Run
 
+ESTIMATED_FROM = 500
+"""So many videos at most are looked at to estimate the number of clusters."""
+ALIKE = 0.95
+"""Numbers of clusters whose modularity is this share of the best's fit about as well."""
+SHOWS = 0.3
+"""Networks that fall into parts have a modularity of 0.3 to 0.7 in practice (Newman and Girvan 2004)."""
+
 Clustering = Callable[[np.ndarray, int], np.ndarray]
 """Descriptors [N, D] and a seed -> the number of each video's cluster, [N]."""
 
@@ -58,6 +65,25 @@ def votes_of(data: TrainingSet, run: Run, stretch: int, voters: int) -> voting.V
 
     arrays = run.once("votes", find)
     return voting.Votes(arrays["snippets"], arrays["neighbour"], stretch)
+
+
+def estimate_by_votes(data: TrainingSet, stretch: int, voters: int, seed: int) -> int:
+    """The number of clusters that the votes agree with best, see `untrimmed.nn.votes.score_numbers`; told as a range.
+
+    Of many videos some are looked at.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(data))[:ESTIMATED_FROM]
+    videos = [data.videos[number] for number in sorted(chosen)]
+    votes = voting.find_votes(data.store, videos, stretch, voters)
+    scores = voting.score_numbers(votes, voting.descriptors(data.store, videos, stretch=stretch), seed=seed)
+    if not scores:
+        return 1
+    best = max(scores, key=lambda number: scores[number])
+    alike = [number for number, score in scores.items() if score >= ALIKE * scores[best]]
+    note(f"{min(alike)} to {max(alike)} clusters agree with the votes about as well (modularity {scores[best]:.2f})")
+    if scores[best] < SHOWS:
+        note("warning: no number of clusters stands out; what recurs may not be what tells these videos apart")
+    return best
 
 
 def clusters_by_votes(
