@@ -29,7 +29,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 from untrimmed.data.store import FeatureStore, release_pages
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import WINDOW, Curves, Method
+from untrimmed.methods.base import WINDOW, Method, SnippetScores
 from untrimmed.training import Run, TrainingSet
 
 
@@ -428,14 +428,14 @@ class SelfTrain(Method):
         rounds(self._nets(), believed + start_from_clips(data.trimmed, data.classes), self.config, run)
         self.eval()
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """The logits of each snippet by itself, background last; there is no attention."""
-        return {stream: Curves(None, self.streams[stream](x)) for stream, x in features.items()}
+        return {stream: SnippetScores(None, self.streams[stream](x)) for stream, x in features.items()}
 
     def _nets(self) -> dict[str, StreamClassifier]:
         return {stream: net for stream, net in self.streams.items() if isinstance(net, StreamClassifier)}
 
-    def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background)."""
         pooled = {}
         for stream, curve in curves.items():
