@@ -37,7 +37,7 @@ from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.jobs.compare import compare
 from untrimmed.methods import tcam, tsrnet
-from untrimmed.methods.base import Curves, Method
+from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.methods.dgam import CVAE, guidance, loss_bg, loss_cvae, loss_guide, loss_re
 from untrimmed.methods.tsrnet import Batch, loss_class, r_smooth
 from untrimmed.nn.mmd import mmd2
@@ -266,15 +266,15 @@ class Candidate(Method):
                     _step(state["cvae_optimizer"], vae / variance)
                 _step(state["optimizer"], losses(net, videos, clips, config, ramp, variance, noise)["total"])
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         found = {}
         for stream, x in features.items():
             net = self.streams[stream]
             seen, logit = net.see(x.unsqueeze(0))
-            found[stream] = Curves(logit[0], net.classifier(net.hidden(seen[0])))
+            found[stream] = SnippetScores(logit[0], net.classifier(net.hidden(seen[0])))
         return found
 
-    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         pooled = {}
         for stream, curve in curves.items():
             net, logit = self.streams[stream], curve.attention_logit

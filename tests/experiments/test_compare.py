@@ -23,7 +23,7 @@ from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
 from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut
-from untrimmed.methods.base import Curves, load_method
+from untrimmed.methods.base import SnippetScores, load_method
 
 
 def test_table_is_what_train_localize_and_evaluate_give(world, done, tmp_path):
@@ -101,7 +101,7 @@ def test_swap_is_attention_of_one_and_classification_of_the_other(world, tmp_pat
         for video in truth.subset("test"):
             x = {stream: torch.from_numpy(array.copy()) for stream, array in store.load(video).items()}
             looked, named = runs[True].curves(x), runs[False].curves(x)
-            both = {s: Curves(looked[s].attention_logit, named[s].class_logit) for s in x}
+            both = {s: SnippetScores(looked[s].attention_logit, named[s].class_logit) for s in x}
             found.append(Activation(video, runs[False].classes, store.timeline(video), runs[False].pool(x, both)))
             plain.append(Activation(video, runs[False].classes, store.timeline(video), runs[False].pool(x, named)))
     config = next(yaml.safe_load(f.read_text())["localization"] for f in (out / "cache").glob("*/run/config.yaml"))

@@ -12,7 +12,7 @@ from torch import nn
 
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods import base
-from untrimmed.methods.base import Curves, Method, activations_of, method_class, resolve, weighted_sum
+from untrimmed.methods.base import Method, SnippetScores, activations_of, method_class, resolve, weighted_sum
 
 WIDTHS = {"rgb": 6, "flow": 5}
 
@@ -54,7 +54,7 @@ class Convolutional(Method):
         for stream, x in features.items():
             self.lengths.append(len(x))
             out = self.nets[stream](x.t()[None])[0].t()
-            found[stream] = Curves(out[:, -1] if stream == "rgb" else None, out[:, :-1])
+            found[stream] = SnippetScores(out[:, -1] if stream == "rgb" else None, out[:, :-1])
         return found
 
     def pool(self, features, curves):

@@ -26,8 +26,8 @@ SECTIONS = ("method", "localization", "data")
 
 
 @dataclass
-class Curves:
-    """What is said of each snippet by its neighbourhood of `reach` snippets: attention_logit [T], class_logit [T, C(+1)]."""
+class SnippetScores:
+    """Scores of each snippet from its receptive field of `reach` snippets: attention_logit [T], class_logit [T, C(+1)]."""
 
     attention_logit: Tensor | None
     class_logit: Tensor
@@ -65,11 +65,11 @@ class Method(nn.Module, ABC):
         """Learn; owns all its stages."""
 
     @abstractmethod
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Per stream, what each snippet says: features {stream: [T, D]}. Local in time."""
 
     @abstractmethod
-    def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """What needs the whole video: softmax over time, top-k, video scores.
 
         The features {stream: [T, D]} are those of `curves`; or, of a long video and where `reach` is finite, arrays as the store
@@ -247,14 +247,14 @@ def activations_of(
         whole = {stream: _on_device(x, device) for stream, x in features.items()}
         return method.pool(whole, method.curves(whole))
     side = method.reach // 2
-    parts: dict[str, list[Curves]] = {}
+    parts: dict[str, list[SnippetScores]] = {}
     for first in range(0, count, window):
         begin, last = max(0, first - side), min(first + window, count)
         rows = slice(begin, last + side)
         for stream, curves in method.curves({stream: _on_device(x[rows], device) for stream, x in features.items()}).items():
             inside = slice(first - begin, last - begin)
             attention = None if curves.attention_logit is None else curves.attention_logit[inside].clone()
-            parts.setdefault(stream, []).append(Curves(attention, curves.class_logit[inside].clone()))
+            parts.setdefault(stream, []).append(SnippetScores(attention, curves.class_logit[inside].clone()))
     return method.pool(features, {stream: _joined(curves) for stream, curves in parts.items()})
 
 
@@ -276,6 +276,6 @@ def _on_device(x: Tensor | np.ndarray, device: str | torch.device) -> Tensor:
     return x.to(device)
 
 
-def _joined(parts: list[Curves]) -> Curves:
+def _joined(parts: list[SnippetScores]) -> SnippetScores:
     attention = [part.attention_logit for part in parts if part.attention_logit is not None]
-    return Curves(torch.cat(attention) if attention else None, torch.cat([part.class_logit for part in parts]))
+    return SnippetScores(torch.cat(attention) if attention else None, torch.cat([part.class_logit for part in parts]))

@@ -30,7 +30,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Curves, Method
+from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.training import Run, TrainingSet
 
 PAPER = "DGAM, arXiv:2003.12424"
@@ -348,16 +348,16 @@ class DGAM(Method):
         if ema:
             net.load_state_dict(ema.module.state_dict())
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Per stream attention and class logits x W without bias, background last, of each snippet by itself."""
         curves = {}
         for stream, x in features.items():
             net = self._net(stream)
             # W x' is a third faster than x W' for few classes, and leaves each class's curve contiguous.
-            curves[stream] = Curves(net.attention_logit(x), (net.classifier.weight @ x.t()).t())
+            curves[stream] = SnippetScores(net.attention_logit(x), (net.classifier.weight @ x.t()).t())
         return curves
 
-    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Video scores: the softmax of the classifier on sum(lambda x) / sum(lambda), without background.
 
         The classifier is linear, so that its value on the mean feature is the mean of the snippets' values, plus the bias.

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from untrimmed.data.settings import setting
 from untrimmed.data.store import FeatureStore, release_pages
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import WINDOW, Curves, Method
+from untrimmed.methods.base import WINDOW, Method, SnippetScores
 from untrimmed.nn.spectral import spectral_clustering
 from untrimmed.training import Run, TrainingSet
 from untrimmed.training.rounds import clusters_by_votes, estimate_by_votes, votes_of
@@ -440,14 +440,14 @@ class SelfTrain(Method):
         """The number whose clusters the votes agree with best, see `untrimmed.training.rounds.estimate_by_votes`."""
         return estimate_by_votes(data, config.stretch, config.voters, seed)
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """The logits of each snippet by itself, background last; there is no attention."""
-        return {stream: Curves(None, self.streams[stream](x)) for stream, x in features.items()}
+        return {stream: SnippetScores(None, self.streams[stream](x)) for stream, x in features.items()}
 
     def _nets(self) -> dict[str, StreamClassifier]:
         return {stream: net for stream, net in self.streams.items() if isinstance(net, StreamClassifier)}
 
-    def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background)."""
         pooled = {}
         for stream, curve in curves.items():

@@ -3,7 +3,7 @@
 from typing import Any
 
 from untrimmed.data.errors import InputError
-from untrimmed.methods.base import Curves, Method
+from untrimmed.methods.base import Method, SnippetScores
 
 
 class Swapped(Method):
@@ -23,12 +23,12 @@ class Swapped(Method):
     def fit(self, data: Any, run: Any) -> None:
         raise TypeError("a swap is made of trained models")
 
-    def curves(self, features: Any) -> dict[str, Curves]:
+    def curves(self, features: Any) -> dict[str, SnippetScores]:
         looked, named = self.attention.curves(features), self.classification.curves(features)
         for stream in named:
             if looked[stream].attention_logit is None or named[stream].attention_logit is None:
                 raise InputError("a swap needs two methods with an attention")
-        return {stream: Curves(looked[stream].attention_logit, named[stream].class_logit) for stream in named}
+        return {stream: SnippetScores(looked[stream].attention_logit, named[stream].class_logit) for stream in named}
 
     def pool(self, features: Any, curves: Any) -> Any:
         return self.classification.pool(features, curves)

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Curves, Method
+from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.nn.spectral import EXACT, LANDMARKS, estimate_clusters, spectral_clustering
 from untrimmed.nn.votes import STRETCH, VOTERS, Votes, guide_of
 from untrimmed.training import Run, TrainingSet
@@ -462,15 +462,15 @@ class TCAM(Method):
                 sums.update({name: loss.item() for name, loss in losses.items()})
             run.log(**{name: value / steps for name, value in sums.items()})
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Per stream the attention before its softmax over time, and A (background last, where there is one)."""
         found = {}
         for stream, x in features.items():
             out = self._net(stream)(x.unsqueeze(0))
-            found[stream] = Curves(out.attention_logit[0], out.class_logit[0])
+            found[stream] = SnippetScores(out.attention_logit[0], out.class_logit[0])
         return found
 
-    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """S, the softmax of the attention over time; the video's scores are the softmax of p = A^T S, without background."""
         pooled = {}
         for stream, curve in curves.items():

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Curves, Method, weighted_sum
+from untrimmed.methods.base import Method, SnippetScores, weighted_sum
 from untrimmed.nn.mmd import mmd2
 from untrimmed.training import Run, TrainingSet
 
@@ -264,15 +264,15 @@ class TSRNet(Method):
                 sums.update({name: term.item() for name, term in terms.items()})
             run.log(**{name: value / steps for name, value in sums.items()})
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Per stream the attention before its softmax over time, and the classifier applied to each snippet by itself."""
         curves = {}
         for stream, x in features.items():
             net = self._net(stream)
-            curves[stream] = Curves(net.attention_logit(x), net.classifier(net.hidden(x)))
+            curves[stream] = SnippetScores(net.attention_logit(x), net.classifier(net.hidden(x)))
         return curves
 
-    def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """The attention a sums to one over the video; video scores are the classifier's on m = X a.
 
         The snippets' class logits are relative to the background's: the softmax over them and a zero is that over all classes.

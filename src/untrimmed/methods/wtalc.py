@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Curves, Method
+from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.training import Run, TrainingSet
 
 JOINT = "joint"
@@ -213,12 +213,12 @@ class WTALC(Method):
             parts.append(x)
         return torch.cat(parts, -1).to(run.device), length.to(run.device)
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """The class logits of each snippet by itself, under one name for all streams; background last."""
         _, logit = self.net(torch.cat([features[stream] for stream in self.widths], -1))
-        return {JOINT: Curves(None, logit)}
+        return {JOINT: SnippetScores(None, logit)}
 
-    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Video scores: the softmax of the mean of each class's highest eighth of logits, without background."""
         logit = curves[JOINT].class_logit
         score = top_mean(logit.unsqueeze(0), torch.tensor([len(logit)], device=logit.device))[0].softmax(-1)

@@ -93,7 +93,7 @@ def activations_in(target: Path) -> tuple[Path, list[Activation], dict[str, Any]
         if not folder.is_dir():
             raise InputError(
                 f"{detections}: has no activations beside it ({folder.name}), which this protocol needs; localize again without "
-                f"--no-activations"
+                f"`no_activations`"
             )
     activations, about = read_activations(folder)
     if not activations:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Curves, Method
+from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.training import Run, TrainingSet
 
 
@@ -97,12 +97,12 @@ class Crosstalk(Method):
             "agreement": attentions.var(0, correction=0).mean(),
         }
 
-    def curves(self, features: Mapping[str, Tensor]) -> dict[str, Curves]:
+    def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Of one video, {stream: [T, D]}."""
         told = self({stream: x.unsqueeze(0) for stream, x in features.items()})
-        return {stream: Curves(attention[0], class_logit[0]) for stream, (attention, class_logit) in told.items()}
+        return {stream: SnippetScores(attention[0], class_logit[0]) for stream, (attention, class_logit) in told.items()}
 
-    def pool(self, features: Mapping[str, Any], curves: Mapping[str, Curves]) -> dict[str, StreamActivation]:
+    def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Video scores: the softmax of the attended logits, without background. The features are not looked at again."""
         found = {}
         for stream, curve in curves.items():
