@@ -31,6 +31,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores
+from untrimmed.nn.targets import targets_of
 from untrimmed.training import Run, TrainingSet
 
 PAPER = "DGAM, arXiv:2003.12424"
@@ -191,11 +192,8 @@ def loss_fg(logit: Tensor, labels: Tensor) -> Tensor:
     A video without labels has no foreground: its `logit` must be that of its mean feature, and the target is background. Each
     such video has the weight of any other.
     """
-    empty = labels.sum(1) == 0
-    target = torch.cat([labels, empty.unsqueeze(1).to(labels)], 1)
-    target = target / target.sum(1, keepdim=True)
-    per_video = -(target * F.log_softmax(logit, -1)).sum(1)
-    holding_action = int((~empty).sum()) or len(labels)
+    per_video = -(targets_of(labels) * F.log_softmax(logit, -1)).sum(1)
+    holding_action = int((labels.sum(1) > 0).sum()) or len(labels)
     return per_video.sum() / holding_action
 
 

@@ -31,6 +31,7 @@ from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.nn.spectral import EXACT, LANDMARKS, estimate_clusters, spectral_clustering
+from untrimmed.nn.targets import targets_of
 from untrimmed.nn.votes import STRETCH, VOTERS, Votes, guide_of
 from untrimmed.training import Run, TrainingSet
 from untrimmed.training.rounds import clusters_by_votes, estimate_by_votes, settle, votes_of
@@ -434,10 +435,8 @@ class TCAM(Method):
         guide = guide if config.guide else None
         empty = targets.sum(1) == 0
         net.background.fill_(bool(empty.any()) or targets.shape[1] == 1)
-        share = targets / np.maximum(targets.sum(1, keepdims=True), 1)  # a video of several classes is each to a part
-        if net.background:
-            share = np.concatenate([share, empty[:, None]], 1)
-        wanted = torch.from_numpy(share.astype(np.float32)).to(run.device)
+        # A video of several classes is each to a part.
+        wanted = targets_of(torch.from_numpy(targets), background=bool(net.background)).to(run.device)
         several = torch.tensor([data.store.videos[video].snippets > 1 for video in data.videos]).to(run.device)
         optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         steps = max(round(len(data) / (min(config.batch_clusters, targets.shape[1]) * config.batch_videos)), 1)

@@ -31,6 +31,7 @@ from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores, weighted_sum
 from untrimmed.nn.mmd import mmd2
+from untrimmed.nn.targets import targets_of
 from untrimmed.training import Run, TrainingSet
 
 PAPER = "TSRNet, arXiv:1902.07370"
@@ -132,9 +133,7 @@ def loss_class(logit: Tensor, labels: Tensor, kind: Literal["softmax", "sigmoid"
     """
     if kind == "sigmoid":
         return F.binary_cross_entropy_with_logits(logit[:, :-1], labels, reduction="none").sum(1).mean()
-    empty = labels.sum(1, keepdim=True) == 0
-    target = torch.cat([labels, empty.to(labels)], 1)
-    return -(target / target.sum(1, keepdim=True) * F.log_softmax(logit, -1)).sum(1).mean()
+    return -(targets_of(labels) * F.log_softmax(logit, -1)).sum(1).mean()
 
 
 def r_smooth(attention: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores
+from untrimmed.nn.targets import targets_of
 from untrimmed.training import Run, TrainingSet
 
 JOINT = "joint"
@@ -100,10 +101,7 @@ def top_mean(logit: Tensor, length: Tensor) -> Tensor:
 def loss_mil(video_logit: Tensor, labels: Tensor) -> Tensor:
     """Multiple-instance loss: softmax cross-entropy of [B, C] or [B, C + 1] with the labels, [B, C], shared equally; a
     video without labels is background, the last of C + 1."""
-    target = labels
-    if video_logit.shape[1] > labels.shape[1]:
-        target = torch.cat([labels, (labels.sum(1, keepdim=True) == 0).to(labels)], 1)
-    target = target / target.sum(1, keepdim=True)
+    target = targets_of(labels, background=video_logit.shape[1] > labels.shape[1])
     return -(target * F.log_softmax(video_logit, -1)).sum(1).mean()
 
 
