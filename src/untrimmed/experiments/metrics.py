@@ -1,6 +1,5 @@
 """The metrics that an experiment may ask for: `protocol:number`, or a number of activitynet's by its name alone."""
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import fields
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from untrimmed.data.errors import InputError
+from untrimmed.data.errors import InputError, nearest
 from untrimmed.data.settings import unknown
 from untrimmed.evaluation.attention import KINDS, LEVELS, STATISTICS
 from untrimmed.evaluation.bootstrap import over_thresholds
@@ -77,9 +76,9 @@ def check_metric(metric: Any, streams: Collection[str], tious: np.ndarray, with_
     if plain not in known:
         if not colon and (other := next((p for p in PROTOCOLS if name in numbers_of(p, streams)), None)):
             raise InputError(f"{metric}: is not of activitynet; write {other}:{metric}")
-        near = difflib.get_close_matches(plain, known, n=1)
+        near = nearest(plain, known)
         grid = ["mAP@avg", f"mAP@{tious[0]:g}"] if protocol in DETECTION_PROTOCOLS else []
-        raise unknown(name, near or [*grid, *numbers_of(protocol)], metric)
+        raise unknown(name, [near] if near else [*grid, *numbers_of(protocol)], metric)
     if protocol in DETECTION_PROTOCOLS and "min_score" not in options:
         raise InputError(f"{metric}: is of the detections above a score; say which: evaluate: {{min_score: 0.5}}")
     if protocol == "attention" and name.startswith(("attention.", *PAIRS_OF_KINDS)) and not with_parts:
