@@ -376,7 +376,8 @@ def test_a_killed_training_is_gone_on_with_bit_for_bit(call, planted, tmp_path):
         Run.log = log_and_die
         cli.main(sys.argv[1:])
         """
-    train = ["train", "dgam", "--features", planted.features, "--labels", planted.labels, *BRIEF, "--set", "epochs=6", "--out"]
+    train = ["train", "dgam", "--features", planted.features, "--labels", planted.labels, *BRIEF, "--workers", "1"]
+    train += ["--set", "epochs=6", "--out"]
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     assert child(program, *train, tmp_path / "killed", env=os.environ | threads).returncode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "model").exists()

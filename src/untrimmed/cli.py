@@ -404,7 +404,10 @@ def compare(
     experiment: Annotated[Path | None, typer.Argument(metavar="[EXPERIMENT]", help="A YAML file; see docs/compare.md.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder for tables, plot and cache; run again to resume.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds, in place of the file's.", min=1)] = None,
-    workers: Annotated[int, typer.Option(help="Processes of one thread each.", min=1)] = 1,
+    engine: Engine = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of one thread; by default 1, with ray all that fit.", min=1)
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep every run's detections and activations.")] = False,
     published: Annotated[bool, typer.Option("--published", help="Also show published numbers; alone: all of them.")] = False,
     where: Annotated[
@@ -425,7 +428,7 @@ def compare(
         raise InputError("--where: goes with --published alone; with an experiment the rows that fit it are shown")
     from untrimmed.jobs.compare import compare as job
 
-    done = job(experiment, out=out, seeds=seeds, workers=workers, keep=keep)
+    done = job(experiment, out=out, seeds=seeds, engine=engine, workers=workers, keep=keep)
     print(done.markdown())
     if published:
         print("\n" + markdown(fitting(read_published(), done.methods, done.metrics)))

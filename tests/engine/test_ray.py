@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.engine import work
 from tests.methods.planted import plant
@@ -18,6 +19,7 @@ from untrimmed import cli
 from untrimmed.data.activations import read_activations
 from untrimmed.data.errors import InputError
 from untrimmed.engine import RETRIES, check_engine, each
+from untrimmed.jobs.compare import compare
 from untrimmed.jobs.extract import extract
 from untrimmed.jobs.train import train
 
@@ -159,3 +161,49 @@ def test_localize_says_the_same(cluster, tmp_path):
         assert one.video == other.video
         for stream, activation in one.streams.items():
             np.testing.assert_array_equal(activation.class_logit, other.streams[stream].class_logit)
+
+
+def test_compare_makes_the_same_tables_though_a_machine_is_lost(cluster, tmp_path, capsys):
+    """2 methods x 2 seeds; a third machine is killed while all three train, so that what it did is done again elsewhere."""
+    plant(tmp_path / "d", train=8, test=4, empty=2)
+    part = {name: f"d/{name}" for name in ("features", "labels.csv", "annotations.json")}
+    fast = {"epochs": 300, "hidden": 8, "data": {"snippets": 8}}
+    experiment = {
+        "data": {"d": {name.partition(".")[0]: path for name, path in part.items()} | {"subset": "test"}},
+        "runs": {"dgam": {"method": "dgam", "settings": fast | {"batch": 8}}, "tcam": {"method": "tcam", "settings": fast}},
+        "seeds": 2,
+        "metrics": ["mAP@0.1", "mAP@avg", "classification:accuracy"],
+        "pairs": [["dgam", "tcam"]],
+    }
+    (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(experiment))
+    local = compare(tmp_path / "experiment.yaml", out=tmp_path / "local")
+    machine = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    lost = []
+
+    def lose_it():
+        folder = tmp_path / "ray" / "cache"
+        while len(begun := list(folder.glob("*/run/metrics.jsonl"))) < 3:  # long enough that the first is not yet done
+            time.sleep(0.05)
+        done = [file for file in begun if (file.parent / "model" / "model.json").exists()]
+        cluster.remove_node(machine, allow_graceful=False)
+        lost.append((len(begun), len(done)))
+
+    losing = threading.Thread(target=lose_it)
+    losing.start()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["compare", str(tmp_path / "experiment.yaml"), "--out", str(tmp_path / "ray"), "--engine", "ray"])
+    losing.join()
+    assert ended.value.code == 0
+    assert lost == [(3, 0)], "all three were at work"
+    said = capsys.readouterr()
+    assert "3 machine(s)" in said.err
+    assert said.out.rstrip("\n") == local.markdown()
+    files = {file.name for file in (tmp_path / "local").iterdir() if file.is_file()}
+    assert {"results.md", "results.csv", "results.tex", "pairs.md", "pairs.csv", "plot.png"} <= files
+    for name in files - {".lock"}:
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes(), name
+    for run in (tmp_path / "local" / "cache").glob("*/run"):
+        there = tmp_path / "ray" / run.relative_to(tmp_path / "local")
+        for name in ("model/weights.safetensors", "metrics.jsonl"):
+            assert (there / name).read_bytes() == (run / name).read_bytes()

@@ -3,9 +3,14 @@
 import pytest
 
 from tests.methods.planted import plant, plant_clips
-from tests.methods.test_every_method import BRIEF
 from untrimmed.data.clusters import rounds_of
 from untrimmed.jobs.train import train
+
+BRIEF = {
+    "dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "average": 0.9, "data": {"snippets": 12}},
+    "tcam": {"epochs": 4, "hidden": 8, "data": {"snippets": 12}},
+    "tsrnet": {"epochs": 4, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}},
+}
 
 
 @pytest.mark.parametrize("name", ["dgam", "tsrnet", "tcam", "tcam without labels"])
@@ -16,8 +21,6 @@ def test_two_processes_learn_what_one_learns(name, tmp_path):
     learns_from = {"labels": problem.labels}
     if unlabelled:
         learns_from, settings["rounds"] = {"unlabelled": True, "clusters": 3}, 2
-    elif method == "dgam":
-        settings["average"] = 0.9
     elif method == "tsrnet":
         learns_from |= plant_clips(problem).clips
     for workers in (1, 2):

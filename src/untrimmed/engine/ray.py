@@ -3,10 +3,12 @@
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 from untrimmed.console import note
@@ -40,6 +42,7 @@ class Cluster:
 
     def __init__(self, at_once: int | None = None, gpu_share: float = 0.0) -> None:
         self.at_once, self.gpu_share, self.joined = at_once, gpu_share, False
+        self.quiet = redirect_stdout(sys.stderr)  # Ray itself says on stdout that a machine was lost
 
     def __enter__(self) -> "Cluster":
         import ray
@@ -50,6 +53,7 @@ class Cluster:
         machines = sum(bool(node["Alive"]) for node in ray.nodes())
         there = ray.cluster_resources()
         note(f"Ray: {machines} machine(s) with {there.get('CPU', 0):.0f} cores")
+        self.quiet.__enter__()
         if self.gpu_share and not there.get("GPU"):
             self.__exit__()
             raise InputError("--device cuda: no machine of the Ray cluster has a GPU; use --device cpu")
@@ -58,6 +62,7 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         import ray
 
+        self.quiet.__exit__(None, None, None)
         if self.joined:
             ray.shutdown()
 
@@ -74,11 +79,13 @@ class Cluster:
         import ray
         import ray.data
         from ray import cloudpickle
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         if not items:
             return
         work = ray.put(cloudpickle.dumps((function, shared)))
-        watch: Any = ray.remote(num_cpus=0, max_restarts=-1)(_watch()).remote(retries)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)  # the one machine that must live
+        watch: Any = ray.remote(num_cpus=0, scheduling_strategy=here)(_watch()).remote(retries)
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         packed = [{"index": i, "item": cloudpickle.dumps(item)} for i, item in enumerate(items)]
         data = ray.data.from_items(packed, override_num_blocks=len(packed))  # a block, and so a task, for each

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from untrimmed.data.errors import InputError
+from untrimmed.data.locks import lock
 from untrimmed.engine import Each
 from untrimmed.experiments.held_out import judge
 from untrimmed.experiments.refine_task import refine_one
@@ -13,6 +14,8 @@ from untrimmed.experiments.score_task import score_one
 from untrimmed.experiments.task import HeldOut, Task, Training
 from untrimmed.experiments.train_task import train_one
 from untrimmed.training.device import one_thread
+
+PATIENCE = 300.0  # seconds in which a process whose machine was given up must end: file servers keep its locks for a minute or two
 
 
 def perform(task: Task) -> str | None:
@@ -38,11 +41,19 @@ def perform(task: Task) -> str | None:
 
 def perform_all(tasks: Sequence[Task], each: Each, retries: int = 0) -> Iterator[tuple[Task, str | None]]:
     """Each task, done by an engine, with the reason why it failed, or None, in the order they end."""
-    for index, fault, ending in each(_perform_in, os.getcwd(), tasks, retries=retries):
+    for index, fault, ending in each(perform_in, os.getcwd(), tasks, retries=retries):
         yield tasks[index], fault if ending is None else f"its process {ending}"
 
 
-def _perform_in(folder: str, task: Task) -> str | None:
-    """`perform` where paths mean what they do to the caller."""
+def perform_in(folder: str, task: Task) -> str | None:
+    """`perform` where paths mean what they do to the caller, and alone: a machine that was given up may live on for a while."""
     with contextlib.chdir(folder):
-        return perform(task)
+        task.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            held = lock(task.folder, "a process that was given up still works in it", wait=PATIENCE)
+        except InputError as error:
+            return str(error)
+        try:
+            return None if task.is_done() else perform(task)
+        finally:
+            held.release()

@@ -15,14 +15,20 @@ from pathlib import Path
 
 from untrimmed.data.files import check_writable
 from untrimmed.data.locks import lock
-from untrimmed.engine import opened
+from untrimmed.engine import RETRIES, check_engine, opened
 from untrimmed.experiments.compare import Comparison, compare_runs
 from untrimmed.experiments.processes import perform, perform_all
 from untrimmed.experiments.read import read_experiment
 
 
 def compare(
-    experiment: str | Path, *, out: str | Path, seeds: int | None = None, workers: int = 1, keep: bool = False
+    experiment: str | Path,
+    *,
+    out: str | Path,
+    seeds: int | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    keep: bool = False,
 ) -> Comparison:
     """Train, localize and score every run of an experiment file with every seed, and write tables of the results.
 
@@ -31,7 +37,9 @@ def compare(
     Args:
         experiment: a YAML file; docs/compare.md has its keys.
         seeds: 0 to seeds - 1, in place of the file's.
-        workers: processes of one thread each.
+        engine: "local", or "ray": trainings and scorings are tasks on the cluster that RAY_ADDRESS names, whose machines all see
+            the data and `out` under the same paths; the results are the same.
+        workers: processes of one thread each, by default one; with "ray" tasks at a time, by default as many as fit.
         keep: also keep detections and activations of every run.
 
     Raises:
@@ -44,10 +52,13 @@ def compare(
     plan = replace(plan, keep=plan.keep or keep)
     out = Path(out)
     check_writable(out / "results.md")
-    with _claimed(out), opened("local", workers) as each:
-        if workers == 1:
+    check_engine(engine)
+    with _claimed(out):
+        if engine == "local" and workers in (None, 1):
             return compare_runs(plan, out, lambda tasks: ((task, perform(task)) for task in tasks))
-        return compare_runs(plan, out, lambda tasks: perform_all(tasks, each))
+        with opened(engine, workers) as each:
+            retries = RETRIES if engine == "ray" else 0
+            return compare_runs(plan, out, lambda tasks: perform_all(tasks, each, retries))
 
 
 @contextmanager
