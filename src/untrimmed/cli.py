@@ -323,11 +323,23 @@ def report(
     videos: Annotated[Path | None, typer.Option(help="The folder with the video files.")] = None,
     subset: Annotated[str | None, typer.Option(help="Show only this subset of the annotations.")] = None,
     proxies: Annotated[bool, typer.Option("--proxies", help="Write small WebM files for what browsers cannot play.")] = False,
+    beside: Annotated[Path | None, typer.Option(help="Another run's detections file, to see the two side by side.")] = None,
 ) -> None:
     """Show the detections on a page where a click on one plays it."""
     from untrimmed.jobs.report import report as job
 
-    print(job(detections, out=out, activations=activations, annotations=annotations, videos=videos, subset=subset, proxies=proxies))
+    print(
+        job(
+            detections,
+            out=out,
+            activations=activations,
+            annotations=annotations,
+            videos=videos,
+            subset=subset,
+            proxies=proxies,
+            beside=beside,
+        )
+    )
 
 
 @app.command()

@@ -171,6 +171,27 @@ def test_scores_are_readable_without_a_script(tmp_path):
     assert text.index("jump") < text.index("wave"), "the best class first"
 
 
+def test_twenty_classes_can_be_told_apart(tmp_path):
+    classes = [f"class {k:02d}" for k in range(30)]
+    write_page(Page(results={"a": [Detection(k, k + 1, label, 0.5) for k, label in enumerate(classes)]}), tmp_path / "report.html")
+    _, data = read(tmp_path / "report.html")
+    looks = list(zip(data["hues"], data["patterns"], strict=True))
+    assert len(set(looks)) == len(classes)
+    for i, (hue, pattern) in enumerate(looks):
+        for other, other_pattern in looks[:i]:
+            apart = abs(hue - other) % 360
+            assert pattern != other_pattern or min(apart, 360 - apart) >= 20
+
+
+def test_terms_are_explained(tmp_path):
+    scores = {"tiou": [0.5], "mAP": [0.4], "average": 0.4, "videos": 1, "instances": 2, "per_class": {"jump": [0.4]}}
+    write_page(Page(results={"a": []}, truth={}, scores=scores), tmp_path / "report.html")
+    text, _ = read(tmp_path / "report.html")
+    assert re.search(r'<abbr title="temporal intersection over union[^"]+">tIoU</abbr>', text)
+    assert re.search(r'<abbr title="mean average precision[^"]+">mAP</abbr>', text)
+    assert '<h2 id="classes-title">' not in text, "where truth is known, its scores are the summary"
+
+
 def test_a_page_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("here before")
     with pytest.raises(InputError, match=r"report\.html: cannot be written"):

@@ -31,6 +31,7 @@ def report(
     proxies: bool = False,
     scores: Mapping[str, Any] | None = None,
     tiou: str = "0.1:0.9:0.1",
+    beside: str | Path | None = None,
 ) -> Path:
     """Write the page and return its path.
 
@@ -45,6 +46,7 @@ def report(
         scores: show these instead of scoring here: what `evaluate --json` says, and optionally `precision_recall`,
             `precision_recall_tiou` and `beside` (see `untrimmed.reporting.page.Page`).
         tiou: thresholds to score at, see `parse_tious`.
+        beside: a detections file of another run, drawn below this one's in the same videos, and scored as it is.
 
     Raises:
         InputError: an input cannot be read or is at fault, no video is left to show, or the page cannot be written.
@@ -55,38 +57,30 @@ def report(
     results, shown_truth, notes = _choose(file.results, file.path, truth, subset)
     curves = _activations(file.path, activations, results)
     assigned = assigned_clusters(file)
+    other = None if beside is None else read_detections(beside)
+    runs = None if other is None else _names(file, other)
     diagnosis = None
     if truth is not None and scores is None:
-        scores, diagnosis, more = _score(file, results, truth, shown_truth, subset, parse_tious(tiou))
+        tious = parse_tious(tiou)
+        scores, diagnosis, more = _score(file, results, truth, shown_truth, subset, tious)
         notes += more
+        if scores and other is not None and runs is not None:
+            scores = {**scores, "name": runs[0], "beside": {runs[1]: _mean_ap(other, truth, shown_truth, subset, tious)}}
     media = None if videos is None else _media(videos, sorted(results), out, proxies)
     if media is not None and (without := len(results) - len(media)):
         notes.append(f"{_many(without, 'video')} without a file: only the timelines are shown.")
 
-    method = file.untrimmed.get("method")
-    about = [
-        ("method", method),
-        ("run", file.untrimmed.get("run")),
-        ("videos", f"{len(results)}"),
-        ("detections", f"{sum(map(len, results.values())):,}".replace(",", "\u202f")),
-        ("selection", file.untrimmed.get("selection")),
-    ]
-    if scores:
-        protocol = scores.get("protocol")
-        about += [
-            ("protocol", "ActivityNet" if protocol == "activitynet" else protocol),
-            ("subset", scores.get("subset")),
-            ("tIoU", _grid(scores["tiou"])),
-        ]
     write_page(
         Page(
             results=results,
-            about=[(name, str(text)) for name, text in about if text not in (None, "")],
+            about=_about(file, results, runs, scores),
             truth=None if truth is None else shown_truth,
             activations=curves,
             media=media,
             scores=scores,
             diagnosis=diagnosis,
+            beside={} if other is None else other.results,
+            runs=runs,
             clusters=clusters_of(results, assigned) if assigned else (),
             no_action=sorted(NO_ACTION),
             notes=notes,
@@ -95,6 +89,41 @@ def report(
         out,
     )
     return out
+
+
+def _about(
+    file: DetectionFile, results: Results, runs: tuple[str, str] | None, scores: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """The head of the page: names and what they stand for."""
+    about = [
+        ("method", file.untrimmed.get("method")),
+        ("run", file.untrimmed.get("run")),
+        ("videos", f"{len(results)}"),
+        ("detections", f"{sum(map(len, results.values())):,}".replace(",", "\u202f")),
+        ("beside", None if runs is None else runs[1]),
+        ("checkpoint", None if file.untrimmed.get("selection") == "last" else file.untrimmed.get("selection")),
+    ]
+    if scores:
+        protocol = scores.get("protocol")
+        about += [
+            ("protocol", "ActivityNet" if protocol == "activitynet" else protocol),
+            ("subset", scores.get("subset")),
+            ("tIoU", _grid(scores["tiou"])),
+        ]
+    return [(name, str(text)) for name, text in about if text not in (None, "")]
+
+
+def _names(file: DetectionFile, other: DetectionFile) -> tuple[str, str]:
+    """What to call two runs: by their run's name, else by their file's, else by its folder too."""
+    files = (file, other)
+    for names in (
+        tuple(str(f.untrimmed.get("run") or f.path.stem) for f in files),
+        tuple(f.path.stem for f in files),
+        tuple(f"{f.path.resolve().parent.name}/{f.path.stem}" for f in files),
+    ):
+        if names[0] != names[1]:
+            return names[0], names[1]
+    return "this file", "the file beside it"
 
 
 def _choose(
@@ -163,6 +192,22 @@ def _score(
         notes.append(f"Left out of the mean, since no scored video shows them: {', '.join(outcome.without_truth)}.")
     scores = Evaluation("activitynet", truth.path, subset, file.untrimmed.get("selection"), outcome).to_json()
     return {**scores, "precision_recall": outcome.plot_data(middle), "precision_recall_tiou": float(middle)}, diagnosis, notes
+
+
+def _mean_ap(
+    other: DetectionFile,
+    truth: Annotations,
+    shown: Mapping[str, VideoTruth],
+    subset: str | None,
+    tious: Sequence[float],
+) -> list[float]:
+    """The mAP of another run's detections, scored in the same videos; where it lists none of a video, it found nothing there."""
+    theirs = {video: other.results.get(video, []) for video in shown}
+    scored = truth.subset(subset) if subset is not None else shown
+    try:
+        return evaluate_detections(scored, theirs, truth.classes, tious).mean_ap.tolist()
+    except InputError as error:
+        raise InputError(f"{other.path} against {truth.path}: {error}") from None
 
 
 def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, proxies: bool) -> dict[str, Media]:

@@ -36,7 +36,21 @@ MOST_DETECTIONS = 250
 MOST_PR_POINTS = 200
 
 HUES = (255, 35, 150, 320, 85, 195, 10, 120, 285, 60)
-"""Hues of the first classes, far apart for neighbours; further ones follow by the golden angle."""
+"""Hues of ten classes, far apart for neighbours. The next ten have the same with one pattern, the next ten with another; further
+ones follow by the golden angle."""
+
+PATTERNS = 3
+"""Plain, and two kinds of stripes."""
+
+TERMS = {
+    "tIoU": "temporal intersection over union: the time that two segments share, by the time that either covers",
+    "mAP": "mean average precision: the mean over the classes of their average precision",
+    "AP": "average precision of a class: precision averaged over recall, as detections are added from the surest on",
+    "precision": "share of the detections that are right",
+    "recall": "share of the true segments that are found",
+    "mAP_N": "mean average precision with normalized precision, of these segments alone",
+}
+"""Explained on hover."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class Page:
     notes: sentences that a reader must know (what was left out, on what the scores rest).
     media: None where no folder of videos was given; else videos that are missing in it had no file.
     diagnosis: what is wrong with the detections, as `evaluation.diagnosis.Diagnosis.to_json` says it.
+    beside: the detections of another run, drawn below these in the same videos; `runs` then names both, this one first.
     clusters: of an unlabelled run, to be named on the page. no_action: names that stand for "surely no action".
     """
 
@@ -73,6 +88,8 @@ class Page:
     media: Mapping[str, Media] | None = None
     scores: Mapping[str, Any] | None = None
     diagnosis: Mapping[str, Any] | None = None
+    beside: Results = field(default_factory=dict)
+    runs: tuple[str, str] | None = None
     clusters: Sequence[Cluster] = ()
     no_action: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -94,6 +111,7 @@ def write_page(page: Page, out: str | Path) -> None:
         page=page,
         summary=_summary(page.scores, classes) if page.scores else None,
         diagnosis=_diagnosis(page.diagnosis) if page.diagnosis else None,
+        terms=TERMS,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=files.joinpath("page.css").read_text(encoding="utf-8"),
@@ -111,7 +129,7 @@ def _inline(value: Any) -> str:
 
 def _classes(page: Page) -> list[str]:
     """All labels that the page may name, sorted."""
-    labels = {d.label for found in page.results.values() for d in found}
+    labels = {d.label for results in (page.results, page.beside) for detections in results.values() for d in detections}
     for activation in page.activations.values():
         labels.update(activation.classes)
     for truth in (page.truth or {}).values():
@@ -124,7 +142,14 @@ def _classes(page: Page) -> list[str]:
 
 def hue(index: int) -> float:
     """Hue in degrees of a class, by its place among the page's classes."""
-    return float(HUES[index]) if index < len(HUES) else round((20 + 137.508 * index) % 360, 1)
+    if index < PATTERNS * len(HUES):
+        return float(HUES[index % len(HUES)])
+    return round((20 + 137.508 * index) % 360, 1)
+
+
+def pattern(index: int) -> int:
+    """Pattern of a class, by its place among the page's classes: 0 is plain."""
+    return index // len(HUES) % PATTERNS
 
 
 def _data(page: Page, classes: list[str]) -> dict[str, Any]:
@@ -135,9 +160,12 @@ def _data(page: Page, classes: list[str]) -> dict[str, Any]:
     return {
         "classes": classes,
         "hues": [hue(i) for i in range(len(classes))],
+        "patterns": [pattern(i) for i in range(len(classes))],
         "hasTruth": page.truth is not None,
         "hasVideos": page.media is not None,
         "scale": scale,
+        "runs": {"shown": page.runs[0], "beside": page.runs[1]} if page.runs else None,
+        "mostDetections": MOST_DETECTIONS,
         "videos": [_video(page, video, place, scale) for video in sorted(page.results)],
         "clusters": _clusters(page, place),
         "assigned": {"video": [video for video, _ in assigned], "cluster": [k for _, k in assigned]},
@@ -179,7 +207,8 @@ def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, An
     truth = (page.truth or {}).get(video)
     activation = page.activations.get(video)
     segments = truth.segments if truth else ()
-    ends = [s.end for s in segments] + [d.end for d in detections]
+    beside = sorted(page.beside.get(video, ()), key=lambda d: -d.score)[:MOST_DETECTIONS]
+    ends = [s.end for s in segments] + [d.end for d in [*detections, *beside]]
     if activation is not None:
         duration = activation.timeline.duration
     elif truth is not None and truth.duration:
@@ -194,6 +223,8 @@ def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, An
         "detections": _detections(detections[:MOST_DETECTIONS], place),
         "more": max(len(detections) - MOST_DETECTIONS, 0),
     }
+    if page.runs:
+        entry["beside"] = _detections(beside, place)
     if page.media is not None and (media := page.media.get(video)) is not None:
         entry["media"] = asdict(media)
     if activation is not None and activation.timeline.count:
@@ -287,7 +318,7 @@ def _summary(scores: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
     tious = [float(t) for t in scores["tiou"]]
     middle = min(range(len(tious)), key=lambda k: abs(tious[k] - 0.5))
     rows = [
-        {"label": label, "hue": hue(classes.index(label)), "ap": list(ap), "average": float(np.mean(ap))}
+        {"label": label, **_look(label, classes), "ap": list(ap), "average": float(np.mean(ap))}
         for label, ap in scores["per_class"].items()
     ]
     rows.sort(key=lambda row: (-row["ap"][middle], row["label"]))
@@ -300,7 +331,7 @@ def _summary(scores: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
     plots = [
         {
             "label": label,
-            "hue": hue(classes.index(label)),
+            **_look(label, classes),
             "ap": scores["per_class"][label][middle],
             "line": _steps(curve["recall"], curve["precision"]),
         }
@@ -317,6 +348,10 @@ def _summary(scores: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
         "plots": plots,
         "grid": [(level, _down(level)) for level in (0.0, 0.25, 0.5, 0.75, 1.0)],
     }
+
+
+def _look(label: str, classes: list[str]) -> dict[str, float]:
+    return {"hue": hue(classes.index(label)), "pattern": pattern(classes.index(label))}
 
 
 def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -344,7 +379,8 @@ def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
         "map_n": found["mAP_N"][k],
         "bars": [bar for bar in bars if bar[2] > 0],
         "bar_width": round(width - 8, 1),
-        "levels": [(round(4 + (i + 0.5) * width, 1), name) for i, name in enumerate(levels)],
+        "levels": [(round(4 + (i + 0.5) * width, 1), _times(name)) for i, name in enumerate(levels)],
+        "last_level": _times(levels[-1]),
         "kinds": [
             {
                 "name": kind,
@@ -366,6 +402,11 @@ def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
             for name, trait in found["traits"].items()
         ],
     }
+
+
+def _times(level: str) -> str:
+    """`3G` in a diagnosis is three times as many detections as a class has true segments."""
+    return f"\u00d7{level.removesuffix('G')}"
 
 
 # The plot of mAP is 640 x 240 units, its axes leave a margin for the numbers.

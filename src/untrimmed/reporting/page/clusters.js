@@ -4,6 +4,7 @@ import { data } from "./data.js";
 import { buttonOf, byId, make, saveFile } from "./dom.js";
 import { csv, grouped, many } from "./format.js";
 import { showSegment } from "./list.js";
+import { lookOf } from "./look.js";
 import { Preview, watchPreviews } from "./previews.js";
 
 /** @typedef {import("./data.js").Cluster} Cluster */
@@ -62,7 +63,7 @@ function makeCluster(cluster, field) {
     (typical) => new Preview(typical, () => showSegment(typical.video, typical.segment)).root,
   );
   const counts = `${many(cluster.videos, "training video")}, ${many(cluster.detections, "detection")}`;
-  const dab = make("i", { class: "dab", "--h": data.hues[cluster.label] });
+  const dab = make("i", { class: "dab", ...lookOf(cluster.label) });
   return make(
     "li",
     { class: "cluster" },

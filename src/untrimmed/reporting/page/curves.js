@@ -4,19 +4,19 @@ import { data } from "./data.js";
 import { make, makeSvg } from "./dom.js";
 import { threeDigits } from "./format.js";
 
-/** @typedef {import("./data.js").Video} Video */
 /** @typedef {import("./data.js").Curves} Curves */
+/** @typedef {import("./window.js").TimeWindow} TimeWindow */
 
 /** A curve's lane: what stands beside it, and its plot with the bounds. @typedef {{side: Node[], content: Node[]}} CurveLane */
 
 /**
  * The attention of all streams, or null where no stream has one.
  *
- * @param {Video} video
  * @param {Curves} curves
+ * @param {TimeWindow} shown
  * @returns {CurveLane | null}
  */
-export function attentionLane(video, curves) {
+export function attentionLane(curves, shown) {
   const levels = [...curves.streams.values()].map((stream) => stream.attention);
   if (levels.every((curve) => curve === null)) return null;
   const keys = [...curves.streams.keys()].map((name, i) =>
@@ -25,7 +25,7 @@ export function attentionLane(video, curves) {
   return {
     side: [make("b", {}, "Attention"), make("br"), ...keys],
     content: [
-      plot(video, curves, levels, "attention", "Attention over time"),
+      plot(curves, shown, levels, "attention", "Attention over time"),
       boundText(threeDigits(data.scale.attention), "top"),
       boundText("0", "bottom"),
     ],
@@ -35,13 +35,13 @@ export function attentionLane(video, curves) {
 /**
  * The class activation of all streams, with the choice of the class.
  *
- * @param {Video} video
  * @param {Curves} curves
+ * @param {TimeWindow} shown
  * @param {number} label
  * @param {(label: number) => void} choose
  * @returns {CurveLane}
  */
-export function activationLane(video, curves, label, choose) {
+export function activationLane(curves, shown, label, choose) {
   const place = Math.max(curves.classes.indexOf(label), 0);
   const name = data.classes[curves.classes[place]];
   const options = curves.classes.map((c, i) => make("option", { value: c, selected: i === place }, data.classes[c]));
@@ -52,7 +52,7 @@ export function activationLane(video, curves, label, choose) {
   return {
     side: [make("b", {}, "Class activation"), select],
     content: [
-      plot(video, curves, levels, "activation", `Class activation of ${name} over time`),
+      plot(curves, shown, levels, "activation", `Class activation of ${name} over time`),
       boundText(bounds.map(({ high }) => threeDigits(high)).join(" · "), "top"),
       boundText(bounds.map(({ low }) => threeDigits(low)).join(" · "), "bottom"),
     ],
@@ -60,17 +60,18 @@ export function activationLane(video, curves, label, choose) {
 }
 
 /**
- * @param {Video} video
  * @param {Curves} curves
+ * @param {TimeWindow} shown
  * @param {(Uint8Array | null)[]} levels of each stream
  * @param {string} kind
  * @param {string} words
  */
-function plot(video, curves, levels, kind, words) {
+function plot(curves, shown, levels, kind, words) {
   const paths = levels.map(
-    (curve, i) => curve && makeSvg("path", { class: `s${i % 4}`, d: pathOf(video, curves, curve) }),
+    (curve, i) => curve && makeSvg("path", { class: `s${i % 4}`, d: pathOf(curves, shown.duration, curve) }),
   );
-  const box = { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": words, class: kind };
+  const viewBox = `${(1000 * shown.start) / shown.duration} 0 ${(1000 * shown.length) / shown.duration} 100`;
+  const box = { viewBox, preserveAspectRatio: "none", role: "img", "aria-label": words, class: kind };
   return makeSvg("svg", box, ...paths);
 }
 
@@ -83,13 +84,15 @@ function boundText(text, where) {
 }
 
 /**
- * @param {Video} video
+ * The whole video is 1000 units wide.
+ *
  * @param {Curves} curves
+ * @param {number} duration
  * @param {Uint8Array} levels
  */
-function pathOf(video, { start, step }, levels) {
+function pathOf({ start, step }, duration, levels) {
   const points = Array.from(levels, (level, i) => {
-    const x = (1000 * (start + (i + 0.5) * step)) / video.duration;
+    const x = (1000 * (start + (i + 0.5) * step)) / duration;
     return `${Math.min(Math.max(x, 0), 1000).toFixed(1)} ${(97 - (94 * level) / 255).toFixed(1)}`;
   });
   return points.length === 1 ? `M0 ${points[0].split(" ")[1]}H1000` : `M${points.join("L")}`;

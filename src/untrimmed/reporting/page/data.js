@@ -6,7 +6,12 @@ import { byId } from "./dom.js";
  * Times in seconds on the player's clock; the label is the class's place in `data.classes`.
  *
  * @typedef {{start: number, end: number, label: number}} Segment
- * @typedef {Segment & {score: number}} Detection
+ */
+
+/**
+ * `right` says whether it finds a true segment: null where the video has no annotations.
+ *
+ * @typedef {Segment & {score: number, right: boolean | null}} Detection
  */
 
 /**
@@ -31,8 +36,10 @@ import { byId } from "./dom.js";
  * @typedef {object} Video
  * @property {string} id
  * @property {number} duration in seconds
+ * @property {boolean} annotated
  * @property {Segment[]} truth in order of time
  * @property {Detection[]} detections the surest first
+ * @property {Detection[]} beside those of the run beside this one
  * @property {number} more detections that are left out of the page
  * @property {Media | null} media
  * @property {Curves | null} curves
@@ -51,14 +58,20 @@ import { byId } from "./dom.js";
  * @typedef {object} PageData
  * @property {string[]} classes
  * @property {number[]} hues of the classes, in degrees
+ * @property {number[]} patterns of the classes: 0 plain, 1 and 2 striped, where hues repeat
  * @property {boolean} hasTruth
  * @property {boolean} hasVideos
  * @property {{attention: number, logit: {[stream: string]: Bounds}}} scale bounds that all videos' curves share
+ * @property {{shown: string, beside: string} | null} runs the names of two runs side by side
+ * @property {number} mostDetections that the page keeps of a video
  * @property {Video[]} videos by name
  * @property {Cluster[]} clusters
  * @property {{video: string, cluster: number}[]} assigned the training videos by name, with their cluster's place
  * @property {string[]} noAction names that stand for "surely no action"
  */
+
+/** How much a detection must overlap a true segment of its class to find it. */
+export const RIGHT_TIOU = 0.5;
 
 export const data = readData(JSON.parse(byId("data").textContent ?? ""));
 
@@ -81,13 +94,45 @@ function readData(json) {
  * @returns {Video}
  */
 function readVideo(json) {
+  const truth = rowsOf(json.truth);
+  const detections = rowsOf(json.detections);
+  /** @type {Curves | null} */
+  let curves = null;
+  const beside = json.beside ? rowsOf(json.beside) : [];
+  for (const list of [detections, beside]) judge(list, json.annotated ? truth : null);
   return {
     ...json,
-    truth: rowsOf(json.truth),
-    detections: rowsOf(json.detections),
+    truth,
+    detections,
+    beside,
     media: json.media ?? null,
-    curves: json.curves ? readCurves(json.curves) : null,
+    // Unpacked when the video is opened: those of a thousand videos would take a second.
+    get curves() {
+      curves ??= json.curves ? readCurves(json.curves) : null;
+      return curves;
+    },
   };
+}
+
+/**
+ * Greedy matching: from the surest on, each takes the true segment that it overlaps most, and none is taken twice.
+ *
+ * @param {Detection[]} detections
+ * @param {Segment[] | null} truth
+ */
+function judge(detections, truth) {
+  const free = new Set(truth);
+  for (const detection of detections) {
+    detection.right = truth ? false : null;
+    const overlap = bestTiou(detection, [...free]);
+    if (overlap < RIGHT_TIOU) continue;
+    for (const segment of free) {
+      if (segment.label !== detection.label || tiou(segment, detection) < overlap) continue;
+      free.delete(segment);
+      detection.right = true;
+      break;
+    }
+  }
 }
 
 /**

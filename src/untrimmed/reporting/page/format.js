@@ -13,9 +13,13 @@ export function clock(seconds, digits = 0) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** @param {number} value */
+/**
+ * A whole number, its digits in groups of three.
+ *
+ * @param {number} value
+ */
 export function grouped(value) {
-  return value.toLocaleString("en").replaceAll(",", "\u202f");
+  return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
 /** @param {number} score */

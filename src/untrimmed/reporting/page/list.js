@@ -1,10 +1,12 @@
 /** The list of videos: which are shown, in which order, and the tools to choose. */
 
-import { data } from "./data.js";
+import { data, RIGHT_TIOU } from "./data.js";
 import { byId, make } from "./dom.js";
 import { grouped, many, scoreText } from "./format.js";
+import { momentOfAddress } from "./hash.js";
 import { Row } from "./row.js";
-import { leastScore, SLIDER_STEPS, view } from "./view.js";
+import { countSummary, makeSummary } from "./summary.js";
+import { moveSlider, SLIDER_STEPS, view } from "./view.js";
 
 /** @typedef {import("./data.js").Video} Video */
 /** @typedef {import("./data.js").Segment} Segment */
@@ -20,33 +22,42 @@ const names = new Intl.Collator("en", { numeric: true });
  */
 const orders = {
   name: { words: "name", value: () => 0 },
-  score: { words: "surest detection", value: (row) => row.video.detections[0]?.score ?? Number.NEGATIVE_INFINITY },
+  score: { words: "surest detection", value: (row) => row.shown[0]?.score ?? Number.NEGATIVE_INFINITY },
   count: { words: "most detections", value: (row) => row.shown.length },
   length: { words: "longest", value: (row) => row.video.duration },
 };
+if (data.runs) orders.different = { words: `most unlike ${data.runs.beside}`, value: (row) => row.different() };
 if (data.hasTruth) orders.missed = { words: "most true segments missed", value: (row) => row.missed() };
 
 export function showList() {
   byId("tools").append(...makeTools());
+  makeSummary((label) => chooseClass(view.label === label ? null : label));
   arrange();
   const rowOfRoot = new Map(rows.map((row) => [/** @type {Element} */ (row.root), row]));
   const watch = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries) rowOfRoot.get(target)?.comeNear(isIntersecting);
     },
-    { rootMargin: "600px" },
+    { rootMargin: "300px" },
   );
   for (const row of rows) watch.observe(row.root);
-  let resized = 0;
-  window.addEventListener("resize", () => {
-    cancelAnimationFrame(resized);
-    resized = requestAnimationFrame(refresh);
-  });
 }
 
 /** Open the first video in which something is shown. */
 export function openFirst() {
   (rows.find((row) => row.shown.length) ?? rows[0])?.toggle(true);
+}
+
+/** Open the video that the address leads to, and stand at its moment; says whether it leads to one. */
+export function openMoment() {
+  const moment = momentOfAddress();
+  const row = moment && rowOf.get(moment.video);
+  if (!row) return false;
+  row.root.hidden = false;
+  row.toggle(true);
+  row.viewer?.player.standAt(moment.seconds);
+  row.root.scrollIntoView({ block: "start" });
+  return true;
 }
 
 /**
@@ -63,17 +74,12 @@ export function showSegment(video, segment) {
   row.root.scrollIntoView({ block: "center" });
   const { start, end, label } = segment;
   const detection = video.detections.find((d) => d.start === start && d.end === end && d.label === label);
-  row.viewer?.player.playSegment(detection ?? segment);
+  row.viewer?.playSegment(detection ?? segment);
   row.button.focus({ preventScroll: true });
 }
 
-/** Hide the videos that are not asked for, and order the others. */
+/** Order the videos, and hide those that are not asked for. */
 function arrange() {
-  const words = view.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-  for (const row of rows) {
-    row.root.hidden = !isAsked(row, words);
-    if (row.root.hidden) row.viewer?.player.pause();
-  }
   const { value } = orders[view.order];
   const values = new Map(rows.map((row) => [row, value(row)]));
   rows.sort((a, b) => {
@@ -91,21 +97,35 @@ function arrange() {
  * @param {string[]} words in lower case
  */
 function isAsked(row, words) {
-  if (view.label !== null && !row.labels.has(view.label)) return false;
-  if (!words.length) return true;
-  const classes = [...row.labels].map((label) => data.classes[label]);
+  if (view.label === null && view.right === null && !words.length) return true;
+  const labels = row.labelsShown;
+  if (view.label !== null && !labels.has(view.label)) return false;
+  if (view.right !== null && !row.shown.length) return false;
+  const classes = [...labels].map((label) => data.classes[label]);
   const text = `${row.video.id} ${classes.join(" ")}`.toLocaleLowerCase();
   return words.every((word) => text.includes(word));
 }
 
 function refresh() {
-  for (const row of rows) row.draw();
+  const words = view.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+  for (const row of rows) {
+    row.root.hidden = !isAsked(row, words);
+    if (row.root.hidden) row.viewer?.player.pause();
+    row.draw();
+  }
   const visible = rows.filter((row) => !row.root.hidden);
   const shown = visible.reduce((sum, row) => sum + row.shown.length, 0);
   const all = many(rows.length, "video");
   const videos = visible.length === rows.length ? all : `${grouped(visible.length)} of ${all}`;
-  const truth = data.hasTruth ? "; above each line the truth, below it what was found" : "";
-  byId("count").textContent = `${videos}, ${many(shown, "detection")} shown${truth}`;
+  const below = `${data.hasTruth ? "above each line the truth, " : ""}below it ${data.runs ? data.runs.shown : "what was found"}`;
+  const legend =
+    data.hasTruth || data.runs ? `; ${below}${data.runs ? `, at the bottom ${data.runs.beside}` : ""}` : "";
+  const cut = visible.filter(({ video }) => video.more && (video.detections.at(-1)?.score ?? 0) >= view.least).length;
+  const cap = cut
+    ? `; of ${many(cut, "video")} only the ${data.mostDetections} surest detections are on this page`
+    : "";
+  byId("count").textContent = `${videos}, ${many(shown, "detection")} shown${legend}${cap}`;
+  countSummary();
 }
 
 /** @returns {HTMLElement[]} */
@@ -123,8 +143,7 @@ function makeTools() {
     ...labels.map((label) => make("option", { value: label }, data.classes[label])),
   );
   classes.addEventListener("change", () => {
-    view.label = classes.value === "" ? null : Number(classes.value);
-    arrange();
+    chooseClass(classes.value === "" ? null : Number(classes.value));
   });
   const options = Object.entries(orders).map(([order, { words }]) => make("option", { value: order }, words));
   const order = make("select", { id: "sort" }, ...options);
@@ -138,6 +157,7 @@ function makeTools() {
     make("label", {}, "First", order),
     makeSlider(),
   ];
+  if (data.hasTruth) tools.push(make("label", {}, "Detections", makeRightOrWrong()));
   if (data.hasVideos) {
     const loop = make("input", { id: "loop", type: "checkbox" });
     loop.addEventListener("change", () => {
@@ -146,6 +166,30 @@ function makeTools() {
     tools.push(make("label", { class: "tick" }, loop, "loop"));
   }
   return tools;
+}
+
+/** @param {number | null} label */
+function chooseClass(label) {
+  view.label = label;
+  const select = /** @type {HTMLSelectElement} */ (byId("class"));
+  select.value = label === null ? "" : String(label);
+  arrange();
+}
+
+function makeRightOrWrong() {
+  const words = `right: overlaps a true segment of its class by tIoU ${RIGHT_TIOU}, which no surer one has taken`;
+  const select = make(
+    "select",
+    { id: "right", title: words },
+    make("option", { value: "" }, "right and wrong"),
+    make("option", { value: "right" }, "right ones"),
+    make("option", { value: "wrong" }, "wrong ones"),
+  );
+  select.addEventListener("change", () => {
+    view.right = select.value === "" ? null : select.value === "right";
+    arrange();
+  });
+  return select;
 }
 
 function makeSlider() {
@@ -157,8 +201,7 @@ function makeSlider() {
     slider.setAttribute("aria-valuetext", all ? "all detections" : `score at least ${scoreText(view.least)}`);
   };
   slider.addEventListener("input", () => {
-    view.slider = Number(slider.value);
-    view.least = leastScore(view.slider);
+    moveSlider(Number(slider.value));
     say();
     refresh();
   });

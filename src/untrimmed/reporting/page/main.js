@@ -2,9 +2,10 @@
 
 import { showClusters } from "./clusters.js";
 import { data } from "./data.js";
-import { openFirst, showList } from "./list.js";
+import { openFirst, openMoment, showList } from "./list.js";
 
 showList();
 showClusters();
+window.addEventListener("hashchange", openMoment);
 // Where there are clusters to name, the page begins with those.
-if (!data.clusters.length) openFirst();
+if (!openMoment() && !data.clusters.length) openFirst();

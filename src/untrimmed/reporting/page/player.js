@@ -24,8 +24,12 @@ export class Player {
     this.at = 0;
     /** @type {Segment | null} the segment that is being played */
     this.segment = null;
+    /** @type {Segment | null} the segment that was played last */
+    this.last = null;
     /** @type {HTMLVideoElement | null} */
     this.element = null;
+    /** @type {number | null} where the last jump was to lead */
+    this.asked = null;
     this.root = make("div", { class: "player" });
     this.tick = this.tick.bind(this);
     if (data.hasVideos) this.open(video.media);
@@ -59,6 +63,7 @@ export class Player {
       if (this.segment && Math.abs(element.currentTime - this.segment.start) > 0.25) this.segment = null;
       this.follow();
     });
+    element.addEventListener("seeked", () => this.checkJump(element));
     element.src = media.link;
     this.element = element;
     this.root.append(element);
@@ -91,6 +96,22 @@ export class Player {
     this.root.append(make("p", { class: "trouble", role: "status" }, make("b", {}, title), ...text));
   }
 
+  /**
+   * A server that sends files only as a whole lets the player start nowhere but at zero.
+   *
+   * @param {HTMLVideoElement} element
+   */
+  checkJump(element) {
+    const { asked } = this;
+    this.asked = null;
+    if (asked === null || Math.abs(element.currentTime - Math.min(asked, element.duration)) < 1) return;
+    this.root.querySelector(".trouble")?.remove();
+    const words =
+      "It does not answer range requests; Python's http.server is one of those. Open the page as a file instead.";
+    const title = make("b", {}, "The server of this page lets no player jump within a video");
+    this.root.append(make("p", { class: "trouble above", role: "status" }, title, words));
+  }
+
   pause() {
     this.element?.pause();
   }
@@ -110,7 +131,26 @@ export class Player {
    */
   playFrom(start) {
     this.segment = null;
+    this.last = null;
     this.go(start);
+  }
+
+  /**
+   * Stand at a time.
+   *
+   * @param {number} seconds
+   */
+  standAt(seconds) {
+    this.segment = null;
+    this.last = null;
+    this.at = seconds;
+    this.asked = seconds;
+    if (this.element) this.element.currentTime = seconds;
+    this.moved();
+  }
+
+  get runs() {
+    return this.element !== null && !this.element.paused;
   }
 
   /**
@@ -120,12 +160,14 @@ export class Player {
    */
   playSegment(segment) {
     this.segment = segment;
+    this.last = segment;
     this.go(segment.start);
   }
 
   /** @param {number} start */
   go(start) {
     this.at = start;
+    this.asked = start;
     if (this.element) {
       this.element.currentTime = start;
       this.element.play().catch(() => {}); // what cannot play has said so already

@@ -3,6 +3,7 @@
 import { data } from "./data.js";
 import { make } from "./dom.js";
 import { clock, scoreText } from "./format.js";
+import { lookOf } from "./look.js";
 import { share } from "./timeline.js";
 
 /** @typedef {import("./data.js").Typical} Typical */
@@ -27,7 +28,7 @@ export class Preview {
     this.link = "";
     const when = `${clock(start, 1)} to ${clock(end, 1)}`;
     const words = `${video.id}, ${when}, score ${scoreText(score)}: show it among the videos below`;
-    const mark = make("i", { left: share(start, video), width: share(end - start, video), "--h": data.hues[label] });
+    const mark = make("i", { left: share(start, video), width: share(end - start, video), ...lookOf(label) });
     const range = `${clock(start, 1)} – ${clock(end, 1)}`;
     this.root = make(
       "button",

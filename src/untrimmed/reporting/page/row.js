@@ -1,26 +1,35 @@
 /** A video in the list: a line with its strip, and when it is open, the viewer. */
 
-import { bestTiou, data } from "./data.js";
+import { bestTiou, data, RIGHT_TIOU } from "./data.js";
 import { make } from "./dom.js";
 import { clock, many } from "./format.js";
-import { share } from "./timeline.js";
-import { opacity, shownOf } from "./view.js";
+import { lookOf } from "./look.js";
+import { share, stacked } from "./timeline.js";
+import { chosen, passingBeside, passingOf, ranking, rankingBeside, view } from "./view.js";
 import { Viewer } from "./viewer.js";
 
 /** @typedef {import("./data.js").Video} Video */
 /** @typedef {import("./data.js").Segment} Segment */
+/** @typedef {import("./data.js").Detection} Detection */
+
+/** Rows of overlapping detections in the strip of a closed video. */
+const MOST_LANES = 3;
+
+/** Top and height, in per cent of the strip, of its parts: the truth, the detections, those of the run beside it. */
+const PARTS = { truth: [0, 27], shown: [46, 54], beside: [0, 0] };
+const PARTS_OF_TWO = { truth: [0, 20], shown: [32, 34], beside: [72, 28] };
 
 export class Row {
   /** @param {Video} video */
   constructor(video) {
     this.video = video;
-    this.labels = new Set([...video.truth, ...video.detections].map((segment) => segment.label));
+    this.labels = new Set([...video.truth, ...video.detections, ...video.beside].map((segment) => segment.label));
     /** Near the screen: rows far from it are only a line of text, and drawn when they come near. */
     this.near = false;
     this.dirty = false;
     /** @type {Viewer | null} */
     this.viewer = null;
-    this.strip = make("span", { class: "strip", "aria-hidden": "true" });
+    this.strip = make("span", { class: `strip${data.runs ? " of-two" : ""}`, "aria-hidden": "true" });
     this.tally = make("span", { class: "tally" });
     this.button = make(
       "button",
@@ -33,13 +42,28 @@ export class Row {
   }
 
   get shown() {
-    return shownOf(this.video);
+    return chosen(passingOf(this.video));
+  }
+
+  /** The classes that this video shows: those of the truth, and of the detections that the slider lets through. */
+  get labelsShown() {
+    const labels = this.video.truth.map((segment) => segment.label);
+    for (const { label, score } of this.video.detections) if (score >= view.least) labels.push(label);
+    return new Set(labels);
   }
 
   /** How many true segments no shown detection of their class overlaps by tIoU 0.5. */
   missed() {
-    const { shown } = this;
-    return this.video.truth.filter((segment) => bestTiou(segment, shown) < 0.5).length;
+    const passing = passingOf(this.video);
+    return this.video.truth.filter((segment) => bestTiou(segment, passing) < RIGHT_TIOU).length;
+  }
+
+  /** How many detections of either run the other one lacks. */
+  different() {
+    const [ours, theirs] = [passingOf(this.video), passingBeside(this.video)];
+    const alone = (/** @type {Detection[]} */ some, /** @type {Detection[]} */ others) =>
+      some.filter((detection) => bestTiou(detection, others) < RIGHT_TIOU).length;
+    return alone(ours, theirs) + alone(theirs, ours);
   }
 
   /** @param {boolean} near */
@@ -55,29 +79,53 @@ export class Row {
     }
     this.dirty = false;
     const { video, shown } = this;
-    const marks = video.truth.map((segment) => this.makeMark(segment, "truth"));
-    for (const detection of [...shown].reverse()) {
-      const mark = this.makeMark(detection, "shown");
-      mark.style.opacity = String(opacity(detection.score));
-      marks.push(mark);
-    }
+    const beside = chosen(passingBeside(video));
+    const marks = video.truth.map((segment) => this.makeMark(segment, "truth", 0, 1));
+    marks.push(...this.makeMarks(shown, "shown"), ...this.makeMarks(beside, "beside"));
     this.strip.replaceChildren(...marks);
     const count = video.truth.length;
     this.tally.textContent = count
       ? `${count - this.missed()} of ${count} true found`
       : many(shown.length, "detection");
     this.tally.title = count ? "true segments that a shown detection of the same class overlaps by tIoU 0.5" : "";
-    this.viewer?.draw(shown);
+    this.viewer?.draw(shown, beside);
+  }
+
+  /**
+   * Detections in lanes, so that those that overlap stay visible.
+   *
+   * @param {Detection[]} detections
+   * @param {"shown" | "beside"} kind
+   */
+  makeMarks(detections, kind) {
+    const lanes = stacked(detections, MOST_LANES);
+    const ranks = kind === "shown" ? ranking : rankingBeside;
+    return lanes.flatMap((lane, i) =>
+      [...lane].reverse().map((detection) => {
+        const mark = this.makeMark(detection, kind, i, lanes.length);
+        mark.style.opacity = String(ranks.opacity(detection.score));
+        return mark;
+      }),
+    );
   }
 
   /**
    * @param {Segment} segment
-   * @param {"truth" | "shown"} kind
+   * @param {"truth" | "shown" | "beside"} kind
+   * @param {number} lane of so many `lanes`
+   * @param {number} lanes
    */
-  makeMark({ start, end, label }, kind) {
-    const { video } = this;
-    const width = share(end - start, video);
-    return make("i", { class: kind, left: share(start, video), width, "--h": data.hues[label] });
+  makeMark({ start, end, label }, kind, lane, lanes) {
+    const [top, height] = (data.runs ? PARTS_OF_TWO : PARTS)[kind];
+    const mark = make("i", {
+      class: kind,
+      left: share(start, this.video),
+      width: share(end - start, this.video),
+      top: `${top + (height * lane) / lanes}%`,
+      ...lookOf(label),
+    });
+    mark.style.height = `${(0.94 * height) / lanes}%`;
+    return mark;
   }
 
   /** @param {boolean} open */

@@ -4,7 +4,9 @@ import { activationLane, attentionLane } from "./curves.js";
 import { bestTiou, data, tiou } from "./data.js";
 import { make } from "./dom.js";
 import { clock, scoreText } from "./format.js";
-import { ofChosenClass, opacity } from "./view.js";
+import { lookOf } from "./look.js";
+import { ofChosenClass, ranking, rankingBeside } from "./view.js";
+import { TimeWindow } from "./window.js";
 
 /** @typedef {import("./data.js").Video} Video */
 /** @typedef {import("./data.js").Segment} Segment */
@@ -16,7 +18,7 @@ const BAR_HEIGHT = 20;
 const TRUTH_HEIGHT = 12;
 
 /** Seconds between two marks of the axis. */
-const AXIS_STEPS = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
+const AXIS_STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
 /**
  * A time of a video as a share of its width.
@@ -29,18 +31,18 @@ export function share(seconds, video) {
 }
 
 /**
- * Detections in as few stacked rows as they need, at most `MOST_STACKED`: none overlaps another of its row.
+ * Segments in as few stacked rows as they need, at most `most`: none overlaps another of its row.
  *
  * @template {Segment} S
  * @param {S[]} segments
  * @returns {S[][]}
  */
-export function stacked(segments) {
+export function stacked(segments, most = MOST_STACKED) {
   /** @type {S[][]} */
   const rows = [];
   for (const segment of segments) {
     let level = rows.findIndex((row) => row.every((other) => tiou(segment, other) === 0));
-    if (level < 0) level = Math.min(rows.length, MOST_STACKED - 1);
+    if (level < 0) level = Math.min(rows.length, most - 1);
     rows[level] ??= [];
     rows[level].push(segment);
   }
@@ -55,28 +57,53 @@ export class Timeline {
   constructor(video, player) {
     this.video = video;
     this.player = player;
+    this.window = new TimeWindow(video.duration);
     this.root = make("div", { class: "time" });
     this.root.addEventListener("mousemove", (event) => this.hover(event));
     this.root.addEventListener("mouseleave", () => this.showHover(false));
+    this.root.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.root.addEventListener("keydown", (event) => this.zoomByKey(event));
     this.headLine = make("div", { class: "head-line" });
     this.hoverText = make("span");
     this.hoverLine = make("div", { class: "hover-line" }, this.hoverText);
     this.over = make("div", { class: "over" }, this.hoverLine, this.headLine);
+    this.zoomButtons = make(
+      "span",
+      { class: "zoom", role: "group", "aria-label": "Zoom of the time axis" },
+      this.makeZoom("−", "Zoom out (key −; Ctrl and wheel)", () => this.zoom(2)),
+      this.makeZoom("+", "Zoom in at the playhead (key +; Ctrl and wheel)", () => this.zoom(0.5)),
+      this.makeZoom("segment", "Zoom to the segment at the playhead (key Z)", () => this.zoomToSegment()),
+      this.makeZoom("whole video", "Show the whole video (key 0)", () => this.zoom(Number.POSITIVE_INFINITY)),
+    );
+    // Roughly, in pixels: is there room for a number in a bar? Asking at each drawing would lay the page out each time.
+    this.axisWidth = 0;
+    new ResizeObserver(([{ contentRect }]) => {
+      this.axisWidth = contentRect.width * 0.8;
+      this.redraw();
+    }).observe(this.root);
     this.curveLabel = video.curves ? video.curves.classes[0] : -1;
     /** @type {Detection[]} */
     this.shown = [];
-    /** @type {Map<HTMLElement, Segment>} */
+    /** @type {Detection[]} */
+    this.beside = [];
+    /** @type {Map<Element, Segment>} */
     this.bars = new Map();
     /** @type {HTMLElement[]} what stands beside each lane, and the lane */
     this.cells = [];
   }
 
-  /** @param {Detection[]} shown */
-  draw(shown) {
+  /**
+   * @param {Detection[]} shown
+   * @param {Detection[]} beside those of the run beside this one
+   */
+  draw(shown, beside) {
     this.shown = shown;
+    this.beside = beside;
+    const focused = document.activeElement && this.bars.get(document.activeElement);
     this.bars.clear();
     this.cells = [];
-    const labels = new Set([...this.video.truth, ...shown].filter(ofChosenClass).map((segment) => segment.label));
+    const asked = [...this.video.truth, ...shown, ...beside].filter(ofChosenClass);
+    const labels = new Set(asked.map((segment) => segment.label));
     for (const label of labels) this.addClass(label);
     if (!labels.size) this.addLane([], [make("span", { class: "none" }, "Nothing to show on the time axis.")]);
     this.addCurves();
@@ -87,8 +114,14 @@ export class Timeline {
     this.over.style.gridRow = `1 / span ${lanes}`;
     const axis = this.makeAxis();
     axis.style.gridRow = String(lanes + 1);
+    this.root.classList.toggle("zoomed", !this.window.whole);
     this.root.replaceChildren(...this.cells, axis, this.over);
+    if (focused) this.focus(focused);
     this.mark();
+  }
+
+  redraw() {
+    this.draw(this.shown, this.beside);
   }
 
   /**
@@ -103,30 +136,52 @@ export class Timeline {
   /** @param {number} label */
   addClass(label) {
     const truth = this.video.truth.filter((segment) => segment.label === label);
-    const rows = stacked(this.shown.filter((detection) => detection.label === label));
+    const detections = this.shown.filter((detection) => detection.label === label);
+    const name = data.classes[label];
+    const head = [make("i", { class: "dab", ...lookOf(label) }), make("b", {}, name)];
+    if (data.runs) head.push(make("span", { class: "of" }, data.runs.shown));
+    this.addBars(head, name, truth, detections);
+    const beside = this.beside.filter((detection) => detection.label === label);
+    if (!data.runs) return;
+    const side = make("span", { class: "of" }, data.runs.beside);
+    this.addBars([side], `${name} by ${data.runs.beside}`, [], beside, true);
+  }
+
+  /**
+   * @param {Node[]} side
+   * @param {string} name
+   * @param {Segment[]} truth
+   * @param {Detection[]} detections
+   * @param {boolean} beside of the run beside this one
+   */
+  addBars(side, name, truth, detections, beside = false) {
     const base = truth.length ? TRUTH_HEIGHT : 0;
-    const bars = truth.map((segment) => this.makeTruth(segment));
+    const rows = stacked(detections);
+    /** @type {HTMLElement[]} */
+    const bars = [];
+    for (const segment of truth) if (this.window.shows(segment)) bars.push(this.makeTruth(segment));
     rows.forEach((row, i) => {
-      bars.push(...row.map((detection) => this.makeDetection(detection, base + BAR_HEIGHT * i)));
+      const seen = row.filter((detection) => this.window.shows(detection));
+      bars.push(...seen.map((detection) => this.makeDetection(detection, base + BAR_HEIGHT * i, beside)));
     });
     bars.sort((a, b) => Number(a.dataset.start) - Number(b.dataset.start));
-    const name = data.classes[label];
     const words = `${name}: arrow keys go from one to the next, Enter plays`;
     const group = make("div", { class: "bars", role: "group", "aria-label": words }, ...bars);
-    group.style.height = `${base + BAR_HEIGHT * rows.length}px`;
-    group.addEventListener("keydown", (event) => walk(event, bars));
-    bars[0].tabIndex = 0;
-    this.addLane([make("i", { class: "dab", "--h": data.hues[label] }), make("b", {}, name)], [group]);
+    group.style.height = `${Math.max(base + BAR_HEIGHT * rows.length, TRUTH_HEIGHT)}px`;
+    const ordered = [...truth, ...detections].sort((a, b) => a.start - b.start);
+    group.addEventListener("keydown", (event) => this.walk(event, ordered));
+    if (bars.length) bars[0].tabIndex = 0;
+    this.addLane(side, [group], beside ? "beside" : "");
   }
 
   addCurves() {
     const { video } = this;
     if (!video.curves) return;
-    const attention = attentionLane(video, video.curves);
+    const attention = attentionLane(video.curves, this.window);
     if (attention) this.addLane(attention.side, attention.content, "curve");
-    const activation = activationLane(video, video.curves, this.curveLabel, (label) => {
+    const activation = activationLane(video.curves, this.window, this.curveLabel, (label) => {
       this.curveLabel = label;
-      this.draw(this.shown);
+      this.redraw();
       this.root.querySelector("select")?.focus();
     });
     this.addLane(activation.side, activation.content, "curve");
@@ -141,26 +196,29 @@ export class Timeline {
   /**
    * @param {Detection} detection
    * @param {number} top in pixels
+   * @param {boolean} beside
    */
-  makeDetection(detection, top) {
-    let words = `Detection: ${this.words(detection)}, score ${scoreText(detection.score)}`;
+  makeDetection(detection, top, beside) {
+    const { score, right } = detection;
+    const who = beside && data.runs ? `Detection of ${data.runs.beside}` : "Detection";
+    let words = `${who}: ${this.words(detection)}, score ${scoreText(score)}`;
     if (this.video.truth.length) words += `, tIoU ${bestTiou(detection, this.video.truth).toFixed(2)} with the truth`;
-    const opaque = opacity(detection.score);
+    if (right !== null) words += right ? ": right" : ": wrong";
+    const opaque = (beside ? rankingBeside : ranking).opacity(score);
+    const kind = right === null ? "" : right ? " right" : " wrong";
     const bar = this.makeBar(
       detection,
       {
-        class: `bar detection${opaque < 0.6 ? " pale" : ""}`,
+        class: `bar detection${opaque < 0.6 ? " pale" : ""}${kind}`,
         title: words,
         "aria-label": words,
-        "data-score": detection.score,
+        "data-score": score,
         top: `${top}px`,
         "--o": opaque.toFixed(3),
       },
       8,
     );
-    const axisWidth = this.root.clientWidth * 0.8; // roughly: is there room for a number in the bar?
-    if (((detection.end - detection.start) / this.video.duration) * axisWidth > 40)
-      bar.append(scoreText(detection.score));
+    if (this.window.share(detection) * this.axisWidth > 40) bar.append(scoreText(score));
     return bar;
   }
 
@@ -182,9 +240,9 @@ export class Timeline {
       "data-start": start,
       "data-end": end,
       "data-label": data.classes[label],
-      left: `min(${share(start, this.video)}, 100% - ${least}px)`,
-      width: share(end - start, this.video),
-      "--h": data.hues[label],
+      left: `min(${this.window.left(start)}, 100% - ${least}px)`,
+      width: `${100 * this.window.share(segment)}%`,
+      ...lookOf(label),
       ...attributes,
     });
     bar.addEventListener("click", (event) => {
@@ -196,27 +254,62 @@ export class Timeline {
   }
 
   makeAxis() {
-    const { video } = this;
-    const axis = make("div", { class: "axis", onclick: (event) => this.playFrom(event) });
+    const { window: shown } = this;
+    const axis = make("div", { class: "axis", title: "drag to move along, Ctrl and wheel to zoom" });
     const most = window.innerWidth < 736 ? 4 : 9;
-    const step = AXIS_STEPS.find((seconds) => video.duration / seconds <= most) ?? video.duration / 6;
-    for (let t = 0; t <= video.duration * 0.97; t += step) {
-      const left = share(t, video);
-      axis.append(make("span", { left }, clock(t, step < 1 ? 1 : 0)), make("i", { left }));
+    const step = AXIS_STEPS.find((seconds) => shown.length / seconds <= most) ?? shown.length / 6;
+    const first = Math.ceil(shown.start / step - 1e-9);
+    for (let k = first; k * step <= shown.start + shown.length * 0.97; k++) {
+      const left = shown.left(k * step);
+      const mark = make("span", { left, class: k === 0 ? "edge" : null }, clock(k * step, step < 1 ? 1 : 0));
+      axis.append(mark, make("i", { left }));
     }
+    axis.addEventListener("pointerdown", (event) => this.drag(event, axis));
     return axis;
+  }
+
+  /**
+   * Drag the axis along; without moving it is a click that plays from there.
+   *
+   * @param {PointerEvent} event
+   * @param {HTMLElement} axis
+   */
+  drag(event, axis) {
+    const { width } = axis.getBoundingClientRect();
+    const from = { x: event.clientX, start: this.window.start };
+    let moved = false;
+    const listen = new AbortController();
+    const { signal } = listen;
+    const move = (/** @type {PointerEvent} */ { clientX }) => {
+      moved ||= Math.abs(clientX - from.x) > 3;
+      if (moved && this.window.moveTo(from.start - ((clientX - from.x) / width) * this.window.length)) this.redraw();
+    };
+    window.addEventListener("pointermove", move, { signal });
+    window.addEventListener("pointercancel", () => listen.abort(), { signal });
+    const end = (/** @type {PointerEvent} */ last) => {
+      listen.abort();
+      if (!moved) this.playFrom(last);
+    };
+    window.addEventListener("pointerup", end, { signal });
   }
 
   /** Move the playhead, and mark the segment that is played. */
   mark() {
     const { at, segment } = this.player;
-    this.headLine.style.left = share(Math.min(at, this.video.duration), this.video);
-    for (const [bar, own] of this.bars) bar.classList.toggle("on", own === segment);
+    const away = this.player.runs && !this.window.holds(at);
+    if (away && this.window.moveTo(at - this.window.length * 0.1)) {
+      this.redraw();
+      return;
+    }
+    const seconds = Math.min(at, this.video.duration);
+    this.headLine.hidden = !this.window.whole && !this.window.holds(seconds);
+    this.headLine.style.left = this.window.left(seconds);
+    for (const [bar, shown] of this.bars) bar.classList.toggle("on", shown === segment);
   }
 
   /** @param {MouseEvent} event */
   playFrom(event) {
-    this.player.playFrom(Math.min(Math.max(this.placeOf(event), 0), 1) * this.video.duration);
+    this.player.playFrom(this.window.timeAt(Math.min(Math.max(this.placeOf(event), 0), 1)));
   }
 
   /**
@@ -235,28 +328,99 @@ export class Timeline {
     this.showHover(place >= 0 && place <= 1);
     this.hoverLine.style.left = `${100 * place}%`;
     this.hoverLine.classList.toggle("left", place > 0.85);
-    this.hoverText.textContent = clock(place * this.video.duration, 1);
+    this.hoverText.textContent = clock(this.window.timeAt(place), 1);
   }
 
   /** @param {boolean} on */
   showHover(on) {
     this.hoverLine.style.display = on ? "block" : "none";
   }
-}
 
-/**
- * From one bar to the next by the arrow keys.
- *
- * @param {KeyboardEvent} event
- * @param {HTMLElement[]} bars
- */
-function walk(event, bars) {
-  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  const here = bars.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-  if (!step || here < 0) return;
-  event.preventDefault();
-  const next = bars[Math.min(Math.max(here + step, 0), bars.length - 1)];
-  bars[here].tabIndex = -1;
-  next.tabIndex = 0;
-  next.focus();
+  /**
+   * @param {string} text
+   * @param {string} words
+   * @param {() => void} act
+   */
+  makeZoom(text, words, act) {
+    return make("button", { type: "button", title: words, "aria-label": words, onclick: act }, text);
+  }
+
+  /**
+   * Show this many times as much time, around a time; by default around the playhead.
+   *
+   * @param {number} factor
+   */
+  zoom(factor, around = this.player.at) {
+    if (this.window.zoom(factor, around)) this.redraw();
+  }
+
+  /** Zoom to the segment that was played last, or to the first one at the playhead. */
+  zoomToSegment() {
+    const { at, last } = this.player;
+    const segments = [...this.shown, ...this.video.truth, ...this.beside];
+    const segment = last ?? segments.find(({ start, end }) => start <= at && at <= end) ?? segments[0];
+    if (!segment) return;
+    this.window.show(segment);
+    this.redraw();
+  }
+
+  /** @param {WheelEvent} event */
+  wheel(event) {
+    const across = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
+    if (event.ctrlKey || event.metaKey) {
+      const place = Math.min(Math.max(this.placeOf(event), 0), 1);
+      this.zoom(1.5 ** Math.sign(event.deltaY), this.window.timeAt(place));
+    } else if (!this.window.whole && Math.abs(across) > (event.shiftKey ? 0 : Math.abs(event.deltaY))) {
+      if (this.window.moveTo(this.window.start + (across / this.over.clientWidth) * this.window.length)) this.redraw();
+    } else return;
+    event.preventDefault();
+  }
+
+  /** @param {KeyboardEvent} event */
+  zoomByKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
+    if (event.key === "+" || event.key === "=") this.zoom(0.5);
+    else if (event.key === "-") this.zoom(2);
+    else if (event.key === "0") this.zoom(Number.POSITIVE_INFINITY);
+    else if (event.key === "z" || event.key === "Z") this.zoomToSegment();
+    else return;
+    event.preventDefault();
+  }
+
+  /**
+   * From one segment of a lane to the next by the arrow keys.
+   *
+   * @param {KeyboardEvent} event
+   * @param {Segment[]} ordered
+   */
+  walk(event, ordered) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const here = document.activeElement && this.bars.get(document.activeElement);
+    if (!step || !here) return;
+    event.preventDefault();
+    const next = ordered[Math.min(Math.max(ordered.indexOf(here) + step, 0), ordered.length - 1)];
+    this.reveal(next);
+    this.focus(next);
+  }
+
+  /**
+   * Move along until a segment can be seen.
+   *
+   * @param {Segment} segment
+   */
+  reveal(segment) {
+    if (this.window.shows(segment)) return;
+    this.window.moveTo((segment.start + segment.end - this.window.length) / 2);
+    this.redraw();
+  }
+
+  /** @param {Segment} segment */
+  focus(segment) {
+    for (const [bar, shown] of this.bars) {
+      if (shown !== segment || !(bar instanceof HTMLElement)) continue;
+      for (const other of bar.parentElement?.children ?? []) if (other instanceof HTMLElement) other.tabIndex = -1;
+      bar.tabIndex = 0;
+      bar.focus();
+    }
+  }
 }

@@ -4,65 +4,85 @@ import { data } from "./data.js";
 
 /** @typedef {import("./data.js").Video} Video */
 /** @typedef {import("./data.js").Segment} Segment */
+/** @typedef {import("./data.js").Detection} Detection */
 
 export const SLIDER_STEPS = 200;
 
-// Scores have no common range, so the slider goes through their ranks: finer among the sure ones.
-const ranked = data.videos.flatMap((video) => video.detections.map((detection) => detection.score));
-ranked.sort((a, b) => b - a);
+/** All scores of a run, the surest first. Scores have no common range, so a run is looked at by their ranks. */
+class Ranking {
+  /** @param {Detection[][]} detections of each video */
+  constructor(detections) {
+    this.scores = detections.flatMap((list) => list.map((detection) => detection.score)).sort((a, b) => b - a);
+    this.surest = this.scores[Math.floor(this.scores.length * 0.02)] ?? 1;
+    this.faintest = this.scores[Math.floor(this.scores.length * 0.9)] ?? 0;
+  }
+
+  /**
+   * The lowest of the `count` highest scores.
+   *
+   * @param {number} count
+   */
+  lowestOf(count) {
+    return this.scores[Math.min(Math.max(count, 1), this.scores.length) - 1] ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * How opaque a detection is drawn: the surer the fuller.
+   *
+   * @param {number} score
+   */
+  opacity(score) {
+    if (this.surest <= this.faintest) return 1;
+    return 0.18 + 0.82 * Math.min(1, Math.max(0, (score - this.faintest) / (this.surest - this.faintest)));
+  }
+}
+
+export const ranking = new Ranking(data.videos.map((video) => video.detections));
+export const rankingBeside = new Ranking(data.videos.map((video) => video.beside));
 
 export const view = {
   text: "",
   /** @type {number | null} */
   label: null,
+  /** @type {boolean | null} only detections that are right, or wrong */
+  right: null,
   order: "name",
-  slider: firstPosition(),
+  picksByTime: false,
+  slider: 0,
   least: Number.NEGATIVE_INFINITY,
+  leastBeside: Number.NEGATIVE_INFINITY,
   loop: false,
 };
-view.least = leastScore(view.slider);
+moveSlider(firstPosition());
 
 /**
- * How many detections the slider lets through.
+ * How many detections the slider lets through: finer among the sure ones.
  *
  * @param {number} position
  */
 function passing(position) {
-  return Math.round(ranked.length * (1 - position / SLIDER_STEPS) ** 2);
+  return Math.round(ranking.scores.length * (1 - position / SLIDER_STEPS) ** 2);
 }
 
-/**
- * The lowest score that the slider lets through.
- *
- * @param {number} position
- */
-export function leastScore(position) {
-  if (position <= 0 || !ranked.length) return Number.NEGATIVE_INFINITY;
-  return ranked[Math.max(passing(position) - 1, 0)];
-}
-
-/** At first about five detections a video are shown, or as many as there is truth; the rest is one pull of the slider away. */
+/** At first about five detections a video are shown, or as many as there is truth; the rest is one pull away. */
 function firstPosition() {
-  const enough = Math.max(
-    5 * data.videos.length,
-    data.videos.reduce((sum, video) => sum + video.truth.length, 0),
-  );
+  const truth = data.videos.reduce((sum, video) => sum + video.truth.length, 0);
+  const enough = Math.max(5 * data.videos.length, truth);
   let position = 0;
   while (position < SLIDER_STEPS - 1 && passing(position) > enough) position++;
   return position;
 }
 
-const surest = ranked[Math.floor(ranked.length * 0.02)] ?? 1;
-const faintest = ranked[Math.floor(ranked.length * 0.9)] ?? 0;
-
 /**
- * How opaque a detection is drawn: the surer the fuller.
+ * Let through what ranks high enough, and as many of the run beside it.
  *
- * @param {number} score
+ * @param {number} position
  */
-export function opacity(score) {
-  if (surest <= faintest) return 1;
-  return 0.18 + 0.82 * Math.min(1, Math.max(0, (score - faintest) / (surest - faintest)));
+export function moveSlider(position) {
+  view.slider = position;
+  const all = position <= 0;
+  view.least = all ? Number.NEGATIVE_INFINITY : ranking.lowestOf(passing(position));
+  view.leastBeside = all ? Number.NEGATIVE_INFINITY : rankingBeside.lowestOf(passing(position));
 }
 
 /** @param {Segment} segment */
@@ -71,10 +91,28 @@ export function ofChosenClass(segment) {
 }
 
 /**
- * The detections that the slider and the class let through, the surest first.
+ * The detections that the slider and the class let through, right or wrong; the surest first.
  *
  * @param {Video} video
  */
-export function shownOf(video) {
+export function passingOf(video) {
   return video.detections.filter((detection) => detection.score >= view.least && ofChosenClass(detection));
+}
+
+/**
+ * The same of the run beside it.
+ *
+ * @param {Video} video
+ */
+export function passingBeside(video) {
+  return video.beside.filter((detection) => detection.score >= view.leastBeside && ofChosenClass(detection));
+}
+
+/**
+ * Only right or only wrong ones, where that is asked for.
+ *
+ * @param {Detection[]} detections
+ */
+export function chosen(detections) {
+  return view.right === null ? detections : detections.filter((detection) => detection.right === view.right);
 }

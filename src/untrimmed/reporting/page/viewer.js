@@ -3,10 +3,14 @@
 import { data } from "./data.js";
 import { make } from "./dom.js";
 import { clock, grouped, many, scoreText } from "./format.js";
+import { linkTo } from "./hash.js";
+import { lookOf } from "./look.js";
 import { Player } from "./player.js";
 import { Timeline } from "./timeline.js";
+import { view } from "./view.js";
 
 /** @typedef {import("./data.js").Video} Video */
+/** @typedef {import("./data.js").Segment} Segment */
 /** @typedef {import("./data.js").Detection} Detection */
 
 export class Viewer {
@@ -17,6 +21,23 @@ export class Viewer {
     this.timeline = new Timeline(video, this.player);
     this.picks = make("ol");
     this.caption = make("h4");
+    this.link = make(
+      "a",
+      { title: "a link to this page at this moment; open it, or copy its address" },
+      "link to this moment",
+    );
+    /** @type {Detection[]} */
+    this.shown = [];
+    this.order = make(
+      "select",
+      { "aria-label": "Order of the detections" },
+      make("option", { value: "score" }, "surest first"),
+      make("option", { value: "time", selected: view.picksByTime }, "in order of time"),
+    );
+    this.order.addEventListener("change", () => {
+      view.picksByTime = this.order.value === "time";
+      this.drawPicks();
+    });
     this.readout = make("span", { class: "clock" });
     /** @type {Map<HTMLElement, Detection>} */
     this.buttons = new Map();
@@ -24,25 +45,43 @@ export class Viewer {
       "div",
       { class: `stage${data.hasVideos ? "" : " alone"}` },
       data.hasVideos ? this.player.root : null,
-      make("div", { class: "picks" }, this.caption, this.picks),
+      make("div", { class: "picks" }, make("div", { class: "picks-head" }, this.caption, this.order), this.picks),
     );
     const legend = make(
       "div",
       { class: "legend" },
       data.hasTruth ? make("span", {}, make("i", { class: "t" }), "truth") : null,
       make("span", {}, make("i", { class: "f" }), "detection, the surer the fuller"),
+      video.annotated ? make("span", {}, make("i", { class: "f wrong" }), "wrong one") : null,
+      this.timeline.zoomButtons,
+      this.link,
       this.readout,
     );
     this.root = make("div", { class: "body" }, stage, this.timeline.root, legend);
   }
 
-  /** @param {Detection[]} shown */
-  draw(shown) {
+  /**
+   * @param {Detection[]} shown
+   * @param {Detection[]} beside those of the run beside this one
+   */
+  draw(shown, beside) {
+    this.shown = shown;
+    this.drawPicks();
+    this.timeline.draw(shown, beside);
+    this.mark();
+  }
+
+  drawPicks() {
+    const { shown } = this;
     const { more, detections } = this.video;
-    const cut = more ? `; ${grouped(more)} less sure ones are left out of this page` : "";
+    const cut = more
+      ? `; ${grouped(more)} less sure ones are left out of this page, which keeps ${data.mostDetections} of a video`
+      : "";
     this.caption.textContent = `${many(shown.length, "detection")}${cut}`;
     this.buttons.clear();
-    const picks = shown.map((detection) => make("li", {}, this.makePick(detection)));
+    this.order.value = view.picksByTime ? "time" : "score";
+    const ordered = view.picksByTime ? [...shown].sort((a, b) => a.start - b.start || a.end - b.end) : shown;
+    const picks = ordered.map((detection) => make("li", {}, this.makePick(detection)));
     if (!picks.length) {
       const words = detections.length
         ? "None that the filter and the slider let through."
@@ -50,31 +89,38 @@ export class Viewer {
       picks.push(make("li", { class: "none" }, words));
     }
     this.picks.replaceChildren(...picks);
-    this.timeline.draw(shown);
-    this.mark();
   }
 
   /** @param {Detection} detection */
   makePick(detection) {
-    const { start, end, label, score } = detection;
+    const { start, end, label, score, right } = detection;
     const name = data.classes[label];
-    const words = `Play ${name}, ${clock(start, 1)} to ${clock(end, 1)}, score ${scoreText(score)}`;
+    const judged = right === null ? "" : right ? ", right" : ", wrong";
+    const words = `Play ${name}, ${clock(start, 1)} to ${clock(end, 1)}, score ${scoreText(score)}${judged}`;
     const button = make(
       "button",
-      { class: "pick", type: "button", "aria-label": words, onclick: () => this.player.playSegment(detection) },
-      make("i", { class: "dab", "--h": data.hues[label] }),
+      { class: "pick", type: "button", "aria-label": words, onclick: () => this.playSegment(detection) },
+      make("i", { class: "dab", ...lookOf(label) }),
       make("span", { class: "what" }, name),
       make("span", { class: "when" }, `${clock(start, 1)} – ${clock(end, 1)}`),
       make("span", { class: "how" }, scoreText(score)),
+      right === null ? null : make("span", { class: right ? "right" : "wrong" }, right ? "✓" : "✗"),
     );
     this.buttons.set(button, detection);
     return button;
+  }
+
+  /** @param {Segment} segment */
+  playSegment(segment) {
+    this.timeline.reveal(segment);
+    this.player.playSegment(segment);
   }
 
   /** Show where the player is. */
   mark() {
     const { at, segment } = this.player;
     this.readout.textContent = `${clock(at, 1)} / ${clock(this.video.duration)}`;
+    this.link.href = linkTo(this.video, at);
     for (const [button, detection] of this.buttons) button.classList.toggle("on", detection === segment);
     this.timeline.mark();
   }
