@@ -231,9 +231,11 @@ def refine(
 
 @app.command()
 def localize(
-    source: Annotated[Path, typer.Argument(metavar="RUN|ACTIVATIONS", help="A run folder, or a folder of stored activations.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN... [PATH...]", help="A run, or stored activations; several vote. Then video files or folders."),
+    ],
     out: Annotated[Path, typer.Option(help="The detections file to write.")],
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH...]", help="Video files or folders.")] = None,
     features: Features = None,
     subset_from: Annotated[Path | None, typer.Option(help="An annotation file that says which video is in which subset.")] = None,
     subset: Annotated[str | None, typer.Option(help="Localize only this subset.")] = None,
@@ -251,9 +253,12 @@ def localize(
     from untrimmed.jobs.localize import localize as job
 
     settings = parse_assignments(set_ or [])
+    runs = [path for path in sources if (path / "config.yaml").is_file() or (path / "activations.json").is_file()]
+    runs = runs or sources[:1]
+    paths = [path for path in sources if path not in runs]
     done = job(
-        source,
-        paths=paths,
+        runs,
+        paths=paths or None,
         features=features,
         out=out,
         subset_from=subset_from,

@@ -150,3 +150,23 @@ def test_a_student_is_resumed_and_repeats_bit_for_bit(planted, teacher, tmp_path
     one, two = (refine(teacher, out=tmp_path / name, seed=3).run for name in "ab")
     assert (one / "model/weights.safetensors").read_bytes() == (two / "model/weights.safetensors").read_bytes()
     assert refine(teacher, out=one, seed=3, resume=True).run == one
+
+
+def test_runs_that_localize_together_vote(planted, teacher, tmp_path):
+    student = refine(teacher, out=tmp_path / "student", rounds=2).run
+    wanted = {"features": planted.features, "subset_from": planted.annotations, "subset": "test"}
+    one = localize(student, out=tmp_path / "one.json", **wanted).results
+    twice = localize([student, student], out=tmp_path / "twice.json", **wanted).results
+    assert {v: [d[:3] for d in ds] for v, ds in twice.items()} == {v: [d[:3] for d in ds] for v, ds in one.items()}
+    assert not (tmp_path / "twice.activations").exists()
+    line = f"localize {student} {teacher} --features {planted.features} --subset-from {planted.annotations} --subset test"
+    main([*line.split(), "--out", str(tmp_path / "both.json")])
+    both = read_detections(tmp_path / "both.json")
+    assert both.untrimmed["run"] == "student + run"
+    assert both.untrimmed["method"] == "selftrain + tsrnet"
+    assert set(both.results) == set(one)
+
+
+def test_only_runs_of_the_same_classes_vote(planted, teacher, groups, tmp_path):
+    with pytest.raises(InputError, match="knows other classes than"):
+        localize([teacher, groups], features=planted.features, out=tmp_path / "d.json")

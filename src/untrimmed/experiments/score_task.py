@@ -14,9 +14,10 @@ from untrimmed.evaluation.bootstrap import Matched
 from untrimmed.evaluation.detections import DetectionScores
 from untrimmed.experiments.folds import name_clusters, pool
 from untrimmed.experiments.task import Part, Scoring, run_of
+from untrimmed.localization import localize
 from untrimmed.methods.base import load_method
 from untrimmed.methods.swap import Swapped
-from untrimmed.runs.detect import activations_of_store, detect, overrides_of, wanted_videos, write_result
+from untrimmed.runs.detect import activations_of_store, overrides_of, wanted_videos, write_result
 from untrimmed.runs.infer import activations_of_run
 from untrimmed.runs.score import DETECTION_PROTOCOLS, ScoreOptions, score
 
@@ -72,7 +73,7 @@ def _localize(task: Scoring, number: int, folder: Path) -> None:
     else:
         found, cutting, about = activations_of_run(run, part.features, wanted, overrides, "cpu")
     looked_at = task.keep or any(protocol not in DETECTION_PROTOCOLS for protocol in task.protocols)
-    write_result(folder / "detections.json", detect(found, cutting), about, (found, cutting) if looked_at else None, source)
+    write_result(folder / "detections.json", localize(found, cutting), about, (found, cutting) if looked_at else None, source)
     shutil.rmtree(folder / "swapped", ignore_errors=True)
 
 

@@ -1,7 +1,7 @@
 """`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +11,13 @@ from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable, write_json
 from untrimmed.data.store import FeatureStore
-from untrimmed.data.types import Results
+from untrimmed.data.types import Activation, Results
 from untrimmed.engine import check_engine
 from untrimmed.jobs.report import report as write_report
-from untrimmed.runs.detect import activations_of_store, detect, overrides_of, wanted_videos, write_result
+from untrimmed.localization import Localization
+from untrimmed.localization import localize as cut_activations
+from untrimmed.localization.fuse import fuse
+from untrimmed.runs.detect import activations_of_store, named_above, overrides_of, wanted_videos, write_result
 from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.infer import activations_of_run, extract_as, files_of
 from untrimmed.training.device import check_device
@@ -30,7 +33,7 @@ class LocalizeReport:
 
 
 def localize(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     *,
     paths: str | Path | Iterable[str | Path] | None = None,
     features: str | Path | None = None,
@@ -49,7 +52,8 @@ def localize(
     """Find the actions in videos and write a detections file.
 
     Args:
-        source: a run folder, or a folder of stored activations (then no model, no videos and no features are needed).
+        source: a run folder, or a folder of stored activations (then no model, no videos and no features are needed). Several, of
+            the same classes, vote: their detections are fused (see `localization.fuse`), and no activations are written.
         paths: videos or folders of them: their features are extracted exactly as the run's were, into `<run>/features`.
         features: a feature store that was made exactly as the run's.
         subset_from, subset: localize only the videos of that subset of an annotation file (no other part of it is read).
@@ -65,10 +69,14 @@ def localize(
     Raises:
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
     """
-    source, out = Path(source), Path(out)
+    out = Path(out)
+    sources = [Path(one) for one in ([source] if isinstance(source, str | Path) else source)]
     named = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths or ())]
-    if not source.is_dir():
-        raise InputError(f"{source}: no such run or folder of activations")
+    if not sources:
+        raise InputError("name a run to localize with")
+    for one in sources:
+        if not one.is_dir():
+            raise InputError(f"{one}: no such run or folder of activations")
     check_writable(out)
     if report is not None:
         check_writable(report)
@@ -78,38 +86,85 @@ def localize(
     if min_score is not None and not math.isfinite(min_score):
         raise InputError(f"--min-score {min_score}: expected a finite number")
     called = {} if names is None else read_names(names)
-    settings = dict(settings or {})
-    places = settings.pop("extractor", {})
-    overrides = overrides_of(settings)
     wanted = wanted_videos(subset_from, subset)
-    failures: dict[str, str] = {}
-    media: dict[str, Path] = {}
-    if (source / "activations.json").exists():
-        if features is not None or named:
-            raise InputError("stored activations are cut again as they are; give no videos and no --features")
-        found, cutting, about = activations_of_store(source, wanted, overrides)
-    else:
-        if bool(named) == (features is not None):
-            raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {out}")
-        if named:
-            run = RunFolder(source)
-            run.settings(run.method(), overrides)  # its faults are told before the long extraction
-            extracted, failures, videos = extract_as(source, named, ids, places, device, engine)
-            features, wanted = extracted, videos if wanted is None else videos & wanted
-        assert features is not None
-        found, cutting, about = activations_of_run(source, features, wanted, overrides, device, engine=engine)
-        media |= files_of(FeatureStore(features), found) | (find_videos(named, ids) if named else {})
-    if not found:
-        raise InputError("there is no video to localize")
-    if strange := sorted(called.keys() - set(found[0].classes)):
-        raise InputError(f"{names}: {source} has no cluster {strange[0]!r}; it has {', '.join(found[0].classes)}")
-    results = detect(found, cutting, min_score, called)
-    stored = write_result(out, results, about, (found, cutting) if activations else None, source)
-    note(f"{out}: {sum(map(len, results.values()))} detections in {len(results)} videos")
+    asked = _Asked(named, features, wanted, dict(settings or {}), ids, device, engine, out)
+    looks = [_look(one, asked) for one in sources]
+    first = looks[0]
+    for one, look in zip(sources, looks):
+        if look.found[0].classes != first.found[0].classes:
+            raise InputError(f"{one}: knows other classes than {sources[0]}; only runs of the same classes can vote together")
+    if strange := sorted(called.keys() - set(first.found[0].classes)):
+        raise InputError(f"{names}: {sources[0]} has no cluster {strange[0]!r}; it has {', '.join(first.found[0].classes)}")
+    results = [cut_activations(look.found, look.cutting) for look in looks]
+    failures = {video: why for look in looks for video, why in look.failures.items()}
+    counted = named_above(results[0] if len(looks) == 1 else fuse(results), min_score, called)
+    kept = (first.found, first.cutting) if activations and len(looks) == 1 else None
+    stored = write_result(out, counted, _about(looks), kept, sources[0])
+    note(f"{out}: {sum(map(len, counted.values()))} detections in {len(counted)} videos")
     if report is not None:
-        write_report(out, out=report, activations=stored, videos=media or None)
+        write_report(out, out=report, activations=stored, videos=first.media or None)
     if failures:
         write_json(out.with_name("failures.json"), failures, indent=1)
     elif named:
         out.with_name("failures.json").unlink(missing_ok=True)  # of a call before
-    return LocalizeReport(results, failures)
+    return LocalizeReport(counted, failures)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of every source: videos or features, and how they are looked at."""
+
+    videos: list[Path]
+    features: str | Path | None
+    wanted: set[str] | None
+    settings: dict[str, Any]
+    ids: Literal["stem", "relative"]
+    device: str
+    engine: str
+    out: Path
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one source says: activations, how they are cut, what is known of the run, what failed, and the video files."""
+
+    found: Sequence[Activation]
+    cutting: Localization
+    about: dict[str, Any]
+    failures: dict[str, str]
+    media: dict[str, Path]
+
+
+def _look(source: Path, asked: _Asked) -> _Look:
+    settings = dict(asked.settings)
+    places = settings.pop("extractor", {})
+    overrides, features, wanted = overrides_of(settings), asked.features, asked.wanted
+    failures: dict[str, str] = {}
+    media: dict[str, Path] = {}
+    if (source / "activations.json").exists():
+        if features is not None or asked.videos:
+            raise InputError("stored activations are cut again as they are; give no videos and no --features")
+        found, cutting, about = activations_of_store(source, wanted, overrides)
+    else:
+        if bool(asked.videos) == (features is not None):
+            raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {asked.out}")
+        if asked.videos:
+            run = RunFolder(source)
+            run.settings(run.method(), overrides)  # its faults are told before the long extraction
+            features, failures, extracted = extract_as(source, asked.videos, asked.ids, places, asked.device, asked.engine)
+            wanted = extracted if wanted is None else extracted & wanted
+        assert features is not None
+        found, cutting, about = activations_of_run(source, features, wanted, overrides, asked.device, engine=asked.engine)
+        media = files_of(FeatureStore(features), found) | (find_videos(asked.videos, asked.ids) if asked.videos else {})
+    if not found:
+        raise InputError("there is no video to localize")
+    return _Look(found, cutting, about, failures, media)
+
+
+def _about(looks: Sequence[_Look]) -> dict[str, Any]:
+    """What is known of the run; of several, whose votes were counted."""
+    if len(looks) == 1:
+        return looks[0].about
+    joined = {key: " + ".join(dict.fromkeys(str(look.about.get(key)) for look in looks)) for key in ("run", "method", "selection")}
+    clusters = looks[0].about.get("clusters")
+    return joined | ({} if clusters is None else {"clusters": clusters})

@@ -13,7 +13,7 @@ from untrimmed.data.files import set_aside
 from untrimmed.data.labels import NO_ACTION
 from untrimmed.data.settings import build, check_streams, merge
 from untrimmed.data.types import Activation, Results
-from untrimmed.localization import Localization, localize
+from untrimmed.localization import Localization
 from untrimmed.methods.base import SECTIONS
 
 
@@ -57,10 +57,8 @@ def activations_of_store(
     return found, cutting, about
 
 
-def detect(
-    found: Sequence[Activation], cutting: Localization, min_score: float | None = None, names: Mapping[str, str] | None = None
-) -> Results:
-    """Cut activations into detections; every video stays listed.
+def named_above(results: Results, min_score: float | None = None, names: Mapping[str, str] | None = None) -> Results:
+    """The detections that count, under the names they are shown by; every video stays listed.
 
     Args:
         min_score: detections that score less are left out.
@@ -74,7 +72,7 @@ def detect(
             for d in own
             if d.label not in silent and (min_score is None or d.score >= min_score)
         ]
-        for video, own in localize(found, cutting).items()
+        for video, own in results.items()
     }
 
 
