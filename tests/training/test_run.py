@@ -614,7 +614,7 @@ def test_parts_that_do_not_keep_to_themselves_and_those_that_diverge(how, fault,
 
 def test_a_part_whose_process_dies(tmp_path):
     with open_run(tmp_path / "run", processes=2) as run:
-        with pytest.raises(InputError, match=r"the process that learned (second|first) crashed .exit code 5.; --resume goes on"):
+        with pytest.raises(InputError, match=r"the process that learned (second|first) crashed .exit code 5.; `resume` goes on"):
             run.side_by_side(Nets().nets, stray, "die")
 
 

@@ -25,7 +25,7 @@ def check_installed() -> None:
         import pyarrow  # noqa: F401
         import ray  # noqa: F401
     except ImportError as error:
-        raise InputError(f"--engine ray needs Ray Data: pip install 'untrimmed[ray]' ({error})") from error
+        raise InputError(f"engine ray needs Ray Data: pip install 'untrimmed[ray]' ({error})") from error
 
 
 class Cluster:
@@ -56,7 +56,7 @@ class Cluster:
         self.quiet.__enter__()
         if self.gpu_share and not there.get("GPU"):
             self.__exit__()
-            raise InputError("--device cuda: no machine of the Ray cluster has a GPU; use --device cpu")
+            raise InputError("device cuda: no machine of the Ray cluster has a GPU; use cpu")
         return self
 
     def __exit__(self, *_: object) -> None:

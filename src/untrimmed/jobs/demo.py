@@ -134,6 +134,7 @@ def demo(
         subset="test",
         videos=world / "videos",
         scores=shown,
+        beside=RunFiles(teacher).detections,
     )
     return DemoReport(out, TIOUS, rows, page, RunFiles(refined).detections, time.monotonic() - began)
 

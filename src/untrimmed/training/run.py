@@ -269,7 +269,7 @@ class Run:
 
             for index, state, ending in self._pool(_learn_part, shared, names, under_way=under_way):
                 if ending is not None:
-                    raise InputError(f"{self.folder}: the process that learned {names[index]} {ending}; `resume` continues it")
+                    raise InputError(f"{self.folder}: the process that learned {names[index]} {ending}; `resume` goes on with it")
                 parts[names[index]].load_state_dict(state)
                 under_way(index, 1.0)
 
