@@ -157,10 +157,15 @@ def test_runs_that_localize_together_vote(planted, teacher, tmp_path):
     wanted = {"features": planted.features, "subset_from": planted.annotations, "subset": "test"}
     one = localize(student, out=tmp_path / "one.json", **wanted).results
     twice = localize([student, student], out=tmp_path / "twice.json", **wanted).results
-    assert {v: [d[:3] for d in ds] for v, ds in twice.items()} == {v: [d[:3] for d in ds] for v, ds in one.items()}
+    for video, detections in one.items():
+        assert [d.label for d in twice[video]] == [d.label for d in detections]
+        times = [[d.start, d.end, d.score] for d in detections]
+        np.testing.assert_allclose([[d.start, d.end, d.score] for d in twice[video]], times, rtol=1e-9)
     assert not (tmp_path / "twice.activations").exists()
     line = f"localize {student} {teacher} --features {planted.features} --subset-from {planted.annotations} --subset test"
-    main([*line.split(), "--out", str(tmp_path / "both.json")])
+    with pytest.raises(SystemExit) as ended:
+        main([*line.split(), "--out", str(tmp_path / "both.json")])
+    assert not ended.value.code
     both = read_detections(tmp_path / "both.json")
     assert both.untrimmed["run"] == "student + run"
     assert both.untrimmed["method"] == "selftrain + tsrnet"

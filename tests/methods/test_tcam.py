@@ -12,7 +12,7 @@ from tests.methods.test_every_method import Stopped, fit, same
 from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.jobs.localize import localize
-from untrimmed.jobs.train import train, training_set
+from untrimmed.jobs.train import train
 from untrimmed.methods.base import activations_of, load_method, presets_of, resolve
 from untrimmed.methods.tcam import (
     Config,
@@ -295,7 +295,7 @@ def test_the_guide_draws_the_attention_to_where_the_votes_are_sure(tmp_path):
     for guide in (0.0, 1.0):
         settings = {"guide": guide, "stretch": 1, "epochs": 30, "learning_rate": 0.005}
         method, _, _ = fit("tcam", planted, tmp_path / f"{guide}", settings)
-        data = training_set(planted.store, planted.labels, None, resolve("tcam"), say=lambda text: None)
+        data = training_set(planted.store, planted.labels, None, resolve("tcam").data, say=lambda text: None)
         wanted = guide_of(find_votes(data.store, data.videos, 1), data.labels)
         method.eval()
         found = [activations_of(method, data.store.load(video))["rgb"].attention for video in data.videos]
