@@ -26,6 +26,12 @@ export class Viewer {
       { title: "a link to this page at this moment; open it, or copy its address" },
       "link to this moment",
     );
+    this.link.href = linkTo(video, 0);
+    for (const nearing of ["pointerenter", "pointerdown", "focus"]) {
+      this.link.addEventListener(nearing, () => {
+        this.link.href = linkTo(video, this.player.at);
+      });
+    }
     /** @type {Detection[]} */
     this.shown = [];
     this.order = make(
@@ -120,7 +126,6 @@ export class Viewer {
   mark() {
     const { at, segment } = this.player;
     this.readout.textContent = `${clock(at, 1)} / ${clock(this.video.duration)}`;
-    this.link.href = linkTo(this.video, at);
     for (const [button, detection] of this.buttons) button.classList.toggle("on", detection === segment);
     this.timeline.mark();
   }
