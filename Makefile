@@ -27,8 +27,9 @@ lint: setup lint-page
 
 # Types and style of the page's script.
 lint-page:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.done && npm run --silent lint; \
-	else echo "npm is not here: the page's script is not checked"; fi
+	@if ! command -v npm >/dev/null; then echo "npm is not here: the page's script is not checked"; \
+	elif ! $(MAKE) --no-print-directory node_modules/.done; then echo "npm cannot install: the page's script is not checked"; \
+	else npm run --silent lint; fi
 
 node_modules/.done: package.json package-lock.json
 	npm ci --no-fund --no-audit
