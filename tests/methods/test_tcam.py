@@ -29,6 +29,7 @@ from untrimmed.methods.tcam import (
     losses_of,
 )
 from untrimmed.nn.votes import find_votes, guide_of
+from untrimmed.runs.supervision import training_set
 
 BRIEF = {"epochs": 2, "hidden": 8, "rounds": 2, "data": {"snippets": 8}}
 PAPER = {"pooling": "attention", "guide": 0.0}
