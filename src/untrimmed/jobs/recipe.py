@@ -166,17 +166,66 @@ def recipe(
     failures: dict[str, str] = {}
     if layout is not None:
         if not (resume and (out / "data" / "features.json").exists()):
-            failures = convert(
-                features,
-                out / "data",
-                layout=layout,
-                annotations=annotations,
-                fps=fps,
-                stride=stride,
-                allow_pickle=allow_pickle,
-            ).failures
+            how: dict[str, Any] = {
+                "layout": layout,
+                "annotations": annotations,
+                "fps": fps,
+                "stride": stride,
+                "allow_pickle": allow_pickle,
+            }
+            failures = convert(features, out / "data", **how).failures
         features, annotations = out / "data", None
-    store = FeatureStore(features)
+    data = _prepare(name, features, annotations, labels, subset, out)
+    run = RunFiles(out / "run")
+    try:
+        train(
+            method,
+            features=features,
+            labels=learned_from,
+            only=out / "labels.csv" if unlabelled else None,
+            unlabelled=unlabelled,
+            clusters=clusters,
+            trimmed=trimmed,
+            trimmed_labels=trimmed_labels,
+            out=run.path,
+            preset=name,
+            settings=settings,
+            seed=seed,
+            device=device,
+            resume=resume and run.is_begun,
+        )
+    except InputError:
+        if not run.is_begun:  # nothing has been learned: what is not dear to make again goes
+            (out / "labels.csv").unlink()
+            (out / "annotations.json").unlink()
+            if not any(out.iterdir()):
+                out.rmdir()
+        raise
+    of_test: dict[str, Any] = {"subset_from": out / "annotations.json", "subset": data.test} if test_labels is None else {}
+    localize(run.path, features=features, out=out / "detections.json", device=device, **of_test)
+    evaluations = _score(name, data, out, test_labels, unlabelled)
+    scores = [evaluation.to_json() for evaluation in evaluations]
+    about = {"recipe": name, "method": method, "seed": seed, "differences": data.differences, "scores": scores}
+    write_json(out / "scores.json", about, indent=1)
+    metrics = {metric for evaluation in evaluations for metric in evaluation.scalars()} | {"mAP@0.5:0.95"}
+    published = [row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset]
+    return RecipeReport(name, method, seed, data.differences, evaluations, tuple(published), failures)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The truth, the name of the test subset, and in what the data differ from the recipe's."""
+
+    truth: Annotations
+    test: str
+    differences: tuple[str, ...]
+
+
+def _prepare(
+    name: str, features: Path, annotations: str | Path | None, labels: str | Path | None, subset: str | None, out: Path
+) -> _Prepared:
+    """Write `labels.csv` of the training videos and `annotations.json` of the videos that are scored into `out`."""
+    chosen, store = RECIPES[name], FeatureStore(features)
     if annotations is None and not (features / "annotations.json").is_file():
         raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: --annotations FILE")
     truth = read_annotations(annotations or features / "annotations.json")
@@ -191,68 +240,20 @@ def recipe(
     differences = _differences(chosen, tags, len(scored.keys() & store.videos.keys()))
     for text in differences:
         note(f"{name}: {text}")
+    return _Prepared(truth, test_name, differences)
 
-    run = out / "run"
-    try:
-        train(
-            method,
-            features=features,
-            labels=learned_from,
-            only=out / "labels.csv" if unlabelled else None,
-            unlabelled=unlabelled,
-            clusters=clusters,
-            trimmed=trimmed,
-            trimmed_labels=trimmed_labels,
-            out=run,
-            preset=name,
-            settings=settings,
-            seed=seed,
-            device=device,
-            resume=resume and RunFiles(run).is_begun,
-        )
-    except InputError:
-        if not RunFiles(run).is_begun:  # nothing has been learned: what is not dear to make again goes
-            (out / "labels.csv").unlink()
-            (out / "annotations.json").unlink()
-            if not any(out.iterdir()):
-                out.rmdir()
-        raise
-    of_test = test_labels is None
-    localize(
-        run,
-        features=features,
-        out=out / "detections.json",
-        subset_from=out / "annotations.json" if of_test else None,
-        subset=test_name if of_test else None,
-        device=device,
-    )
-    map_clusters, tags_of_training = ("majority", out / "labels.csv") if unlabelled else (None, None)
 
-    def score(target: Path, protocol: str) -> AnyEvaluation:
-        return evaluate(
-            target,
-            annotations=out / "annotations.json",
-            subset=test_name,
-            protocol=protocol,
-            tiou=chosen.tiou,
-            map_clusters=map_clusters,
-            labels=tags_of_training,
-        )
-
-    target = out / "detections.json" if unlabelled else _of_known_classes(out, truth)
-    evaluations = [score(target, protocol) for protocol in chosen.protocols]
-    if test_labels is None or unlabelled:
-        evaluations.append(score(out / "detections.json", "classification"))
-    else:
-        evaluations.append(evaluate(out / "detections.json", labels=test_labels, protocol="classification"))
-    write_json(
-        out / "scores.json",
-        {"recipe": name, "method": method, "seed": seed, "differences": differences, "scores": [e.to_json() for e in evaluations]},
-        indent=1,
-    )
-    metrics = {metric for evaluation in evaluations for metric in evaluation.scalars()} | {"mAP@0.5:0.95"}
-    published = [row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset]
-    return RecipeReport(name, method, seed, differences, tuple(evaluations), tuple(published), failures)
+def _score(name: str, data: _Prepared, out: Path, test_labels: str | Path | None, unlabelled: bool) -> tuple[AnyEvaluation, ...]:
+    """Score the detections by each protocol of the recipe, and the videos' classes; clusters by the training videos' labels."""
+    chosen = RECIPES[name]
+    options: dict[str, Any] = {"annotations": out / "annotations.json", "subset": data.test, "tiou": chosen.tiou}
+    if unlabelled:
+        options |= {"map_clusters": "majority", "labels": out / "labels.csv"}
+    target = out / "detections.json" if unlabelled else _of_known_classes(out, data.truth)
+    evaluations = [evaluate(target, protocol=protocol, **options) for protocol in chosen.protocols]
+    if test_labels is not None and not unlabelled:
+        options = {"labels": test_labels}
+    return (*evaluations, evaluate(out / "detections.json", protocol="classification", **options))
 
 
 def _test_subset(truth: Annotations, training: str | None) -> str:
