@@ -127,7 +127,7 @@ def test_a_part_needs_its_files():
         ({"runs": {"a": {"method": "dgam", "data": []}}}, r"runs\.a\.data: names no data set"),
         ({"runs": {"a": {"method": "dgam", "data": [{"b": 1}]}}}, r"runs\.a\.data: expected a name, found"),
         ({"runs": {"": {"method": "dgam"}}}, r"runs: '' is no name"),
-        ({"runs": {"a": {"method": "dgam", "classes": ["nope"]}}}, r"runs\.a on d: --classes: .*unknown name 'nope'"),
+        ({"runs": {"a": {"method": "dgam", "classes": ["nope"]}}}, r"runs\.a on d: `classes`: .*unknown name 'nope'"),
         ({"runs": {"a": {"method": "tcam", "unlabelled": True}}}, r"mAP@0\.1 needs classes for its clusters"),
         (
             {
@@ -135,7 +135,7 @@ def test_a_part_needs_its_files():
                 "data": {"d": data(subset="test", clusters=99)},
                 "metrics": ["clustering:nmi"],
             },
-            r"runs\.a on d: --clusters 99: there are only 13 videos",
+            r"runs\.a on d: `clusters` 99: there are only 13 videos",
         ),
         ({"selection": "oracle"}, r"selection oracle: there is nothing to choose from"),
         (

@@ -4,13 +4,13 @@ import hashlib
 import platform
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-import untrimmed
 from untrimmed.console import note
 from untrimmed.data.clusters import cluster_names
 from untrimmed.data.errors import InputError
@@ -120,7 +120,7 @@ def fit(
 def environment_of(store: FeatureStore, supervision: Supervision, data: TrainingSet, seed: int, device: str) -> dict[str, Any]:
     """What a result depends on besides the settings."""
     return {
-        "versions": {"untrimmed": untrimmed.__version__, "python": platform.python_version(), "torch": torch.__version__}
+        "versions": {"untrimmed": version("untrimmed"), "python": platform.python_version(), "torch": torch.__version__}
         | {"numpy": np.__version__},
         "threads": torch.get_num_threads(),
         "device": device,
