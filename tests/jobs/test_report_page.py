@@ -177,14 +177,14 @@ def test_a_search_finds_what_the_slider_lets_through(visit):
     page = visit("plain.html")
     page.locator("#slider").fill("0")
     page.locator("#filter").fill("dig")
-    assert page.locator(".video:visible .name b").all_inner_texts() == ["hour", HOSTILE]
+    assert page.locator(".video:visible .name b").all_text_contents() == ["hour", HOSTILE]
     page.locator("#slider").fill("60")
-    assert page.locator(".video:visible .name b").all_inner_texts() == ["hour"]
+    assert page.locator(".video:visible .name b").all_text_contents() == ["hour"]
     page.locator("#filter").fill("")
     page.locator("#class").select_option(label="dig")
-    assert page.locator(".video:visible .name b").all_inner_texts() == ["hour"]
+    assert page.locator(".video:visible .name b").all_text_contents() == ["hour"]
     page.locator("#slider").fill("0")
-    assert page.locator(".video:visible .name b").all_inner_texts() == ["hour", HOSTILE]
+    assert page.locator(".video:visible .name b").all_text_contents() == ["hour", HOSTILE]
 
 
 def test_overlapping_detections_lie_in_lanes_in_a_closed_row(visit):
