@@ -242,7 +242,7 @@ def test_two_runs_side_by_side(visit, folder):
     assert "; above each line the truth, below it runs/one, at the bottom the teacher" in shown
     assert [bar.get_attribute("data-start") for bar in lanes.locator(".bar").all()] == ["1801", "5"], "as many: the 2 surest"
     page.locator("#sort").select_option(label="most unlike the teacher")
-    assert page.locator(".video .name b").first.inner_text() == "hour"
+    assert page.locator(".video .name b").first.text_content() == "hour"
     page.locator(".video.open .row").first.click()
     marks = page.locator(".video").filter(has=page.get_by_text("hour", exact=True)).first.locator(".strip i.beside")
     assert marks.count() == 2
