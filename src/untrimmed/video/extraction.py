@@ -35,6 +35,7 @@ class ExtractReport:
     frames: int = 0
 
 
+# Many parameters: it is the function of the command `extract`, and has one for each option.
 def extract(
     paths: str | Path | Iterable[str | Path],
     out: str | Path,
@@ -98,32 +99,37 @@ def extract(
     tasks.sort(key=lambda task: -_size(task.path))
 
     try:
-        with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
-            for outcome in _outcomes(tasks, engine, workers, at):
-                _take(outcome, report, alone=len(videos) == 1)
-                if outcome.fatal:
-                    kept = len(report.finished) + len(report.skipped)
-                    raise InputError(
-                        f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on"
-                    )
-                at(outcome.video, 1.0)
+        _extract_all(tasks, engine, workers, report, alone=len(videos) == 1)
+        _check_any(report)
     except InputError:
         if fresh:
             writer.remove_if_empty()
         raise
-    report.finished.sort()
-    report.failures = dict(sorted(report.failures.items()))
     report.seconds = time.monotonic() - began
-
-    if report.failures and not report.finished and not report.skipped:
-        if fresh:
-            writer.remove_if_empty()
-        reasons = list(report.failures.values())
-        more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
-        raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
     writer.compact()
     _keep_failures(out, report)
     return report
+
+
+def _extract_all(tasks: list[Task], engine: str, workers: int | None, report: ExtractReport, alone: bool) -> None:
+    """Extract each task's video, and put down what became of it; what no further video could get past ends it."""
+    with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
+        for outcome in _outcomes(tasks, engine, workers, at):
+            _take(outcome, report, alone)
+            if outcome.fatal:
+                kept = len(report.finished) + len(report.skipped)
+                raise InputError(f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on")
+            at(outcome.video, 1.0)
+    report.finished.sort()
+    report.failures = dict(sorted(report.failures.items()))
+
+
+def _check_any(report: ExtractReport) -> None:
+    """Refuse an extraction in which every video failed, with the first reasons."""
+    if report.failures and not report.finished and not report.skipped:
+        reasons = list(report.failures.values())
+        more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+        raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
 
 
 def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, download: bool = False) -> Header:
