@@ -12,6 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "clips": "untrimmed.jobs.clips",
     "compare": "untrimmed.jobs.compare",
     "convert": "untrimmed.jobs.convert",
     "demo": "untrimmed.jobs.demo",
@@ -20,6 +21,7 @@ _EXPORTS = {
     "evaluate": "untrimmed.jobs.evaluate",
     "export": "untrimmed.jobs.export",
     "extract": "untrimmed.jobs.extract",
+    "import_": "untrimmed.jobs.import_",
     "init": "untrimmed.jobs.init",
     "localize": "untrimmed.jobs.localize",
     "names": "untrimmed.jobs.names",
