@@ -12,6 +12,7 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.settings import unknown
 
 METHODS = {
+    "cola": "untrimmed.methods.cola:CoLA",
     "dgam": "untrimmed.methods.dgam:DGAM",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "tcam": "untrimmed.methods.tcam:TCAM",
