@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -80,6 +80,23 @@ class TrainingSet:
             first = int(rng.integers(len(rows) - length + 1))
             stretch[:length] = rows[first : first + length]
         return torch.from_numpy(batch), torch.tensor(lengths)
+
+    def draw(
+        self, chosen: np.ndarray, streams: Iterable[str], rng: Callable[[], np.random.Generator], whole: bool = False
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """The same snippets of several streams, for methods that train them together: `sample`, or where `whole` a `stretch`.
+
+        Args:
+            rng: gives the same random numbers again at each call, as `lambda: run.rng(name)` does.
+
+        Returns:
+            By stream float32 [len(chosen), T, D]; int64 [len(chosen)], how many rows are snippets.
+        """
+        if not whole:
+            found = {stream: self.sample(chosen, stream, rng()) for stream in streams}
+            return found, torch.full((len(chosen),), self.settings.snippets)
+        stretches = {stream: self.stretch(chosen, stream, rng()) for stream in streams}
+        return {stream: x for stream, (x, _) in stretches.items()}, next(iter(stretches.values()))[1]
 
     def fingerprint(self) -> str:
         """SHA-256 over what training depends on: the store's header, ids, labels and every array."""
