@@ -16,6 +16,7 @@ Values that the paper does not give are the released code's; see `cola.yaml` and
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -27,8 +28,10 @@ from torch.nn import functional as F
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores
-from untrimmed.nn.mining import easy, kept, rows_at
+from untrimmed.nn.dropout import dropout, kept
+from untrimmed.nn.mining import easy, in_unit_range, one_of, rows_at, top
 from untrimmed.nn.targets import binary_cross_entropy, check_background, targets_of
+from untrimmed.nn.temporal import TemporalConvolution, reach_of
 from untrimmed.training import Run, TrainingSet
 
 JOINT = "joint"
@@ -68,18 +71,17 @@ class Net(nn.Module):
     def __init__(self, width: int, outputs: int, config: Config) -> None:
         super().__init__()
         hidden, kernel, last = config.hidden, config.kernel, config.classifier_kernel
-        self.embedding = nn.Conv1d(width, hidden, kernel, padding="same")
-        layers = [nn.Conv1d(hidden, outputs, last, padding="same", bias=False)]
+        self.embedding = TemporalConvolution(width, hidden, kernel)
+        layers = [TemporalConvolution(hidden, outputs, last, bias=False)]
         if config.class_filter:
-            layers.append(nn.Conv1d(outputs, outputs, 7, padding="same", dilation=2, groups=outputs, bias=False))
+            layers.append(TemporalConvolution(outputs, outputs, 7, dilation=2, groups=outputs, bias=False))
         self.classifier = nn.Sequential(*layers)
-        self.reach = kernel + last - 1 + 12 * config.class_filter
+        self.reach = reach_of(self.embedding, *layers)
 
-    def forward(self, x: Tensor, keep: Tensor | None = None, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
-        """x [B, T, D] -> embedded features [B, T, hidden] and CAS [B, T, outputs]; `keep` [B, hidden, T] is the dropout mask."""
-        embedded = F.relu(self.embedding(x.transpose(1, 2)))
-        seen = embedded if keep is None else embedded * keep / (1 - dropout)
-        return embedded.transpose(1, 2), F.relu(self.classifier(seen)).transpose(1, 2)
+    def forward(self, x: Tensor, share: float = 0.0, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """x [B, T, D] -> embedded features [B, T, hidden] and CAS [B, T, outputs]; with `rng`, dropout."""
+        embedded = F.relu(self.embedding(x))
+        return embedded, F.relu(self.classifier(dropout(embedded, share, rng)))
 
 
 class Mined(NamedTuple):
@@ -98,14 +100,14 @@ def mine(actionness: Tensor, keep: Tensor | None, config: Config) -> Mined:
     the larger but not by the smaller, hard background. Of both the snippets of the highest actionness are taken, as in the code.
     """
     count = actionness.shape[1]
-    easy_action, easy_background = easy(actionness, max(1, count // config.r_easy), keep)
+    easy_action, easy_background = easy(actionness, one_of(count, config.r_easy), keep)
     values = actionness.cpu().numpy()
     active = values > np.median(values, 1, keepdims=True)
     masks = np.ones((1, config.mask)), np.ones((1, config.larger_mask))
     inner, more_inner = (binary_erosion(active, mask) for mask in masks)
     outer, more_outer = (binary_dilation(active, mask) for mask in masks)
     hard = [
-        (actionness * torch.from_numpy(edge).to(actionness)).topk(max(1, count // config.r_hard), 1).indices
+        (actionness * torch.from_numpy(edge).to(actionness)).topk(one_of(count, config.r_hard), 1).indices
         for edge in (inner & ~more_inner, more_outer & ~outer)
     ]
     return Mined(easy_action, easy_background, *hard)
@@ -114,14 +116,9 @@ def mine(actionness: Tensor, keep: Tensor | None, config: Config) -> Mined:
 # The losses, named as in the paper -------------------------------------------------------------------------------------------
 
 
-def top_mean(cas: Tensor, r_easy: int) -> Tensor:
-    """A video's class scores: the mean of the T / r_easy highest of each class, [..., T, C] -> [..., C]."""
-    return cas.topk(max(1, cas.shape[-2] // r_easy), -2).values.mean(-2)
-
-
 def loss_action(cas: Tensor, labels: Tensor, r_easy: int) -> Tensor:
     """L_a: binary cross-entropy of the softmax of the video scores with the labels, shared equally: cas [B, T, C(+1)], [B, C]."""
-    return binary_cross_entropy(top_mean(cas, r_easy), targets_of(labels, background=cas.shape[-1] > labels.shape[1]))
+    return binary_cross_entropy(top(cas, r_easy), targets_of(labels, background=cas.shape[-1] > labels.shape[1]))
 
 
 def nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -174,10 +171,10 @@ class CoLA(Method):
             sums: Counter[str] = Counter()
             batches = np.array_split(run.rng("batches").permutation(len(data)), -(-len(data) // config.batch))
             for step, chosen in enumerate(batches):
-                # The same name gives the same numbers again: all streams are drawn at the same snippets.
-                x = torch.cat([data.sample(chosen, stream, run.rng(f"snippets {step}")) for stream in self.widths], -1)
+                drawn, _ = data.draw(chosen, self.widths, partial(run.rng, f"snippets {step}"))
+                x = torch.cat(list(drawn.values()), -1).to(run.device)
                 labels = torch.from_numpy(matrix[chosen]).to(run.device)
-                losses = self.losses(x.to(run.device), labels, run.torch_rng(f"dropout {step}"))
+                losses = self.losses(x, labels, run.torch_rng(f"dropout {step}"))
                 optimizer.zero_grad(set_to_none=True)
                 losses["total"].backward()
                 optimizer.step()
@@ -188,8 +185,7 @@ class CoLA(Method):
     def losses(self, x: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """Both losses and their weighted sum: x [B, T, D], labels [B, C]."""
         config, (videos, count, _) = self.config, x.shape
-        keep = kept((videos, config.hidden, count), config.dropout, rng, x.device)
-        embedded, cas = self.net(x, keep, config.dropout)
+        embedded, cas = self.net(x, config.dropout, rng)
         actionness = cas[..., : len(self.classes)].detach().sum(-1)
         mined = mine(actionness, kept((videos, count), config.mining_dropout, rng, x.device), config)
         action = loss_action(cas, labels, config.r_easy)
@@ -204,13 +200,7 @@ class CoLA(Method):
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Video scores as in L_a; CAS and actionness, each brought to 0..1 in the video: what the paper cuts."""
         cas = curves[JOINT].class_logit
-        score = top_mean(cas, self.config.r_easy).softmax(-1)[: len(self.classes)]
+        score = top(cas, self.config.r_easy).softmax(-1)[: len(self.classes)]
         cas = cas[:, : len(self.classes)]
         attention, own = (in_unit_range(x).cpu().numpy() for x in (cas.sum(-1), cas))
         return {JOINT: StreamActivation(attention, cas.cpu().numpy(), score.double().cpu().numpy(), {"own": own})}
-
-
-def in_unit_range(x: Tensor) -> Tensor:
-    """From 0, a column's lowest value, to 1, its highest: [T, ...]; one whose values are all the same is 0."""
-    low, high = x.amin(0), x.amax(0)
-    return (x - low) / torch.where(high > low, high - low, 1)

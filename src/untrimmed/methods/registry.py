@@ -17,6 +17,7 @@ METHODS = {
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "tcam": "untrimmed.methods.tcam:TCAM",
     "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
+    "um": "untrimmed.methods.um:UM",
     "wtalc": "untrimmed.methods.wtalc:WTALC",
 }
 """Where our methods are, by name. Saved runs hold the name, never an import path."""

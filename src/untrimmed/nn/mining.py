@@ -1,7 +1,17 @@
-"""Which snippets of a video a loss looks at: those that some score puts first or last."""
+"""Which snippets of a video a loss looks at: those that some score puts first or last. All videos have the same length."""
 
 import torch
 from torch import Tensor
+
+
+def top(score: Tensor, share: float) -> Tensor:
+    """The mean of each column's T / share highest, one at least: [..., T, C] -> [..., C]."""
+    return score.topk(one_of(score.shape[-2], share), -2).values.mean(-2)
+
+
+def one_of(count: int, share: float) -> int:
+    """How many of `count` are one in `share`, one at least."""
+    return max(1, int(count // share))
 
 
 def easy(score: Tensor, k: int, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -22,6 +32,7 @@ def rows_at(x: Tensor, index: Tensor) -> Tensor:
     return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 
-def kept(shape: tuple[int, ...], dropout: float, rng: torch.Generator, device: torch.device) -> Tensor:
-    """1 where dropout leaves something in, 0 elsewhere; drawn on the CPU, so that every device draws the same."""
-    return (torch.rand(shape, generator=rng) >= dropout).to(device, torch.float32)
+def in_unit_range(x: Tensor) -> Tensor:
+    """From 0, a column's lowest value, to 1, its highest: [T, ...]; one whose values are all the same is 0."""
+    low, high = x.amin(0), x.amax(0)
+    return (x - low) / torch.where(high > low, high - low, 1)
