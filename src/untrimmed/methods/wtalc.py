@@ -27,13 +27,10 @@ from torch.nn import functional as F
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Method, SnippetScores
+from untrimmed.methods.base import JOINT, Method, SnippetScores
 from untrimmed.nn.pooling import inside, one_in, top_mean
 from untrimmed.nn.targets import targets_of
 from untrimmed.training import Run, TrainingSet
-
-JOINT = "joint"
-"""The stream of activations of all feature streams together."""
 
 TOP = 8
 """A video's score is the mean of its top T / 8 snippets."""
