@@ -23,6 +23,8 @@ from untrimmed.training import DataSettings, Run, TrainingSet
 
 SECTIONS = ("method", "localization", "data")
 """The groups of settings, in presets, in a run's config.yaml and in `--set`."""
+JOINT = "joint"
+"""The stream of activations of a method that puts its streams side by side."""
 
 
 @dataclass

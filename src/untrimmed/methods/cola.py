@@ -27,15 +27,12 @@ from torch.nn import functional as F
 
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Method, SnippetScores
+from untrimmed.methods.base import JOINT, Method, SnippetScores
 from untrimmed.nn.dropout import dropout, kept
 from untrimmed.nn.mining import easy, in_unit_range, one_of, rows_at, top
 from untrimmed.nn.targets import binary_cross_entropy, check_background, targets_of
 from untrimmed.nn.temporal import TemporalConvolution, reach_of
 from untrimmed.training import Run, TrainingSet
-
-JOINT = "joint"
-"""The stream of activations of all feature streams together."""
 
 
 @dataclass(frozen=True)

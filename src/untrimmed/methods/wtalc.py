@@ -27,14 +27,11 @@ from torch.nn import functional as F
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Method, SnippetScores
+from untrimmed.methods.base import JOINT, Method, SnippetScores
 from untrimmed.nn.coactivity import draw_videos, loss_cas
 from untrimmed.nn.pooling import one_in, top_mean
 from untrimmed.nn.targets import check_background, targets_of
 from untrimmed.training import Run, TrainingSet
-
-JOINT = "joint"
-"""The stream of activations of all feature streams together."""
 
 TOP = 8
 """A video's score is the mean of its top T / 8 snippets."""
