@@ -411,8 +411,8 @@ def _read_pack(content: dict[str, Any], file: Path) -> Path | None:
 
 def _read_header(content: Any, file: Path) -> Header:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise InputError(f'{file}: expected "format": "{FORMAT}", found {json.dumps(found)}')
+        form = content.get("format") if isinstance(content, dict) else None
+        raise InputError(f'{file}: expected "format": "{FORMAT}", found {json.dumps(form)}')
     try:
         streams = {check_id(str(name), file): int(width) for name, width in content["streams"].items()}
         header = Header(

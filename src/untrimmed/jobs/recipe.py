@@ -8,7 +8,7 @@ OUT/detections.json    of the test videos, with OUT/detections.activations/
 OUT/scores.json        by every protocol, and in what the data differ from the recipe's
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,15 +165,9 @@ def recipe(
 
     failures: dict[str, str] = {}
     if layout is not None:
+        how: dict[str, Any] = {"layout": layout, "annotations": annotations, "fps": fps, "stride": stride}
         if not (resume and (out / "data" / "features.json").exists()):
-            how: dict[str, Any] = {
-                "layout": layout,
-                "annotations": annotations,
-                "fps": fps,
-                "stride": stride,
-                "allow_pickle": allow_pickle,
-            }
-            failures = convert(features, out / "data", **how).failures
+            failures = convert(features, out / "data", **how, allow_pickle=allow_pickle).failures
         features, annotations = out / "data", None
     data = _prepare(name, features, annotations, labels, subset, out)
     run = RunFiles(out / "run")
@@ -204,12 +198,17 @@ def recipe(
     of_test: dict[str, Any] = {"subset_from": out / "annotations.json", "subset": data.test} if test_labels is None else {}
     localize(run.path, features=features, out=out / "detections.json", device=device, **of_test)
     evaluations = _score(name, data, out, test_labels, unlabelled)
+    report = RecipeReport(name, method, seed, data.differences, evaluations, _published(chosen, method, evaluations), failures)
     scores = [evaluation.to_json() for evaluation in evaluations]
     about = {"recipe": name, "method": method, "seed": seed, "differences": data.differences, "scores": scores}
     write_json(out / "scores.json", about, indent=1)
+    return report
+
+
+def _published(chosen: Recipe, method: str, evaluations: Sequence[AnyEvaluation]) -> tuple[Published, ...]:
+    """What others printed of the method on the recipe's data, in the metrics that were scored."""
     metrics = {metric for evaluation in evaluations for metric in evaluation.scalars()} | {"mAP@0.5:0.95"}
-    published = [row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset]
-    return RecipeReport(name, method, seed, data.differences, evaluations, tuple(published), failures)
+    return tuple(row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset)
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,11 @@ def train(
     check_writable(files.config)
     failures: dict[str, str] = {}
     if videos is not None:
-        found = find_videos([Path(videos)], ids)
+        video_files = find_videos([Path(videos)], ids)
         if not isinstance(of_extractor, Mapping):
             raise InputError(f"extractor: names a group of settings; write extractor.<setting>, not extractor={of_extractor}")
         header = header_for(extractor or "motion", *_with_flow(of_extractor), download)
-        supervision.check_files(found, header.streams)
+        supervision.check_files(video_files, header.streams)
         claim(out, resume=resume, force=force)
         about = arguments_of(header)
         failures = extract([videos], files.features, **about, ids=ids, device=device, workers=workers, force=True).failures

@@ -113,5 +113,5 @@ def dgam_official(rows: Rows) -> Proposals:
     finds nothing, and the single first step is no run. What it does to suppression is in `pipeline.apart_unless_in_all`.
     """
     rows = rows[np.isin(rows.video, rows.video[rows.label > 0])]
-    found = RECIPES[rows.settings.curve](replace(rows, left_aligned=True))
-    return found[(found.first > 0) | (found.last > 0)]
+    proposals = RECIPES[rows.settings.curve](replace(rows, left_aligned=True))
+    return proposals[(proposals.first > 0) | (proposals.last > 0)]

@@ -131,8 +131,8 @@ class Localization:
 
     def __post_init__(self) -> None:
         if self.fusion == "weighted":
-            for stream, own in self.streams.items():
-                if ignored := sorted(set(own) - {"stream_weight"}):
+            for stream, of_stream in self.streams.items():
+                if ignored := sorted(set(of_stream) - {"stream_weight"}):
                     raise InputError(
                         f"localization.{stream}.{ignored[0]}: with fusion=weighted only stream_weight differs by stream"
                     )

@@ -53,14 +53,14 @@ class Rows:
 
 def kept_rows(streams: Sequence[Sequence[StreamActivation]], number: int, weights: np.ndarray, settings: Localization) -> Rows:
     """Classes: the pairs that stream `number` keeps."""
-    own = np.array([class_value(view, settings) for view in streams[number]])
-    scores = own
+    of_stream = np.array([class_value(view, settings) for view in streams[number]])
+    scores = of_stream
     if settings.class_scores != "stream":
         scores = mean_scores(np.array([[class_value(view, settings) for view in stream] for stream in streams]), weights, settings)
     video, label = np.nonzero(high_enough(scores, settings))
     lengths = np.array([len(view.class_logit) for view in streams[number]], dtype=np.intp)[video]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return Rows(streams, number, weights, settings, video, label, own[video, label], offsets)
+    return Rows(streams, number, weights, settings, video, label, of_stream[video, label], offsets)
 
 
 def attention(rows: Rows) -> np.ndarray:

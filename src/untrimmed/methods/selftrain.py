@@ -233,9 +233,9 @@ def logistic_regression(linear: nn.Linear, x: Tensor, share: Tensor, strength: f
         return loss.item(), gradient.double().cpu().numpy()
 
     start = torch.cat([linear.weight.detach().flatten(), linear.bias.detach()]).double().cpu().numpy()
-    found, loss, _ = fmin_l_bfgs_b(loss_and_gradient, start, maxiter=iterations, factr=1e8, pgtol=1e-4 * strength * len(x) ** 0.5)
+    optimum, loss, _ = fmin_l_bfgs_b(loss_and_gradient, start, maxiter=iterations, factr=1e8, pgtol=1e-4 * strength * len(x) ** 0.5)
     with torch.no_grad():
-        w, b = torch.from_numpy(found).split([outputs * width, outputs])
+        w, b = torch.from_numpy(optimum).split([outputs * width, outputs])
         linear.weight.copy_(w.view(outputs, width))
         linear.bias.copy_(b)
     return float(loss) / max(strength * float(weight.sum()), 1e-30)
@@ -249,7 +249,7 @@ def draw(believed: Sequence[Believed], most: int, rng: np.random.Generator) -> l
         return rows
     chosen = np.zeros(total, dtype=bool)
     chosen[rng.choice(total, most, replace=False)] = True
-    return [own[part] for own, part in zip(rows, np.split(chosen, np.cumsum([len(own) for own in rows])[:-1]))]
+    return [of_video[part] for of_video, part in zip(rows, np.split(chosen, np.cumsum([len(of_video) for of_video in rows])[:-1]))]
 
 
 def fit_to(
@@ -272,15 +272,15 @@ def fit_to(
     rows = draw(believed, config.snippets, rng)
     outputs = next(iter(nets[0].values())).classifier.out_features
     share = np.zeros((sum(map(len, rows)), outputs), dtype=np.float32)
-    for video, own, target in zip(believed, rows, np.split(share, np.cumsum([len(own) for own in rows])[:-1])):
-        target[:, [*video.tags, outputs - 1]] = video.share[own] * np.where(video.known[own, None], 1, weight)
-    of_fold = np.repeat(fold, [len(own) for own in rows])
+    for video, chosen, target in zip(believed, rows, np.split(share, np.cumsum([len(chosen) for chosen in rows])[:-1])):
+        target[:, [*video.tags, outputs - 1]] = video.share[chosen] * np.where(video.known[chosen, None], 1, weight)
+    of_fold = np.repeat(fold, [len(chosen) for chosen in rows])
     losses = []
     for stream, first in nets[0].items():
         x = torch.empty(len(share), len(first.mean), device=device)
-        for video, own, rows_of_x in zip(believed, rows, x.split([len(own) for own in rows])):
+        for video, chosen, rows_of_x in zip(believed, rows, x.split([len(chosen) for chosen in rows])):
             features = video.store.load(video.name, [stream], check=False)[stream]
-            rows_of_x.copy_(first.standardized(torch.from_numpy(features[own].astype(np.float32)).to(device)))
+            rows_of_x.copy_(first.standardized(torch.from_numpy(features[chosen].astype(np.float32)).to(device)))
             release_pages(features)
         for number, of_streams in enumerate(nets):
             seen = torch.from_numpy(np.flatnonzero(of_fold != number))
@@ -292,11 +292,11 @@ def fit_to(
 @torch.no_grad()
 def probability_of_tags(nets: Mapping[str, StreamClassifier], video: Believed) -> np.ndarray:
     """P of the video's tags, the mean of the streams' softmaxes: float32 [T, k]."""
-    found = np.empty((len(video.share), len(video.tags)), dtype=np.float32)
+    probability = np.empty((len(video.share), len(video.tags)), dtype=np.float32)
     for rows, features in video.windows():
         p = [net(features[stream].to(net.mean.device)).softmax(1)[:, video.tags] for stream, net in nets.items()]
-        found[rows] = torch.stack(p).mean(0).cpu().numpy()
-    return found
+        probability[rows] = torch.stack(p).mean(0).cpu().numpy()
+    return probability
 
 
 # The rounds -------------------------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def of_classes(weak: WeakLabels, classes: Sequence[str], say: Callable[[str], No
     for label in classes:
         if label not in weak.classes:
             raise unknown(label, weak.classes, f"`classes`: {weak.path}")
-    tags = {video: own & set(classes) for video, own in weak.tags.items() if not own or own & set(classes)}
+    tags = {video: labels & set(classes) for video, labels in weak.tags.items() if not labels or labels & set(classes)}
     if others := len(weak.tags) - len(tags):
         say(f"{others} video(s) hold none of the chosen classes; they are not trained on")
     return WeakLabels(weak.path, tags)

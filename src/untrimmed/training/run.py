@@ -314,8 +314,8 @@ class Run:
         return int(metadata["position"])
 
     def _check_same(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
-        there = _read_yaml(self.folder / "config.yaml")
-        if differences := list(_differences(there, config)):
+        earlier = _read_yaml(self.folder / "config.yaml")
+        if differences := list(_differences(earlier, config)):
             raise InputError(f"{self.folder}: cannot resume with other settings: {'; '.join(differences)}")
         before = read_json(self.folder / "environment.json")
         then, now = (len(about.get("classes") or ()) for about in (before, environment))
@@ -416,9 +416,9 @@ def _unflatten(value: Any, content: Any) -> Any:
     return value
 
 
-def _differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key in {**there, **here}:
-            yield from _differences(there.get(key), here.get(key), f"{where}.{key}" if where else str(key))
-    elif there != here:
-        yield f"{where} was {there}, is now {here}"
+def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in {**then, **now}:
+            yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else str(key))
+    elif then != now:
+        yield f"{where} was {then}, is now {now}"
