@@ -23,6 +23,7 @@ from untrimmed.data.annotations import label_of, list_of, mapping_of, number_of,
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.shapes import shown
 from untrimmed.data.types import Segment, Timeline
 
 
@@ -78,7 +79,7 @@ def read_corrections(path: str | Path) -> dict[str, Corrections]:
         )
         checked = entry.get("checked", "points" not in entry and "rejected" not in entry)
         if not isinstance(checked, bool):
-            raise InputError(f"{where}: checked: expected true or false, found {checked!r}")
+            raise InputError(f"{where}: checked: expected true or false, found {shown(checked)}")
         videos[video] = Corrections(segments, points, rejected, checked)
     return videos
 

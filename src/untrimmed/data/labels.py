@@ -11,11 +11,14 @@ from pathlib import Path
 
 from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, read_text
 from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
 
 NO_ACTION = frozenset({"none", "_none", "no_action", "background"})
 """Sub-folders of these names (in any case) hold videos in which surely nothing happens: their label is empty."""
+
+LONGEST_LABEL = 200
+"""Characters of a label."""
 
 FORM_MARK = "?"
 """What `untrimmed init` writes in the label column of an empty form; `train` refuses the file while one is left."""
@@ -159,12 +162,11 @@ def _first(faults: list[str]) -> str:
 def named_columns(path: Path, columns: tuple[str, ...], faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and the named columns of every row that is not blank; rows that are too short go to `faults`."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            text = stream.read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save it as CSV UTF-8") from error
+        text = read_text(path)
+    except InputError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            raise InputError(f"{path}: not UTF-8 text; save it as CSV UTF-8") from error
+        raise
     if not text.strip():
         raise InputError(f"{path}: empty; its first line should be: {','.join(columns)}")
     lines = io.StringIO(text, newline="")
@@ -210,6 +212,8 @@ def _match_id(cell: str, known: set[str] | None, path: Path, line: int) -> str:
 
 
 def _check_label(label: str, where: str | Path) -> str:
+    if len(label) > LONGEST_LABEL:
+        raise InputError(f"{where}: a label of {len(label)} characters; expected at most {LONGEST_LABEL}")
     label = unicodedata.normalize("NFC", label)
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in label):
         what = (

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from untrimmed.console import note, progress
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import NO_ACTION
+from untrimmed.data.outputs import PAGE, check_output, make_room
 from untrimmed.data.types import Activation, Results
 from untrimmed.evaluation.activitynet import evaluate_detections, parse_tious
 from untrimmed.evaluation.diagnosis import diagnose
@@ -32,6 +33,7 @@ def report(
     scores: Mapping[str, Any] | None = None,
     tiou: str = "0.1:0.9:0.1",
     beside: str | Path | None = None,
+    force: bool = False,
 ) -> Path:
     """Write the page and return its path.
 
@@ -47,11 +49,13 @@ def report(
             `precision_recall_tiou` and `beside` (see `untrimmed.reporting.page.Page`).
         tiou: thresholds to score at, see `parse_tious`.
         beside: a detections file of another run, drawn below this one's in the same videos, and scored as it is.
+        force: what is at `out` and no page of this program is renamed instead of refused.
 
     Raises:
         InputError: an input cannot be read or is at fault, no video is left to show, or the page cannot be written.
     """
     out = Path(out)
+    check_output(out, PAGE, force)
     file = read_detections(detections)
     truth = None if annotations is None else read_annotations(annotations)
     results, shown_truth, notes = _choose(file.results, file.path, truth, subset)
@@ -70,6 +74,7 @@ def report(
     if media is not None and (without := len(results) - len(media)):
         notes.append(f"{_many(without, 'video')} without a file: only the timelines are shown.")
 
+    make_room(out, PAGE)
     write_page(
         Page(
             results=results,
@@ -148,8 +153,8 @@ def _choose(
 
 def _activations(detections: Path, folder: str | Path | None, results: Results) -> dict[str, Activation]:
     if folder is None:
-        folder = detections.with_suffix(".activations")
-        if not folder.is_dir():
+        folder = find_activations(detections)
+        if folder is None:
             return {}
     read, _ = read_activations(folder)
     return {activation.video: activation for activation in read if activation.video in results}

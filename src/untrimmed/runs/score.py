@@ -20,9 +20,11 @@ from untrimmed.console import note
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth
 from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_writable, read_json
+from untrimmed.data.files import read_json
+from untrimmed.data.outputs import DIAGNOSIS, check_output
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import unknown
+from untrimmed.data.shapes import check_shape
 from untrimmed.data.types import Activation
 from untrimmed.evaluation import activitynet, thumos14, wtalc
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious
@@ -134,7 +136,7 @@ class ScoreOptions:
                 raise InputError(f"`diagnose` goes by the activitynet protocol; leave `protocol` {protocol} away")
             if Path(diagnose).is_file():
                 raise InputError(f"`diagnose` {diagnose}: a file; give the folder to write diagnosis.json and its pictures into")
-            check_writable(Path(diagnose) / "diagnosis.json")
+            check_output(Path(diagnose) / "diagnosis.json", DIAGNOSIS, force=None)
         if parts is not None and protocol != "attention":
             raise InputError(f"`parts`: only the protocol attention looks at parts, not {protocol}")
 
@@ -271,8 +273,7 @@ def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
         note(f"{left_out} clustered video(s) have no label in {where}, and are left out")
     record = RunFiles(run).environment
     environment = read_json(record) if record.is_file() else {}
-    if not isinstance(environment, dict):
-        raise InputError(f"{record}: not as a run writes it; expected an object")
+    check_shape(environment, {"selection?": (str, None)}, str(record))
     return ClusteringEvaluation(
         truth=truth_path,
         subset=options.subset,

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import read_labels
+from untrimmed.data.outputs import activations_beside
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import build, of_stream
 from untrimmed.data.types import Activation
@@ -89,12 +90,14 @@ def activations_in(target: Path) -> tuple[Path, list[Activation], dict[str, Any]
         detections = _detections_in(target) if target.is_dir() else target
         if not detections.is_file():
             raise InputError(f"{detections}: no such file")
-        folder = detections.with_suffix(".activations")
-        if not folder.is_dir():
+        beside = find_activations(detections)
+        if beside is None:
             raise InputError(
-                f"{detections}: has no activations beside it ({folder.name}), which this protocol needs; localize again without "
+                f"{detections}: has no activations beside it ({activations_beside(detections).name}), which this protocol "
+                f"needs; localize again without "
                 f"`no_activations`"
             )
+        folder = beside
     activations, about = read_activations(folder)
     if not activations:
         raise InputError(f"{folder}: holds no video")
