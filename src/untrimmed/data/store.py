@@ -152,6 +152,14 @@ class FeatureStore:
                 self.videos.pop(file.stem, None)  # a writer is just extracting this video again
         self.videos = dict(sorted(self.videos.items()))
 
+    def left_out(self) -> dict[str, str]:
+        """The videos that `extract` could not extract, with the reason, as it keeps them in `failures.json`."""
+        file = self.path / "failures.json"
+        failures = read_json(file) if file.is_file() else {}
+        if not isinstance(failures, dict):
+            raise InputError(f"{file}: not as extract writes it; expected a reason by video")
+        return {video: str(reason) for video, reason in failures.items() if video not in self.videos}
+
     @property
     def streams(self) -> dict[str, int]:
         """Width D of each stream's features."""

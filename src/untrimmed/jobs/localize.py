@@ -87,6 +87,11 @@ def localize(
     for folder in sources:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such run or folder of activations")
+        if (folder / "features.json").is_file():
+            raise InputError(f"{folder}: a feature store, no run; name the run first: untrimmed localize RUN --features {folder}")
+    for path in named:
+        if (path / "features.json").is_file():
+            raise InputError(f"{path}: a feature store; give it as `features`, not among the videos")
     check_result(out, force, failures=bool(named))
     if report is not None:
         check_output(report, PAGE, force)
@@ -96,7 +101,7 @@ def localize(
     if engine == "local" or not device.startswith("cuda"):  # the cluster is asked for its GPUs
         check_device(device)
     if min_score is not None and not math.isfinite(min_score):
-        raise InputError(f"--min-score {min_score}: expected a finite number")
+        raise InputError(f"`min_score` {min_score}: expected a finite number")
     called = {} if names is None else read_names(names)
     wanted = wanted_videos(subset_from, subset)
     asked = _Asked(named, features, wanted, dict(settings or {}), ids, device, engine, out)
@@ -153,7 +158,7 @@ def _look(source: Path, asked: _Asked) -> _Look:
     media: dict[str, Path] = {}
     if (source / "activations.json").exists():
         if features is not None or asked.videos:
-            raise InputError("stored activations are cut again as they are; give no videos and no --features")
+            raise InputError("stored activations are cut again as they are; give no videos and no `features`")
         activations, cutting, about = activations_of_store(source, wanted, overrides)
     else:
         if bool(asked.videos) == (features is not None):

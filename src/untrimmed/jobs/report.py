@@ -18,6 +18,7 @@ from untrimmed.jobs.names import assigned_clusters
 from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, files_by_id, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
+from untrimmed.runs.target import scored_videos, where_in
 from untrimmed.video.decode import Frames, open_video, video_track
 
 
@@ -141,11 +142,14 @@ def _choose(
         if subset is not None:
             raise InputError(f"subset {subset!r}: which videos that is stands in the annotations; give them too")
         return results, {}, []
-    inside = truth.subset(subset)
+    inside, said = scored_videos(truth, subset, results.keys(), path)
+    for text in said:
+        note(text)
     common = {video: detections for video, detections in results.items() if video in inside}
     if not common:
-        where = f"in the subset {subset!r} of {truth.path}" if subset else f"in {truth.path}"
-        raise InputError(f"{path}: none of its {len(results)} videos is {where}; the ids must be the same")
+        raise InputError(
+            f"{path}: none of its {len(results)} videos is in {where_in(truth.path, subset)}; the ids must be the same"
+        )
     if subset is not None:
         return common, {video: inside[video] for video in common}, list(truth.notes)
     return results, {video: inside[video] for video in common}, list(truth.notes)
@@ -185,7 +189,7 @@ def _score(
     if subset is None and (left := len(truth.videos) - len(shown)):
         notes.append(
             f"Scored on the annotated videos that the detections list ({len(shown)}); "
-            f"{_many(left, 'more video')} of the annotations not among them."
+            f"{_many(left, 'more video')} of the annotations not among them (--subset NAME scores a whole subset)."
         )
     if subset is None and (left := len(results) - len(shown)):
         notes.append(f"{_many(left, 'video')} not in the annotations: shown, but not scored.")
@@ -224,6 +228,14 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
         files = {video: videos[video] for video in ids if video in videos and videos[video].is_file()}
     else:
         files = files_by_id(videos, ids, leave_out=copies)
+        if ids and not files:
+            raise InputError(
+                f"`videos` {videos}: none of the {len(ids)} videos, such as {ids[0]!r}, has a file in it; name the folder that "
+                f"holds them, or leave `videos` away to see the timelines alone"
+            )
+        if missing := [video for video in ids if video not in files]:
+            names = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+            note(f"warning: {len(missing)} of {len(ids)} videos have no file in {videos}: {names}; only their timelines are shown")
     for video, file in files.items():
         try:
             with open_video(file) as container:
@@ -238,7 +250,7 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
     if not unplayable:
         return media
     if not proxies:
-        note(f"{len(unplayable)} video(s) are of a kind that browsers cannot play ({_kinds(media)}); --proxies writes small copies")
+        note(f"{len(unplayable)} video(s) are of a kind that browsers cannot play ({_kinds(media)}); `proxies` writes small copies")
         return media
     with progress("small copies for browsers", len(unplayable)) as advance:
         for video, file in unplayable.items():
