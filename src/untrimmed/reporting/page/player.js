@@ -1,6 +1,6 @@
 /** The player of one video: goes to a time, plays a segment and stops or loops at its end, or says why it cannot. */
 
-import { data } from "./data.js";
+import { addressOf, data } from "./data.js";
 import { make } from "./dom.js";
 import { fileName } from "./format.js";
 import { view } from "./view.js";
@@ -64,7 +64,7 @@ export class Player {
       this.follow();
     });
     element.addEventListener("seeked", () => this.checkJump(element));
-    element.src = media.link;
+    element.src = addressOf(media);
     this.element = element;
     this.root.append(element);
   }
