@@ -356,6 +356,24 @@ def report(
 
 
 @app.command()
+def review(
+    source: Annotated[Path, typer.Argument(metavar="RUN|DETECTIONS", help="A run: its training videos. Or a detections file.")],
+    videos: Annotated[Path | None, typer.Option(help="The folder with the video files.")] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(help="Where marks go; by default annotations.json in the run, or X.annotations.json beside X.json."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="On 127.0.0.1; by default 8765, or any.", min=0, max=65535)] = None,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    who: Annotated[str | None, typer.Option(help="In whose name marks are made; by default yours.")] = None,
+) -> None:
+    """Serve the page with editing: correct what was found, and teach a student."""
+    from untrimmed.jobs.review import review as job
+
+    print(job(source, videos=videos, annotations=annotations, port=port, open_browser=open_, who=who).text())
+
+
+@app.command()
 def export(
     detections: Annotated[Path, typer.Argument(help="A detections file.")],
     out: Annotated[Path, typer.Option(help="The file, or for several videos the folder, to write.")],
