@@ -9,7 +9,7 @@ from typing import Any, Literal
 from untrimmed.console import note
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_writable, write_json
+from untrimmed.data.outputs import PAGE, check_output
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation, Results
 from untrimmed.engine import check_engine
@@ -17,7 +17,15 @@ from untrimmed.jobs.report import report as write_report
 from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut_activations
 from untrimmed.localization.fuse import fuse
-from untrimmed.runs.detect import activations_of_store, named_above, overrides_of, wanted_videos, write_result
+from untrimmed.runs.detect import (
+    activations_of_store,
+    check_result,
+    named_above,
+    overrides_of,
+    wanted_videos,
+    write_failures,
+    write_result,
+)
 from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.infer import activations_of_run, extract_as, files_of
 from untrimmed.training.device import check_device
@@ -48,6 +56,7 @@ def localize(
     min_score: float | None = None,
     names: str | Path | None = None,
     engine: str = "local",
+    force: bool = False,
 ) -> LocalizeReport:
     """Find the actions in videos and write a detections file.
 
@@ -60,11 +69,12 @@ def localize(
         settings: values laid over the run's, under `localization` (a bare key means `localization.<key>`) and `data`; and under
             `extractor` where its weights lie now, if they were moved.
         report: also write the page there.
-        activations: also write `<out without suffix>.activations/`.
+        activations: also write `X.activations/` for an `out` of X.json.
         ids, engine: how videos given as paths are named, and where the work is done, see `extract`.
         min_score: leave out detections that score less; every video stays listed.
         names: a CSV `cluster,name`: detections of these clusters carry the names instead; those of a cluster named as in
             `data.labels.NO_ACTION` (`none`, `background` ...) are left out. The activations keep the clusters.
+        force: what is at `out`, and is no detections file of this program, is renamed instead of refused.
 
     Raises:
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
@@ -77,14 +87,21 @@ def localize(
     for folder in sources:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such run or folder of activations")
-    check_writable(out)
+        if (folder / "features.json").is_file():
+            raise InputError(f"{folder}: a feature store, no run; name the run first: untrimmed localize RUN --features {folder}")
+    for path in named:
+        if (path / "features.json").is_file():
+            raise InputError(f"{path}: a feature store; give it as `features`, not among the videos")
+    check_result(out, force, failures=bool(named))
     if report is not None:
-        check_writable(report)
+        check_output(report, PAGE, force)
+        if Path(report).resolve() == out.resolve():
+            raise InputError(f"{out}: is named both for the detections and for the page; name two files")
     check_engine(engine)
     if engine == "local" or not device.startswith("cuda"):  # the cluster is asked for its GPUs
         check_device(device)
     if min_score is not None and not math.isfinite(min_score):
-        raise InputError(f"--min-score {min_score}: expected a finite number")
+        raise InputError(f"`min_score` {min_score}: expected a finite number")
     called = {} if names is None else read_names(names)
     wanted = wanted_videos(subset_from, subset)
     asked = _Asked(named, features, wanted, dict(settings or {}), ids, device, engine, out)
@@ -102,11 +119,9 @@ def localize(
     stored = write_result(out, counted, _about(looks), kept, sources[0])
     note(f"{out}: {sum(map(len, counted.values()))} detections in {len(counted)} videos")
     if report is not None:
-        write_report(out, out=report, activations=stored, videos=first.media or None)
-    if failures:
-        write_json(out.with_name("failures.json"), failures, indent=1)
-    elif named:
-        out.with_name("failures.json").unlink(missing_ok=True)  # of a call before
+        write_report(out, out=report, activations=stored, videos=first.media or None, force=force)
+    if named:
+        write_failures(out, failures)
     return LocalizeReport(counted, failures)
 
 
@@ -143,7 +158,7 @@ def _look(source: Path, asked: _Asked) -> _Look:
     media: dict[str, Path] = {}
     if (source / "activations.json").exists():
         if features is not None or asked.videos:
-            raise InputError("stored activations are cut again as they are; give no videos and no --features")
+            raise InputError("stored activations are cut again as they are; give no videos and no `features`")
         activations, cutting, about = activations_of_store(source, wanted, overrides)
     else:
         if bool(asked.videos) == (features is not None):

@@ -160,7 +160,7 @@ def recipe(
     supervision.check(method, method_class(method).learns_from)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
-            raise InputError(f"{out}: already exists; --resume continues it, --force renames it first")
+            raise InputError(f"{out}: already exists; `resume` continues it, `force` renames it first")
         set_aside(out)
 
     failures: dict[str, str] = {}
@@ -226,7 +226,7 @@ def _prepare(
     """Write `labels.csv` of the training videos and `annotations.json` of the videos that are scored into `out`."""
     chosen, store = RECIPES[name], FeatureStore(features)
     if annotations is None and not (features / "annotations.json").is_file():
-        raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: --annotations FILE")
+        raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: `annotations` FILE")
     truth = read_annotations(annotations or features / "annotations.json")
     train_name = training_subset(truth.videos)
     test_name = subset or _test_subset(truth, train_name)
@@ -262,7 +262,7 @@ def _test_subset(truth: Annotations, training: str | None) -> str:
         if name in subsets:
             return subsets[name]
     raise InputError(
-        f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: --subset NAME"
+        f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: `subset` NAME"
     )
 
 
@@ -276,7 +276,7 @@ def _training_tags(
         annotated = truth.subset(training)
         tags = {video: {s.label for s in its.segments} for video, its in annotated.items() if its.segments}
     else:
-        raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: --labels FILE")
+        raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: `labels` FILE")
     if not any(video in store.videos for video in tags):
         raise InputError(
             f"{store.path}: has features of none of the {len(tags)} training videos (such as {min(tags, default='-')!r})"

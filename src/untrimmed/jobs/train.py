@@ -79,9 +79,9 @@ def train(
     resolve(method, preset, settings)
     check_device(device)
     if (features is None) == (videos is None):
-        raise InputError("give either --features DIR or --videos DIR")
+        raise InputError("give either `features` DIR or `videos` DIR")
     if videos is None and (extractor or of_extractor or download):
-        raise InputError("--extractor and its settings go with --videos; features are made already")
+        raise InputError("`extractor` and its settings go with `videos`; features are made already")
     options.check(supervision)
     if not force:
         claim(out, resume=resume)

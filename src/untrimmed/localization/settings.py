@@ -35,13 +35,14 @@ class Localization:
     )
 
     # Curve: what of a stream is cut.
-    curve: Literal["gated", "attention", "class", "logit", "normalized", "video", "snippet"] = setting(
+    curve: Literal["gated", "attention", "class", "logit", "normalized", "video", "snippet", "own"] = setting(
         "gated",
         "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
         "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video; "
-        "video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as well",
-        choices=("gated", "attention", "class", "logit", "normalized", "video", "snippet"),
-        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes",
+        "video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as well; own: "
+        "what the method itself makes of each snippet and class, likewise",
+        choices=("gated", "attention", "class", "logit", "normalized", "video", "snippet", "own"),
+        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; own: CoLA, UM",
     )
     literal: bool = setting(
         False,
@@ -68,6 +69,9 @@ class Localization:
     # Threshold: where the proposals are.
     thresholds: tuple[float, ...] = setting(
         (0.03,), "levels that the curve is cut at; the runs of all levels are proposals", source="DGAM: 0.03 RGB, 0.08 flow"
+    )
+    attention_thresholds: tuple[float, ...] = setting(
+        (), "with curve=own: absolute levels that the attention is cut at besides, for more proposals", source="CoLA, UM"
     )
     relative_to: Literal["none", "max", "mean", "range"] = setting(
         "none",

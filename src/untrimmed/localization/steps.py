@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
+from untrimmed.data.errors import InputError
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization.classes import class_value, high_enough, mean_scores
 from untrimmed.localization.curves import gaussian, savitzky_golay, upsample
@@ -91,6 +92,17 @@ def weighted_score(stream: StreamActivation, settings: Localization) -> np.ndarr
     return score if stream.attention is None else stream.attention[:, None] * score
 
 
+def own_scores(rows: Rows) -> list[np.ndarray]:
+    """Curve: what each stream's method itself makes of each snippet and class, [S][N].
+
+    Raises:
+        InputError: the method has nothing of the kind.
+    """
+    if any("own" not in view.extra for views in rows.streams for view in views):
+        raise InputError("localization.curve=own: this method gives no scores of its own; choose another curve")
+    return [_laid([views[v].extra["own"][:, c] for v, c in zip(rows.video, rows.label)], np.float64) for views in rows.streams]
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x))."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
@@ -134,9 +146,9 @@ def thresholded(rows: Rows, curve: np.ndarray) -> Runs:
     if settings.relative_to == "mean":
         high = _each_row(np.add, curve, offsets) / np.diff(offsets)
         high -= 1e-9 * np.abs(high)  # a flat curve, such as a single snippet's, is one run, however its mean is rounded
-    runs = Runs.concatenate(
-        [runs_above(curve, offsets, low + level * (high - low), settings.dilate) for level in settings.thresholds]
-    )
+    none = Runs(*np.empty((3, 0), dtype=np.intp))
+    found = [runs_above(curve, offsets, low + level * (high - low), settings.dilate) for level in settings.thresholds]
+    runs = Runs.concatenate([none, *found])
     if settings.least:
         runs = runs[runs.last - runs.first + 1 >= settings.least * settings.upsample]
     return each_once(runs) if len(settings.thresholds) > 1 else runs
@@ -157,6 +169,8 @@ def fused(views: Sequence[StreamActivation], weights: np.ndarray, settings: Loca
     extra = {}
     if settings.curve in ("video", "snippet"):  # the mean of the products is not the product of the means
         extra["w"] = np.average([weighted_score(view, settings) for view in views], axis=0, weights=weights)
+    if settings.curve == "own" and all("own" in view.extra for view in views):
+        extra["own"] = np.average([view.extra["own"] for view in views], axis=0, weights=weights)
     gates = [view.attention for view in views if view.attention is not None]
     return StreamActivation(
         np.average(gates, axis=0, weights=weights) if len(gates) == len(views) else None,

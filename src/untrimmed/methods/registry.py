@@ -6,16 +6,17 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import unknown
+from untrimmed.data.yaml_files import read_yaml
 
 METHODS = {
+    "cola": "untrimmed.methods.cola:CoLA",
     "dgam": "untrimmed.methods.dgam:DGAM",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "tcam": "untrimmed.methods.tcam:TCAM",
     "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
+    "um": "untrimmed.methods.um:UM",
     "wtalc": "untrimmed.methods.wtalc:WTALC",
 }
 """Where our methods are, by name. Saved runs hold the name, never an import path."""
@@ -90,11 +91,11 @@ def presets_of(name: str) -> dict[str, dict[str, Any]]:
         InputError: there is no such method, or its presets are missing or not as they should be.
     """
     file = file_of(name).with_name(f"{name}.yaml")
+    if not file.exists():
+        raise _fault(name, f"its presets are missing: there is no {file}; a package lists it under package-data")
     try:
-        presets = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _fault(name, f"its presets are missing: there is no {file}; a package lists it under package-data") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        presets = read_yaml(file)
+    except InputError as error:
         raise _fault(name, f"{file} cannot be read ({_line(error)})") from error
     if not isinstance(presets, dict) or not all(isinstance(preset, dict) for preset in presets.values()):
         raise _fault(name, f"{file}: expected presets by name, each with the sections method, data and localization")

@@ -155,12 +155,12 @@ def refine(
         annotations=annotations,
         device=options.device,
     )
-    fit(options, supervision, _features_of(first, features), out, resume=resume, force=force, about=_about(teachers, annotations))
+    fit(options, supervision, features_of(first, features), out, resume=resume, force=force, about=_about(teachers, annotations))
     if labels is None:
         write_clusters(clusters_file(out, 0), first.clusters())
 
 
-def _features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
+def features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
     """The store that is named, or else the one that the teacher was trained on."""
     if features is not None:
         return features
