@@ -70,11 +70,20 @@ def test_many_videos_do_not_fit_in_a_file(detections, tmp_path):
     assert (tmp_path / "o.vtt").read_text() == "kept"
 
 
-def test_an_existing_file_is_replaced_whole(single, tmp_path):
-    (tmp_path / "o.srt").write_text("old")
+def test_what_was_exported_before_is_kept_if_it_differs(single, tmp_path, capsys):
+    (tmp_path / "o.srt").write_text("corrected by hand")
     export(single, format="srt", out=tmp_path / "o.srt")
     assert (tmp_path / "o.srt").read_text().startswith("1\n")
-    assert [name for name in os.listdir(tmp_path) if name.endswith(".part")] == []
+    assert (tmp_path / "o.srt.1").read_text() == "corrected by hand"
+    assert f"{tmp_path / 'o.srt'}: what was there is now {tmp_path / 'o.srt.1'}" in capsys.readouterr().err
+    export(single, format="srt", out=tmp_path / "o.srt")  # the same again
+    assert sorted(os.listdir(tmp_path)) == ["o.srt", "o.srt.1", "one.json"]
+    with pytest.raises(InputError, match="frame rate is not known"):
+        export(single, format="edl", out=tmp_path / "o.edl")
+    (tmp_path / "o.edl").write_text("TITLE: mine")
+    with pytest.raises(InputError, match="frame rate is not known"):
+        export(single, format="edl", out=tmp_path / "o.edl")
+    assert (tmp_path / "o.edl").read_text() == "TITLE: mine"
 
 
 def test_a_fault_in_the_detections_leaves_the_output_alone(tmp_path):
@@ -109,7 +118,7 @@ def test_the_input_is_not_replaced(detections, tmp_path, format):
 
 def test_a_file_of_another_kind_is_not_replaced(detections, single, tmp_path):
     (tmp_path / "labels.csv").write_text("video,label\na,goal\n")
-    with pytest.raises(InputError, match=r"labels\.csv: exists already, and is not of the format csv"):
+    with pytest.raises(InputError, match=r"labels\.csv: exists already and is not of the format csv"):
         export(detections, format="csv", out=tmp_path / "labels.csv")
     with pytest.raises(InputError, match="is not of the format via"):
         export(detections, format="via", out=single)

@@ -1,9 +1,14 @@
 """`untrimmed export`: detections, or annotations, in the formats of spreadsheets, players, video editors and annotation tools."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from untrimmed.console import note
 from untrimmed.data.errors import InputError
+from untrimmed.data.files import set_aside, target_of
+from untrimmed.data.outputs import Kind, check_output
 from untrimmed.data.settings import unknown
 from untrimmed.interchange.activitynet import items_of
 from untrimmed.interchange.formats import FORMATS, guess, suffixes
@@ -51,12 +56,13 @@ def export(
     for target in targets.values():
         _check_target(target, source, format)
     module = FORMATS[format].module
-    if FORMATS[format].all_videos:
-        module.write(results, targets[""], known)
-    else:
-        for video, target in targets.items():
-            media = known.of(video) if results else Media("", None, 1.0, 0.0)  # no video at all is a file without anything
-            module.write(results.get(video, []), target, media)
+    for video, target in targets.items():
+        with _kept(target):
+            if FORMATS[format].all_videos:
+                module.write(results, target, known)
+            else:
+                media = known.of(video) if results else Media("", None, 1.0, 0.0)  # no video at all is a file without anything
+                module.write(results.get(video, []), target, media)
     return list(targets.values())
 
 
@@ -93,10 +99,28 @@ def _targets(source: Path, results: dict[str, list[Item]], name: str, out: Path)
 def _check_target(target: Path, source: Path, name: str) -> None:
     if target.exists() and target.samefile(source):
         raise InputError(f"{target}: is the file to be exported; choose another `out`")
-    if target.is_file() and target.stat().st_size:
-        try:
-            found = guess(target)
-        except InputError:
-            found = None
-        if found != name and (found is not None or target.suffix.lower() in suffixes()):
-            raise InputError(f"{target}: exists already, and is not of the format {name}; choose another `out`")
+    check_output(target, Kind(f"of the format {name}", lambda path: _is_of(path, name)), force=None)
+
+
+def _is_of(path: Path, name: str) -> bool:
+    try:
+        return guess(path) == name
+    except InputError:
+        return False
+
+
+@contextmanager
+def _kept(target: Path) -> Iterator[None]:
+    """While a file is written: what is there is kept as NAME.1, unless it is the same, since it may have been corrected by hand."""
+    place = target_of(target)
+    old = set_aside(place) if place.is_file() and place.stat().st_size else None
+    try:
+        yield
+    except BaseException:
+        if old is not None:
+            old.rename(place)
+        raise
+    if old is not None and old.read_bytes() == place.read_bytes():
+        old.unlink()
+    elif old is not None:
+        note(f"{target}: what was there is now {old}")
