@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from untrimmed.data.annotations import list_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, write_json
 from untrimmed.interchange.marks import Marks, mark, marks_of, seconds
@@ -47,7 +48,7 @@ def read(path: Path, known: Known) -> Marks:
     for name, items in content["labels"].items():
         media = known.of(video_of(name, path))
         videos.append(media.video)
-        for number, item in enumerate(items or (), start=1):
+        for number, item in enumerate(list_of(items or [], f"{path}: video {media.video}"), start=1):
             where = f"{path}: video {media.video}, detection {number}"
             if not isinstance(item, dict):
                 raise InputError(f"{where}: expected an object with a label and timestamps")

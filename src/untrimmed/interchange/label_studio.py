@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from untrimmed.console import note
+from untrimmed.data.annotations import list_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, write_json
 from untrimmed.interchange.marks import Marks, mark, marks_of, seconds
@@ -64,13 +65,14 @@ def read(path: Path, known: Known) -> Marks:
     videos, found, skipped = [], [], 0
     for number, task in enumerate(tasks, start=1):
         where = f"{path}: task {number}"
-        done = [one for one in task.get("annotations") or () if isinstance(one, dict) and not one.get("was_cancelled")]
+        made = list_of(task.get("annotations") or [], f"{where}: annotations")
+        done = [one for one in made if isinstance(one, dict) and not one.get("was_cancelled")]
         if not done:
             skipped += 1
             continue
         media = _media(task, known, where)
         videos.append(media.video)
-        for place, region in enumerate(done[-1].get("result") or (), start=1):
+        for place, region in enumerate(list_of(done[-1].get("result") or [], f"{where}: result"), start=1):
             if isinstance(region, dict) and region.get("type") == "timelinelabels":
                 found += _marks_of_region(region, media, f"{where}, region {place}")
     if skipped and not videos:

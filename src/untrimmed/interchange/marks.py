@@ -1,10 +1,10 @@
 """What other programs' files say, as marks: segments and points of each video, ready for an annotations file."""
 
 import math
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from untrimmed.data.annotations import LATEST, label_of
 from untrimmed.data.corrections import Corrections, Point
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import write_json
@@ -36,12 +36,14 @@ def mark(start: object, end: object, label: object, where: str) -> Segment | Poi
     """A segment; of no length, a point.
 
     Raises:
-        InputError: there is no label, a time is not a finite number, or the end comes before the start.
+        InputError: there is no label that can be one, a time is not a finite number, or the end comes before the start.
     """
     if not isinstance(label, str) or not label.strip():
         raise InputError(f"{where}: there is no label")
     first, last = (round(seconds(value, where), 6) for value in (start, end))  # times of frames are no round numbers
-    label = unicodedata.normalize("NFC", label.strip())
+    label = label_of({"label": label}, where)
+    if max(-first, last) > LATEST:
+        raise InputError(f"{where}: expected seconds, found {first:g} to {last:g}, which is more than thirty years")
     if last < first:
         raise InputError(f"{where}: ends ({last:g} s) before it starts ({first:g} s)")
     return Point(first, label) if first == last else Segment(first, last, label)

@@ -110,7 +110,8 @@ def _clips(part: Any) -> Iterator[dict[str, Any]]:
 
 def _file(clip: dict[str, Any], where: str) -> str:
     several = clip.get("media_references")
-    chosen = several.get(clip.get("active_media_reference_key")) if isinstance(several, dict) else clip.get("media_reference")
+    active = str(clip.get("active_media_reference_key"))
+    chosen = several.get(active) if isinstance(several, dict) else clip.get("media_reference")
     if not isinstance(chosen, dict) or not isinstance(chosen.get("target_url"), str):
         raise InputError(f"{where}: names no file of a video")
     return chosen["target_url"]

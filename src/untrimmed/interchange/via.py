@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from untrimmed.data.annotations import list_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, write_json
 from untrimmed.interchange.marks import Marks, mark, marks_of
@@ -87,7 +88,10 @@ def read(path: Path, known: Known) -> Marks:
         raise InputError(f"{path}: expected file, view, metadata and attribute, as a project of VIA 3 has them")
     files, views, metadata, attributes = parts
     names = {str(key): video_of(str(file.get("fname") or file.get("src")), path) for key, file in files.items()}
-    shown = {key: [names[str(one)] for one in view.get("fid_list") or () if str(one) in names] for key, view in views.items()}
+    shown = {
+        key: [names[str(one)] for one in list_of(view.get("fid_list", []), f"{path}: fid_list") if str(one) in names]
+        for key, view in views.items()
+    }
     labels = [key for key, about in attributes.items() if about.get("aname") != "score"]
     found = []
     for key, item in metadata.items():
