@@ -31,8 +31,11 @@ _EXPORTS = {
     "review": "untrimmed.jobs.review",
     "train": "untrimmed.jobs.train",
     "validate": "untrimmed.jobs.validate",
+    "show": "untrimmed.reporting.show",
+    "Detections": "untrimmed.data.notebook",
     "FeatureStore": "untrimmed.data.store",
     "InputError": "untrimmed.data.errors",
+    "Run": "untrimmed.data.notebook",
 }
 
 __all__ = [*_EXPORTS, "__version__"]

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ class ClipsReport:
 
 
 def clips(
-    detections: str | Path,
+    detections: str | os.PathLike[str],
     *,
     videos: str | Path,
     out: str | Path,

@@ -1,6 +1,7 @@
 """`untrimmed export`: detections, or annotations, in the formats of spreadsheets, players, video editors and annotation tools."""
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from untrimmed.runs.known import look_up, note_missing
 
 
 def export(
-    detections: str | Path,
+    detections: str | os.PathLike[str],
     *,
     format: str,
     out: str | Path,
