@@ -12,8 +12,12 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.settings import unknown
 
 METHODS = {
+    "3cnet": "untrimmed.methods.threecnet:ThreeCNet",
+    "basnet": "untrimmed.methods.basnet:BaSNet",
+    "cmcs": "untrimmed.methods.cmcs:CMCS",
     "dgam": "untrimmed.methods.dgam:DGAM",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
+    "stpn": "untrimmed.methods.stpn:STPN",
     "tcam": "untrimmed.methods.tcam:TCAM",
     "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
     "wtalc": "untrimmed.methods.wtalc:WTALC",

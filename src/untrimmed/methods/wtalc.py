@@ -29,7 +29,7 @@ from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import JOINT, Method, SnippetScores
 from untrimmed.nn.pooling import inside, one_in, top_mean
-from untrimmed.nn.targets import targets_of
+from untrimmed.nn.targets import check_background, targets_of
 from untrimmed.training import Run, TrainingSet
 
 TOP = 8
@@ -171,9 +171,7 @@ class WTALC(Method):
         if data.labels is None:
             raise InputError("wtalc learns from labels; give `labels`")
         config, matrix = self.config, np.asarray(data.labels, dtype=np.float32)
-        if not config.background and (len(data.classes) == 1 or not matrix.any(1).all()):
-            what = "there is only one class" if len(data.classes) == 1 else "some training videos hold no action"
-            raise InputError(f"method.background=false: {what}, which a softmax without background cannot tell; set it to true")
+        check_background(config.background, matrix)
         self.to(run.device).train()
         optimizer = torch.optim.Adam(self.net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         steps = math.ceil(len(data) / config.batch)
