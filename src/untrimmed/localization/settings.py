@@ -46,14 +46,15 @@ class Localization:
     curve: Literal["gated", "attention", "class", "logit", "normalized", "video", "snippet", "weighted", "positive", "softmax"] = (
         setting(
             "gated",
-            "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
-            "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video; "
-            "video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as well; "
-            "weighted: attention times class activation, scored by attention times logit; positive: the logit as a share of its "
-            "maximum in the video, less its minimum where that is positive; softmax: a snippet's class score by itself, normalized",
+            "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by "
+            "which proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the "
+            "video; video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as "
+            "well; weighted: attention times class activation, scored by attention times logit; positive: the logit as a share of "
+            "its maximum in the video, less its minimum where that is positive; softmax: a snippet's class score by itself, "
+            "normalized",
             choices=("gated", "attention", "class", "logit", "normalized", "video", "snippet", "weighted", "positive", "softmax"),
-            source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; weighted: STPN; "
-            "positive: BaS-Net; softmax: CMCS",
+            source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; "
+            "weighted: STPN; positive: BaS-Net; softmax: CMCS",
         )
     )
     literal: bool = setting(

@@ -90,6 +90,14 @@ def targets(labels: Tensor) -> tuple[Tensor, Tensor]:
     return base / base.sum(1, keepdim=True), targets_of(labels)
 
 
+def loss_branch(score: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy of a branch's video scores with its target, [B, C + 1] each; not torch's, which refuses what is no
+    number, so that a training that diverges is told as any other's."""
+    tiny = torch.finfo(score.dtype).tiny
+    there, absent = score.clamp_min(tiny).log(), (1 - score).clamp_min(tiny).log()
+    return -(target * there + (1 - target) * absent).mean()
+
+
 def losses_of(net: Net, x: Tensor, labels: Tensor, keep: tuple[Tensor, Tensor], config: Config) -> dict[str, Tensor]:
     """All losses and their weighted sum of x [B, T, D] and labels [B, C]; `keep`: a dropout mask for either branch."""
     foreground = net.foreground_logit(x).sigmoid()
@@ -97,8 +105,8 @@ def losses_of(net: Net, x: Tensor, labels: Tensor, keep: tuple[Tensor, Tensor], 
     suppressed = video_score(net.cas(foreground.unsqueeze(-1) * x, keep[1], config.dropout))
     target_base, target_suppressed = targets(labels)
     losses = {
-        "base": F.binary_cross_entropy(base, target_base),
-        "supp": F.binary_cross_entropy(suppressed, target_suppressed),
+        "base": loss_branch(base, target_base),
+        "supp": loss_branch(suppressed, target_suppressed),
         "norm": foreground.sum(1).mean(),
     }
     return {"total": losses["base"] + losses["supp"] + config.sparsity * losses["norm"], **losses}

@@ -32,17 +32,17 @@ from untrimmed.training import Run, TrainingSet
 class Config:
     """STPN's settings. Defaults are the reproduction's for THUMOS14."""
 
-    hidden: int = setting(256, "width of the attention's hidden layer", low=1, source="paper")
+    hidden: int = setting(256, "width of the attention's hidden layer", low=1, source="reproduction")
     pooling: Literal["mean", "sum"] = setting(
         "mean",
         "of the attended features over time: their mean, or, as in the paper's formula, their sum",
         choices=("mean", "sum"),
         source="reproduction: mean",
     )
-    sparsity: float = setting(1e-4, "beta, the weight of ||lambda||_1", low=0, source="paper")
+    sparsity: float = setting(1e-4, "beta, the weight of ||lambda||_1", low=0, source="reproduction")
     epochs: int = setting(680, "passes over the training videos", low=1, source="reproduction: 23,100 steps")
     batch: int = setting(6, "videos per step", low=1, source="reproduction")
-    learning_rate: float = setting(1e-4, "Adam's", low=0, source="paper")
+    learning_rate: float = setting(1e-4, "Adam's", low=0, source="reproduction")
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
 
 
@@ -135,7 +135,7 @@ class STPN(Method):
         return curves
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """Video scores: the sigmoid of the classifier on the pooled features; as it is linear, of the pooled T-CAM plus the bias."""
+        """Video scores: the classifier's sigmoid on the pooled features; as it is linear, that of the pooled T-CAM plus bias."""
         found = {}
         for stream, curve in curves.items():
             assert curve.attention_logit is not None
