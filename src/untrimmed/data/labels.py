@@ -4,7 +4,7 @@ import csv
 import io
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -155,16 +155,21 @@ def read_counts(path: str | Path, videos: Sequence[str], classes: Sequence[str])
     return counts
 
 
-def write_labels(path: str | Path, rows: Iterable[tuple[str, str]]) -> None:
+def write_labels(path: str | Path, rows: Iterable[tuple[str, str]], counts: Mapping[tuple[str, str], int] | None = None) -> None:
     """Write `video,label` rows; a cell that a spreadsheet would take for a formula is quoted, and read again as it was.
+
+    Args:
+        counts: by row how often the action happens, for a column `count`; what is missing is left empty.
 
     Raises:
         InputError: the file cannot be written, or a label has a control character.
     """
     with atomic_write(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("video", "label"))
-        writer.writerows((quote_cell(video), quote_cell(_check_label(label, path))) for video, label in rows)
+        writer.writerow(("video", "label") if counts is None else ("video", "label", "count"))
+        for video, label in rows:
+            more = () if counts is None else (counts.get((video, label), ""),)
+            writer.writerow((quote_cell(video), quote_cell(_check_label(label, path)), *more))
 
 
 def read_only(path: str | Path, known: Iterable[str]) -> set[str]:
