@@ -104,9 +104,15 @@ def test_the_groups_are_those_of_least_variance_inside():
     def inside(x, cut):
         return sum(((part - part.mean()) ** 2).sum() for part in (x[x < cut], x[x >= cut]))
 
-    for x, found in zip(curve.T, level(curve, "groups")):
+    for x, cut in zip(curve.T, level(curve, "groups")):
         ordered = np.sort(x)
-        assert inside(x, found) == pytest.approx(min(inside(x, cut) for cut in (ordered[1:] + ordered[:-1]) / 2))
+        assert cut > x.mean()
+        assert inside(x, cut) == pytest.approx(min(inside(x, other) for other in (ordered[1:] + ordered[:-1]) / 2))
+
+
+def test_where_the_action_fills_most_of_a_video_the_cut_is_its_mean():
+    curve = np.r_[np.full(4, 0.1), np.linspace(0.8, 1.0, 36)][:, None]
+    assert level(curve, "groups") == level(curve, "mean")
 
 
 def test_rare_action_is_told_from_what_merely_lies_above_the_mean():

@@ -52,9 +52,12 @@ def runs_above(curve: np.ndarray, offsets: np.ndarray, threshold: np.ndarray, di
     lengths = np.diff(offsets)
     above = curve > np.repeat(threshold, lengths)
     if dilate:
-        place, own = np.arange(len(above)), np.repeat(np.arange(len(lengths)), lengths)
+        place, row_of = np.arange(len(above)), np.repeat(np.arange(len(lengths)), lengths)
         count = np.concatenate([[0], np.cumsum(above)])
-        begin, end = np.maximum(place - (dilate - 1) // 2, offsets[own]), np.minimum(place + dilate // 2 + 1, offsets[own + 1])
+        begin, end = (
+            np.maximum(place - (dilate - 1) // 2, offsets[row_of]),
+            np.minimum(place + dilate // 2 + 1, offsets[row_of + 1]),
+        )
         above = count[end] > count[begin]
     begins, ends = above.copy(), above.copy()
     begins[1:] &= ~above[:-1]

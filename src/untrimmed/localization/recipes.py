@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from untrimmed.localization.proposals import Proposals, Runs
+from untrimmed.localization.proposals import Proposals, Runs, each_once
 from untrimmed.localization.steps import (
     Rows,
     attention,
     logits,
     mean_over_streams,
     normalized,
+    own_scores,
     positive,
     scored,
     sigmoid,
@@ -105,6 +106,18 @@ def cmcs(rows: Rows) -> Proposals:
     return scored(rows, thresholded(rows, curve), curve)
 
 
+def own(rows: Rows) -> Proposals:
+    """CoLA (Zhang et al., CVPR 2021, arXiv 2103.16392) and those after it: cut what the method itself makes of each snippet and
+    class, and besides its attention (`attention_thresholds`); score by the former."""
+    scores, settings = own_scores(rows), rows.settings
+    curve = smoothed(rows, upsampled(rows, scores[rows.number]))
+    runs = thresholded(rows, curve)
+    if settings.attention_thresholds:
+        levels = replace(rows, settings=replace(settings, thresholds=settings.attention_thresholds, relative_to="none"))
+        runs = each_once(Runs.concatenate([runs, thresholded(levels, smoothed(rows, upsampled(rows, attention(rows))))]))
+    return scored(rows, runs, upsampled(rows, mean_over_streams(rows, scores)))
+
+
 RECIPES: dict[str, Callable[[Rows], Proposals]] = {
     "gated": dgam,
     "attention": by_attention,
@@ -113,6 +126,7 @@ RECIPES: dict[str, Callable[[Rows], Proposals]] = {
     "normalized": tcam,
     "video": tsrnet,
     "snippet": tsrnet,
+    "own": own,
     "weighted": stpn,
     "positive": basnet,
     "softmax": cmcs,

@@ -43,19 +43,22 @@ class Localization:
     )
 
     # Curve: what of a stream is cut.
-    curve: Literal["gated", "attention", "class", "logit", "normalized", "video", "snippet", "weighted", "positive", "softmax"] = (
-        setting(
-            "gated",
-            "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by "
-            "which proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the "
-            "video; video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as "
-            "well; weighted: attention times class activation, scored by attention times logit; positive: the logit as a share of "
-            "its maximum in the video, less its minimum where that is positive; softmax: a snippet's class score by itself, "
-            "normalized",
-            choices=("gated", "attention", "class", "logit", "normalized", "video", "snippet", "weighted", "positive", "softmax"),
-            source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; "
-            "weighted: STPN; positive: BaS-Net; softmax: CMCS",
-        )
+    curve: Literal[
+        "gated", "attention", "class", "logit", "normalized", "video", "snippet", "own", "weighted", "positive", "softmax"
+    ] = setting(
+        "gated",
+        "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
+        "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video; "
+        "video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as well; own: "
+        "what the method itself makes of each snippet and class, likewise; weighted: attention times class activation, scored by "
+        "attention times logit; positive: the logit as a share of its maximum in the video, less its minimum where that is "
+        "positive; softmax: a snippet's class score by itself, normalized",
+        choices=(
+            *("gated", "attention", "class", "logit", "normalized", "video", "snippet"),
+            *("own", "weighted", "positive", "softmax"),
+        ),
+        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; own: CoLA, UM; "
+        "weighted: STPN; positive: BaS-Net; softmax: CMCS",
     )
     literal: bool = setting(
         False,
@@ -82,6 +85,9 @@ class Localization:
     # Threshold: where the proposals are.
     thresholds: tuple[float, ...] = setting(
         (0.03,), "levels that the curve is cut at; the runs of all levels are proposals", source="DGAM: 0.03 RGB, 0.08 flow"
+    )
+    attention_thresholds: tuple[float, ...] = setting(
+        (), "with curve=own: absolute levels that the attention is cut at besides, for more proposals", source="CoLA, UM"
     )
     relative_to: Literal["none", "max", "mean", "range"] = setting(
         "none",
@@ -142,8 +148,8 @@ class Localization:
 
     def __post_init__(self) -> None:
         if self.fusion == "weighted":
-            for stream, own in self.streams.items():
-                if ignored := sorted(set(own) - {"stream_weight"}):
+            for stream, of_stream in self.streams.items():
+                if ignored := sorted(set(of_stream) - {"stream_weight"}):
                     raise InputError(
                         f"localization.{stream}.{ignored[0]}: with fusion=weighted only stream_weight differs by stream"
                     )

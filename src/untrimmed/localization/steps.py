@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
+from untrimmed.data.errors import InputError
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization.classes import class_value, high_enough, mean_scores
 from untrimmed.localization.curves import gaussian, savitzky_golay, upsample
@@ -55,14 +56,14 @@ class Rows:
 
 def kept_rows(streams: Sequence[Sequence[StreamActivation]], number: int, weights: np.ndarray, settings: Localization) -> Rows:
     """Classes: the pairs that stream `number` keeps."""
-    own = np.array([class_value(view, settings) for view in streams[number]])
-    scores = own
+    of_stream = np.array([class_value(view, settings) for view in streams[number]])
+    scores = of_stream
     if settings.class_scores != "stream":
         scores = mean_scores(np.array([[class_value(view, settings) for view in stream] for stream in streams]), weights, settings)
     video, label = np.nonzero(high_enough(scores, settings))
     lengths = np.array([len(view.class_logit) for view in streams[number]], dtype=np.intp)[video]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return Rows(streams, number, weights, settings, video, label, own[video, label], offsets)
+    return Rows(streams, number, weights, settings, video, label, of_stream[video, label], offsets)
 
 
 def attention(rows: Rows) -> np.ndarray:
@@ -101,6 +102,17 @@ def snippet_scores(rows: Rows) -> np.ndarray:
     return _laid([scores[v][:, c] for v, c in zip(rows.video, rows.label)])
 
 
+def own_scores(rows: Rows) -> list[np.ndarray]:
+    """Curve: what each stream's method itself makes of each snippet and class, [S][N].
+
+    Raises:
+        InputError: the method has nothing of the kind.
+    """
+    if any("own" not in view.extra for views in rows.streams for view in views):
+        raise InputError("localization.curve=own: this method gives no scores of its own; choose another curve")
+    return [_laid([views[v].extra["own"][:, c] for v, c in zip(rows.video, rows.label)], np.float64) for views in rows.streams]
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x))."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
@@ -130,8 +142,9 @@ def upsampled(rows: Rows, curve: np.ndarray) -> np.ndarray:
     fine = upsample(curve, rows.offsets, rows.settings.upsample, rows.left_aligned)
     if not rows.until_last:
         return fine
-    place = np.arange(len(fine)) - np.repeat(rows.offsets[:-1], np.diff(rows.offsets) * (scale := rows.settings.upsample)) * scale
-    return fine[place < np.repeat(np.diff(rows.steps), np.diff(rows.offsets) * scale)]
+    scale, lengths = rows.settings.upsample, np.diff(rows.offsets)
+    place = np.arange(len(fine)) - np.repeat(rows.offsets[:-1], lengths * scale) * scale
+    return fine[place <= np.repeat(lengths - 1, lengths * scale) * scale]
 
 
 def smoothed(rows: Rows, curve: np.ndarray) -> np.ndarray:
@@ -155,9 +168,9 @@ def thresholded(rows: Rows, curve: np.ndarray) -> Runs:
     if settings.relative_to == "mean":
         high = _each_row(np.add, curve, offsets) / np.diff(offsets)
         high -= 1e-9 * np.abs(high)  # a flat curve, such as a single snippet's, is one run, however its mean is rounded
-    runs = Runs.concatenate(
-        [runs_above(curve, offsets, low + level * (high - low), settings.dilate) for level in settings.thresholds]
-    )
+    none = Runs(*np.empty((3, 0), dtype=np.intp))
+    found = [runs_above(curve, offsets, low + level * (high - low), settings.dilate) for level in settings.thresholds]
+    runs = Runs.concatenate([none, *found])
     if settings.least:
         runs = runs[runs.last - runs.first + 1 >= settings.least * settings.upsample]
     return each_once(runs) if len(settings.thresholds) > 1 else runs
@@ -178,6 +191,8 @@ def fused(views: Sequence[StreamActivation], weights: np.ndarray, settings: Loca
     extra = {}
     if settings.curve in ("video", "snippet"):  # the mean of the products is not the product of the means
         extra["w"] = np.average([weighted_score(view, settings) for view in views], axis=0, weights=weights)
+    if settings.curve == "own" and all("own" in view.extra for view in views):
+        extra["own"] = np.average([view.extra["own"] for view in views], axis=0, weights=weights)
     gates = [view.attention for view in views if view.attention is not None]
     return StreamActivation(
         np.average(gates, axis=0, weights=weights) if len(gates) == len(views) else None,

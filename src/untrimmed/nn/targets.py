@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from untrimmed.data.errors import InputError
 
@@ -17,11 +18,20 @@ def targets_of(labels: Tensor, background: bool = True) -> Tensor:
     return labels / labels.sum(1, keepdim=True)
 
 
+def binary_cross_entropy(logit: Tensor, target: Tensor) -> Tensor:
+    """-(y log p + (1 - y) log(1 - p)), p the softmax of the logits, mean over videos and classes: [B, C], [B, C].
+
+    Where p is one to within 1e-7, log(1 - p) is -16 and has no gradient.
+    """
+    rest = torch.log((1 - logit.softmax(-1)).clamp_min(1e-7))
+    return -(target * F.log_softmax(logit, -1) + (1 - target) * rest).mean()
+
+
 def check_background(background: bool, labels: np.ndarray) -> None:
-    """See that a softmax without a `background` class can be held to labels, [N, C].
+    """Whether a softmax over the classes alone can learn from labels [N, C].
 
     Raises:
-        InputError: there is only one class, or some videos hold no action.
+        InputError: there is no background class, and only one class, or a video without action.
     """
     if not background and (labels.shape[1] == 1 or not labels.any(1).all()):
         what = "there is only one class" if labels.shape[1] == 1 else "some training videos hold no action"
