@@ -11,9 +11,13 @@ from untrimmed.data.settings import unknown
 from untrimmed.data.yaml_files import read_yaml
 
 METHODS = {
+    "3cnet": "untrimmed.methods.threecnet:ThreeCNet",
+    "basnet": "untrimmed.methods.basnet:BaSNet",
+    "cmcs": "untrimmed.methods.cmcs:CMCS",
     "cola": "untrimmed.methods.cola:CoLA",
     "dgam": "untrimmed.methods.dgam:DGAM",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
+    "stpn": "untrimmed.methods.stpn:STPN",
     "tcam": "untrimmed.methods.tcam:TCAM",
     "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
     "um": "untrimmed.methods.um:UM",
