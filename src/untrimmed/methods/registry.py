@@ -12,7 +12,9 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.settings import unknown
 
 METHODS = {
+    "co2net": "untrimmed.methods.co2net:CO2Net",
     "cola": "untrimmed.methods.cola:CoLA",
+    "delu": "untrimmed.methods.delu:DELU",
     "dgam": "untrimmed.methods.dgam:DGAM",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "tcam": "untrimmed.methods.tcam:TCAM",
