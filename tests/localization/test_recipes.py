@@ -78,8 +78,7 @@ def tcam(stream):
         curve = savgol_filter(curve, window - (window + 1) % 2, 1)
         found = set()
         for level in np.arange(1, 11) / 10:
-            # How the released code centres an even window is not known, see docs/paper_index.md.
-            found.update(runs(binary_dilation(curve > level * curve.mean(), np.ones(20), origin=-1)))
+            found.update(runs(binary_dilation(curve > level * curve.mean(), np.ones(20))))
         for a, b in found:
             around = mean(np.concatenate(sides(curve, a, b)))
             yield c, a / 16, b / 16, curve[a:b].mean() - around + 0.25 * stream.class_score[c]
