@@ -126,10 +126,10 @@ RECIPES: dict[str, Callable[[Rows], Proposals]] = {
     "normalized": tcam,
     "video": tsrnet,
     "snippet": tsrnet,
-    "own": own,
     "weighted": stpn,
     "positive": basnet,
     "softmax": cmcs,
+    "own": own,
 }
 """The recipe of each value of the setting `curve`."""
 
@@ -181,8 +181,8 @@ LONGER = {"positive": 1.0}
 
 def _lost_firsts(rows: Rows, recipe: Callable[[Rows], Proposals]) -> Proposals:
     rows = rows[np.isin(rows.video, rows.video[rows.label > 0])]
-    found = recipe(replace(rows, left_aligned=True))
-    return found[(found.first > 0) | (found.last > 0)]
+    proposals = recipe(replace(rows, left_aligned=True))
+    return proposals[(proposals.first > 0) | (proposals.last > 0)]
 
 
 def _quarters(runs: Runs) -> tuple[np.ndarray, np.ndarray]:

@@ -44,21 +44,30 @@ class Localization:
 
     # Curve: what of a stream is cut.
     curve: Literal[
-        "gated", "attention", "class", "logit", "normalized", "video", "snippet", "own", "weighted", "positive", "softmax"
+        "gated", "attention", "class", "logit", "normalized", "video", "snippet", "weighted", "positive", "softmax", "own"
     ] = setting(
         "gated",
-        "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
-        "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video; "
-        "video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as well; own: "
-        "what the method itself makes of each snippet and class, likewise; weighted: attention times class activation, scored by "
-        "attention times logit; positive: the logit as a share of its maximum in the video, less its minimum where that is "
-        "positive; softmax: a snippet's class score by itself, normalized",
+        "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by "
+        "which proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the "
+        "video; video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as "
+        "well; weighted: attention times class activation, scored by attention times logit; positive: the logit as a share of "
+        "its maximum in the video, less its minimum where that is positive; softmax: a snippet's class score by itself, "
+        "normalized; own: what the method itself makes of each snippet and class, which scores proposals as well",
         choices=(
-            *("gated", "attention", "class", "logit", "normalized", "video", "snippet"),
-            *("own", "weighted", "positive", "softmax"),
+            "gated",
+            "attention",
+            "class",
+            "logit",
+            "normalized",
+            "video",
+            "snippet",
+            "weighted",
+            "positive",
+            "softmax",
+            "own",
         ),
-        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; own: CoLA, UM; "
-        "weighted: STPN; positive: BaS-Net; softmax: CMCS",
+        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; "
+        "weighted: STPN; positive: BaS-Net; softmax: CMCS; own: CoLA and those after it",
     )
     literal: bool = setting(
         False,
