@@ -26,7 +26,10 @@ def shown(cell) -> dict[str, str]:
     for output in cell["outputs"]:
         assert output["output_type"] != "error", output
         data = output.get("data", {output.get("name", ""): output.get("text", "")})
-        texts |= {kind: "".join(text) for kind, text in data.items()}
+        for kind, text in data.items():
+            if set(data) == {"text/plain"} and output["output_type"] == "display_data":
+                kind = "progress"
+            texts[kind] = texts.get(kind, "") + "".join(text)
     return texts
 
 
@@ -49,6 +52,8 @@ def test_the_notebook_runs_from_the_first_cell_to_the_last(folder, tmp_path):
     ]
     by_code = {"".join(cell["source"]): shown(cell) for cell in cells}
     assert next(out for code, out in by_code.items() if "show(" in code)["text/html"].startswith("<svg")
+    training = next(out for code, out in by_code.items() if "train(" in code)
+    assert "extracting: 100/100 % (7/7)" in training["progress"]
     found = next(out for code, out in by_code.items() if "localize(run" in code)["text/html"]
     assert "notebook.json: " in found
     assert "<td>match_0" in found
