@@ -11,7 +11,7 @@ import numpy as np
 from untrimmed.console import note, progress
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import check_writable, set_aside, write_json
+from untrimmed.data.files import check_movable, check_writable, exists, fresh_folder, set_aside, sweep, write_json
 from untrimmed.data.labels import write_labels
 from untrimmed.data.packs import LAYOUTS, Pack, read_pack
 from untrimmed.data.places import shape_at
@@ -103,8 +103,10 @@ def convert(
             video to exclude, or a folder that exists or cannot be written.
     """
     out = Path(out)
-    if out.exists() and not force:
-        raise InputError(f"{out}: exists already; choose another --out, or rename it with --force")
+    if exists(out):
+        if not force:
+            raise InputError(f"{out}: exists already; choose another --out, or rename it with --force")
+        check_movable(out)
     for name, value in (("fps", fps), ("stride", stride), ("frames", frames), ("every", every)):
         if value is not None and not 0 < value < np.inf:
             raise InputError(f"--{name} {value:g}: must be above 0")
@@ -146,13 +148,39 @@ def convert(
     _check_frames(pack, rows, timing, every)
 
     # Everything that can be wrong with the input is known by now: nothing is written before.
-    if out.exists():
-        note(f"what was there is now {set_aside(out)}")
     for text in pack.notes:
         note(text)
+    sweep(out.absolute().parent, out.name)
+    with fresh_folder(out) as fresh:
+        labelled = _write(fresh, Path(source), layout, pack, rows, timing, streams, failures)
+        if exists(out):
+            note(f"what was there is now {set_aside(out)}")
+        fresh.rename(out)
+    return ConvertReport(
+        out,
+        len(rows),
+        len(pack.truth),
+        sum(len(video.segments) for video in pack.truth.values()),
+        sum(len(video.ambiguous) for video in pack.truth.values()),
+        labelled,
+        failures,
+    )
+
+
+def _write(
+    out: Path,
+    source: Path,
+    layout: str,
+    pack: Pack,
+    rows: dict[str, int],
+    timing: dict[str, Timing],
+    streams: dict[str, int],
+    failures: dict[str, str],
+) -> int:
+    """Write everything into a folder, and return the number of labelled videos."""
     labels = pack.labels or _tags(pack.truth, pack.training)
     if rows:
-        _write_store(out, Path(source), layout, pack, rows, timing, streams)
+        _write_store(out, source, layout, pack, rows, timing, streams)
         without = sorted(labels.keys() - rows.keys())
         if without:
             note(f"{len(without)} labelled video(s) have no features (such as {without[0]}); labels.csv does not list them")
@@ -165,15 +193,7 @@ def convert(
         note("the pack says of no video that it is one to train on, so there is no labels.csv; --annotations FILE may say")
     if failures:
         write_json(out / "failures.json", failures, indent=1)
-    return ConvertReport(
-        out,
-        len(rows),
-        len(pack.truth),
-        sum(len(video.segments) for video in pack.truth.values()),
-        sum(len(video.ambiguous) for video in pack.truth.values()),
-        len(labels),
-        failures,
-    )
+    return len(labels)
 
 
 def _shapes(source: Path, pack: Pack, video: str) -> dict[str, tuple[int, int]]:
