@@ -199,7 +199,7 @@ def test_rows_that_disagree_with_the_entry_are_a_fault(store):
         ({"stride_seconds": 1e999}, "stride_seconds: expected a number, found inf"),
         ({"window_seconds": "long"}, "window_seconds: expected a number, found 'long'"),
         ({"videos": []}, ""),
-        ({"videos": ["a"]}, "videos: expected an object, found a list of 1"),
+        ({"videos": ["a"]}, "videos: expected an object, found ['a']"),
         ({"videos": {"../a": {"snippets": 1, "duration": 1}}}, "path separator"),
         ({"videos": {"c": {"snippets": 1}}}, "video c: the field 'duration' is missing"),
         ({"videos": {"c": {"snippets": 1, "duration": 0}}}, "video c: duration and start must be finite"),

@@ -77,10 +77,12 @@ def _unlike(value: Any, expected: str, where: str) -> InputError:
 
 def shown(value: Any) -> str:
     """A value as a message shows it: short, and what holds others by its kind."""
+    if isinstance(value, dict | list | tuple) and len(value) <= 3 and len(text := repr(value)) <= 40:
+        return text
     if isinstance(value, dict):
-        return "an object" if value else "{}"
+        return "an object"
     if isinstance(value, list | tuple):
-        return f"a list of {len(value)}" if value else "[]"
+        return f"a list of {len(value)}"
     try:
         return shortened(repr(value), 60)
     except ValueError:  # a number of more digits than Python writes
