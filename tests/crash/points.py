@@ -1,13 +1,14 @@
 """End a command before each of its changes to the disk, do what it says, and compare with one that was never disturbed.
 
-python -m tests.crash.points COMMAND FOLDER FIRST STEP
+python -m tests.crash.points FOLDER TRIED COMMAND...
 
 A change is a rename, an unlink, a folder made or removed, a file opened for writing, or an fsync. Python tells of each before it is
 done (`sys.addaudithook`), and there the process is killed. The process is a fork of one that has imported everything, so that a
 point costs what the command costs. Then the same command runs again, to its end. If it refuses because of what the dead one left,
 it must name the option that helps, `--resume` or `--force`, and runs with that.
 
-Prints one line of JSON: how many points the command has, how many were tried, and for each bad one what was wrong.
+TRIED is how many points of each command are tried, spread evenly, or `all`. Prints a line of JSON for each command: how many points
+it has, how many were tried, and for each bad one what was wrong.
 """
 
 import json
@@ -140,12 +141,18 @@ def fault_of(arguments: list[str], ending: int, want: dict, work: Path, make: Ca
     return "; ".join(parts) or None
 
 
-def main() -> None:
-    name, folder, first, step = sys.argv[1], Path(sys.argv[2]).resolve(), int(sys.argv[3]), int(sys.argv[4])
+def spread(points: int, tried: int | None) -> list[int]:
+    """So many of the numbers from 1 to `points`, evenly; None: all."""
+    if tried is None or tried >= points:
+        return list(range(1, points + 1))
+    return sorted({1 + (2 * number + 1) * points // (2 * tried) for number in range(tried)})
+
+
+def try_command(name: str, folder: Path, tried: int | None) -> dict[str, Any]:
+    """Everything about one command; see `main`."""
     command, work = COMMANDS[name], folder / "work"
-    for method in METHODS:
-        method_class(method)
     base = folder / "base"
+    shutil.rmtree(folder, ignore_errors=True)
     base.mkdir(parents=True)
     command.make(base)
     (base / "diary.txt").write_text("the user's")
@@ -164,9 +171,21 @@ def main() -> None:
     ending, said, points = call(command.arguments, work)
     assert ending in (0, 3), said
     want = tree(work)
-    chosen = range(first, points + 1, step)
+    chosen = spread(points, tried)
     bad = {at: fault for at in chosen if (fault := fault_of(command.arguments, ending, want, work, make, at)) is not None}
-    print(json.dumps({"points": points, "tried": len(chosen), "bad": bad}))
+    return {"command": name, "points": points, "tried": len(chosen), "bad": bad}
+
+
+def main() -> None:
+    folder, tried, names = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
+    for method in METHODS:
+        method_class(method)
+    bad = False
+    for name in names or COMMANDS:
+        about = try_command(name, folder / name, None if tried == "all" else int(tried))
+        print(json.dumps(about), flush=True)
+        bad |= bool(about["bad"])
+    sys.exit(bad)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json
 from untrimmed.data.run_files import RunFiles
@@ -128,4 +129,4 @@ class RunFolder(RunFiles):
 def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
     for key in {**there, **here}:
         if there.get(key) != here.get(key):
-            yield f"{key}: {there.get(key)} then, {here.get(key)} now"
+            yield f"{key}: {shortened(there.get(key), 60)} then, {shortened(here.get(key), 60)} now"

@@ -360,10 +360,10 @@ class Run:
 
     def _check_same(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
         there = _read_yaml(self.folder / "config.yaml")
-        if not isinstance(there, dict) or not there.keys() >= config.keys() - {"init"}:
+        if not isinstance(there, dict):
             raise InputError(f"{self.folder / 'config.yaml'}: damaged (not as a run writes it); begin with `force`")
         if differences := list(_differences(there, config)):
-            raise InputError(f"{self.folder}: cannot resume with other settings: {'; '.join(differences)}")
+            raise InputError(f"{self.folder}: cannot resume with other settings: {shortened('; '.join(differences), 200)}")
         before = read_json(self.folder / "environment.json")
         check_shape(before, {"classes?": ([str], None), "data?": (dict, None)}, str(self.folder / "environment.json"))
         then, now = (len(about.get("classes") or ()) for about in (before, environment))
@@ -495,4 +495,4 @@ def _differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
         for key in {**there, **here}:
             yield from _differences(there.get(key), here.get(key), f"{where}.{key}" if where else str(key))
     elif there != here:
-        yield f"{where} was {there}, is now {here}"
+        yield f"{where} was {shortened(there, 60)}, is now {shortened(here, 60)}"
