@@ -71,6 +71,10 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[.
             yield lambda count=1, suffix="": bar.update(task, advance=count, suffix=suffix)
         return
 
+    if (write := _line_of_a_cell()) is not None:
+        yield _counting(write, description, total, done)
+        return
+
     began = last = time.monotonic()
     position = done
 
@@ -114,6 +118,20 @@ def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Ca
             yield show
         return
 
+    if (write := _line_of_a_cell()) is not None:
+        counting = _counting(write, description, 100, 0)
+        at_percent = 0
+
+        def grow(name: str, share: float) -> None:
+            nonlocal at_percent
+            shares[name] = share
+            part, finished = done()
+            counting(int(100 * part) - at_percent, f"% ({finished}/{len(sizes)})")
+            at_percent = int(100 * part)
+
+        yield grow
+        return
+
     began = last = time.monotonic()
 
     def at(name: str, share: float) -> None:
@@ -127,3 +145,31 @@ def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Ca
             note(f"{description}: {finished}/{len(sizes)}, {part:.0%}, about {left:.0f} s left")
 
     yield at
+
+
+def _line_of_a_cell() -> Callable[[str], None] | None:
+    """In a cell of a notebook, a line that can be written over; None elsewhere."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython.display import display
+
+    line = display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda text: line.update({"text/plain": text}, raw=True)
+
+
+def _counting(write: Callable[[str], None], description: str, total: int, done: int) -> Callable[..., None]:
+    """`advance(count=1, suffix="")`, which says twice a second how far it is and, once that can be told, the time left."""
+    began, last, position = time.monotonic(), 0.0, done
+
+    def advance(count: int = 1, suffix: str = "") -> None:
+        nonlocal last, position
+        position += count
+        now = time.monotonic()
+        if now - last >= 0.5 or position >= total:
+            last = now
+            left = (now - began) / max(position - done, 1) * (total - position)
+            about = f", about {left:.0f} s left" if done < position < total else ""
+            write(visible(shortened(f"{description}: {position}/{total} {suffix}".rstrip() + about, LONGEST)))
+
+    return advance

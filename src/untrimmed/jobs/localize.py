@@ -1,6 +1,7 @@
 """`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any, Literal
 from untrimmed.console import note
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError
+from untrimmed.data.notebook import Detections
 from untrimmed.data.outputs import PAGE, check_output
 from untrimmed.data.store import FeatureStore
-from untrimmed.data.types import Activation, Results
+from untrimmed.data.types import Activation
 from untrimmed.engine import check_engine
 from untrimmed.jobs.report import report as write_report
 from untrimmed.localization import Localization
@@ -33,15 +35,14 @@ from untrimmed.video.decode import find_videos
 
 
 @dataclass(frozen=True)
-class LocalizeReport:
+class LocalizeReport(Detections):
     """The detections by video, as written, and the videos that could not be extracted, with the reason."""
 
-    results: Results
     failures: dict[str, str]
 
 
 def localize(
-    source: str | Path | Sequence[str | Path],
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     paths: str | Path | Iterable[str | Path] | None = None,
     features: str | Path | None = None,
@@ -80,8 +81,8 @@ def localize(
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
     """
     out = Path(out)
-    sources = [Path(folder) for folder in ([source] if isinstance(source, str | Path) else source)]
-    named = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths or ())]
+    sources = [Path(folder) for folder in ([source] if isinstance(source, str | os.PathLike) else source)]
+    named = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths or ())]
     if not sources:
         raise InputError("name a run to localize with")
     for folder in sources:
@@ -122,7 +123,7 @@ def localize(
         write_report(out, out=report, activations=stored, videos=first.media or None, force=force)
     if named:
         write_failures(out, failures)
-    return LocalizeReport(counted, failures)
+    return LocalizeReport(out, counted, failures)
 
 
 @dataclass(frozen=True)
