@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint lint-page clean
+.PHONY: setup demo test lint lint-page crash fuzz clean
 
 setup: .venv/.done
 
@@ -38,6 +38,14 @@ node_modules/.done: package.json package-lock.json
 # Two workers of one thread each: the suite is meant for two cores. UNTRIMMED_* variables pass through.
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+# Every command, ended before each of its changes to the disk: an hour or two. `make test` tries two points of each.
+crash: setup
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.crash.points $$(mktemp -d)/crash all
+
+# Damaged files of every kind, others each time: with 6,000 a reader about an hour. What fails is put into FUZZ_KEEP.
+fuzz: setup
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),6000) FUZZ_KEEP=$(or $(FUZZ_KEEP),fuzz-kept) $(BIN)/pytest tests/fuzz
 
 clean:
 	rm -rf .venv node_modules demo-out build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -134,7 +134,7 @@ def validate(
     from untrimmed.jobs.validate import validate as job
 
     report = job(features, labels, annotations)
-    print(report.text())
+    print("\n".join(shortened(line, LONGEST) for line in report.text().splitlines()))
     if report.faults:
         raise typer.Exit(USER_FAULT)
 
