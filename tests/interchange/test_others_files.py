@@ -87,6 +87,18 @@ def test_label_studio_s_annotations_and_nobody_s_predictions(tmp_path, capsys):
         read(tmp_path / "t.json", TASKS[1:])
 
 
+@pytest.mark.parametrize(
+    ("address", "video"),
+    [
+        ("/data/upload/12/4f1a2b3c-match%2001.mp4", "match 01"),
+        ("https://store.example/films/4f1a2b3c-match.mp4?key=x.y", "4f1a2b3c-match"),
+        ("/data/local-files/?d=films/match.webm", "match"),
+    ],
+)
+def test_addresses_of_label_studio(tmp_path, address, video):
+    assert list(read(tmp_path / "t.json", [TASKS[0] | {"data": {"video": address}}])) == [video]
+
+
 def test_via(tmp_path):
     marks = read(tmp_path / "v.json", VIA, "via")
     assert marks["match"].segments == (Segment(1.0, 2.5, "goal"),)

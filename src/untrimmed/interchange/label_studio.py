@@ -1,8 +1,10 @@
 """Detections as tasks of Label Studio, with `TimelineLabels`: a model's predictions, or true segments as annotations."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from untrimmed.console import note
 from untrimmed.data.annotations import list_of
@@ -88,8 +90,14 @@ def _media(task: dict[str, Any], known: Known, where: str) -> Media:
     names = [data["video"]] if "video" in data else [value for value in data.values() if isinstance(value, str)]
     if len(names) != 1 or not isinstance(names[0], str):
         raise InputError(f'{where}: expected the video\'s file as "video" in its data')
-    media = known.of(video_of(names[0].partition("?d=")[2] or names[0].partition("?")[0], where))
+    media = known.of(video_of(_file(names[0]), where))
     return media._replace(fps=seconds(data["fps"], f"{where}: fps")) if media.fps is None and "fps" in data else media
+
+
+def _file(address: str) -> str:
+    """The file's name in an address: of local files it stands behind `?d=`; before uploaded ones Label Studio puts eight digits."""
+    name = unquote(address.partition("?d=")[2] or address.partition("?")[0])
+    return re.sub(r"(?<=/)[0-9a-f]{8}-(?=[^/]+$)", "", name) if "/upload/" in name else name
 
 
 def _marks_of_region(region: dict[str, Any], media: Media, where: str) -> list[tuple[str, Any]]:
