@@ -11,10 +11,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from untrimmed.console import note, spelled
+from untrimmed.console import LONGEST, Terminal, note, shortened, spelled
 from untrimmed.data.errors import InputError
 
 DONE, BUG, USER_FAULT, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
+
+SAVED, KEPT = ("train", "refine", "recipe"), ("demo", "extract", "compare", "localize", "convert")
+"""Commands that go on after Ctrl-C where they were saved, with --resume, and those that skip what is done already."""
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -247,6 +250,7 @@ def localize(
     no_activations: Annotated[bool, typer.Option("--no-activations", help="Do not keep the activations.")] = False,
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
     names: Names = None,
+    force: Force = False,
 ) -> None:
     """Find the actions in videos."""
     from untrimmed.data.settings import parse_assignments
@@ -271,8 +275,9 @@ def localize(
         activations=not no_activations,
         min_score=min_score,
         names=names,
+        force=force,
     )
-    _left_out(done.failures, out.with_name("failures.json"))
+    _left_out(done.failures, out.with_name(f"{out.name.removesuffix('.json')}.failures.json"))
 
 
 @app.command()
@@ -316,7 +321,8 @@ def evaluate(
         parts=parts,
         diagnose=diagnose,
     )
-    print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=False) if as_json else scores.table())
+    ascii_only = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=ascii_only) if as_json else scores.table())
 
 
 @app.command()
@@ -329,6 +335,7 @@ def report(
     subset: Annotated[str | None, typer.Option(help="Show only this subset of the annotations.")] = None,
     proxies: Annotated[bool, typer.Option("--proxies", help="Write small WebM files for what browsers cannot play.")] = False,
     beside: Annotated[Path | None, typer.Option(help="Another run's detections file, to see the two side by side.")] = None,
+    force: Force = False,
 ) -> None:
     """Show the detections on a page where a click on one plays it."""
     from untrimmed.jobs.report import report as job
@@ -343,6 +350,7 @@ def report(
             subset=subset,
             proxies=proxies,
             beside=beside,
+            force=force,
         )
     )
 
@@ -545,8 +553,20 @@ def _left_out(failures: dict[str, str], file: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; what goes wrong becomes an exit code and one line."""
+    _mend_streams()
     with spelled(with_flags):
         _run(arguments)
+
+
+def _mend_streams() -> None:
+    """A result that was not asked for, a letter that the terminal lacks, or a control character in a name stops no command."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it stays open)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdout.isatty():
+        terminal: Any = Terminal(sys.stdout)
+        sys.stdout = terminal
 
 
 def _run(arguments: list[str] | None) -> None:
@@ -561,6 +581,12 @@ def _run(arguments: list[str] | None) -> None:
     except BrokenPipeError:  # the reader of our output has gone, as in `untrimmed … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DONE)
+    except OSError as error:  # what the machine refuses, such as a folder that one may not enter
+        where = "stdout" if error.filename is None else shortened(error.filename)
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say(f"{where}: cannot be read or written: {error.strerror or error}")
+        sys.exit(USER_FAULT)
     except SystemExit as end:
         if not isinstance(end.__context__, BrokenPipeError):  # how typer takes it
             raise
@@ -577,12 +603,22 @@ def _run(arguments: list[str] | None) -> None:
         _say(f"{error.format_message()}{hint}")
         sys.exit(USER_FAULT)
     if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this
-        note("interrupted")
+        note("interrupted" + _how_to_go_on(sys.argv[1:] if arguments is None else arguments))
     sys.exit(code if isinstance(code, int) else DONE)
 
 
+def _how_to_go_on(arguments: list[str]) -> str:
+    """What to type after Ctrl-C, where a command keeps what it has done."""
+    if arguments[:1] and arguments[0] in (*SAVED, *KEPT):
+        out = dict(zip(arguments, arguments[1:])).get("--out", "")
+        begun = Path(out) / ("data" if arguments[0] == "recipe" else "config.yaml")
+        resumes = arguments[0] in SAVED and "--resume" not in arguments and begun.exists()
+        return f"; to go on, run the same command {'with --resume' if resumes else 'again'}"
+    return ""
+
+
 def _say(message: str) -> None:
-    note("error: " + " ".join(message.split()))
+    note(shortened("error: " + " ".join(message.split()), LONGEST))
 
 
 def with_flags(text: str) -> str:

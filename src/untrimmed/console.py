@@ -1,11 +1,16 @@
 """Words to the person: notes and progress go to stderr, so that stdout holds only the result."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 _spelling: Callable[[str], str] = str
+
+LONGEST = 300  # characters of a line that is said: what a file says, however long, must not fill the screen
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextmanager
@@ -21,7 +26,33 @@ def spelled(spelling: Callable[[str], str]) -> Iterator[None]:
 
 def note(text: str) -> None:
     """One line to stderr."""
-    print(_spelling(text), file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # closed by who called us
+        lines = _spelling(text).split("\n")
+        print("\n".join(visible(shortened(line, LONGEST)) for line in lines), file=sys.stderr, flush=True)
+
+
+def visible(text: str) -> str:
+    """A text whose control characters, which a terminal would obey, are written out: `\\x1b`."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shortened(text: object, most: int = 120) -> str:
+    """A text that is cut in its middle where it is longer than `most` characters."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[: most // 2]} … {whole[-(most - most // 2 - 3) :]}"
+
+
+class Terminal:
+    """An output to a terminal to which nothing can send control characters."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(visible(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager

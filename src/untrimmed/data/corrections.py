@@ -23,6 +23,7 @@ from untrimmed.data.annotations import label_of, list_of, mapping_of, number_of,
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.shapes import shown
 from untrimmed.data.types import Segment, Timeline
 
 
@@ -89,7 +90,7 @@ def corrections_of(entry: Any, where: str) -> Corrections:
     )
     checked = entry.get("checked", "points" not in entry and "rejected" not in entry)
     if not isinstance(checked, bool):
-        raise InputError(f"{where}: checked: expected true or false, found {checked!r}")
+        raise InputError(f"{where}: checked: expected true or false, found {shown(checked)}")
     return Corrections(segments, points, rejected, checked)
 
 

@@ -15,7 +15,9 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json
 from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import build, unknown
+from untrimmed.data.shapes import shown
 from untrimmed.data.store import FeatureStore
+from untrimmed.data.yaml_files import PlainLoader, read_yaml
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious
 from untrimmed.evaluation.attention import check_parts
 from untrimmed.experiments.check import check_plan, check_runs
@@ -37,12 +39,7 @@ def read_experiment(path: str | Path) -> Experiment:
         InputError: not YAML, an unknown key (the nearest is named), a run, file, method, setting or metric that does not exist.
     """
     path = Path(path)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not usable YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path, _Loader)
     where = str(path)
     top = _mapping(content, where, KEYS)
     for key in ("data", "runs", "metrics"):
@@ -73,12 +70,12 @@ def read_experiment(path: str | Path) -> Experiment:
     return plan
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(PlainLoader):
     """YAML in which no key may stand twice (all but the last would be lost), and ON, NO and the like are names, as in YAML 1.2."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as its base has it)
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -141,8 +138,8 @@ def _read_parts(content: Any, where: str, path: Path) -> tuple[Part, ...]:
 
 def _read_part(content: dict[str, Any], where: str, path: Path) -> Part:
     """A part, whose files are looked into."""
-    found = {key: _find(content[key], f"{where}.{key}", path) for key in FILES if content.get(key) is not None}
-    part = _entry(Part, content | found, where, list(content))
+    files = {key: _find(content[key], f"{where}.{key}", path) for key in FILES if content.get(key) is not None}
+    part = _entry(Part, content | files, where, list(content))
     if (part.trimmed is None) != (part.trimmed_labels is None):
         raise InputError(f"{where}: trimmed and trimmed_labels go together")
     store = FeatureStore(part.features)
@@ -193,7 +190,7 @@ def _read_run(name: str, content: Any, where: str) -> RunSpec:
         raise InputError(f"{place}.data: names no data set; leave it away for all")
     if "candidates" in content and not run.candidates:
         raise InputError(f"{place}.candidates: expected a list of settings")
-    if any(one in run.candidates[:number] for number, one in enumerate(run.candidates)):
+    if any(candidate in run.candidates[:number] for number, candidate in enumerate(run.candidates)):
         raise InputError(f"{place}.candidates: one stands twice")
     return run
 
@@ -222,7 +219,7 @@ def _read_evaluate(content: Any, where: str) -> dict[str, Any]:
 
 def _read_metrics(content: Any, where: str, data: Mapping[str, Data], options: Mapping[str, Any]) -> tuple[str, ...]:
     metrics = content if isinstance(content, list) else [content]
-    parts = [part for one in data.values() for part in one.parts]
+    parts = [part for entry in data.values() for part in entry.parts]
     streams = {stream for part in parts for stream in FeatureStore(part.features).streams}
     tious = np.array(parse_tious(options.get("tiou", DEFAULT_TIOU)))
     for number, metric in enumerate(metrics):
@@ -283,7 +280,7 @@ def _read_averages(
 
 def _mapping(content: Any, where: str, allowed: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(content, Mapping):
-        raise InputError(f"{where}: expected names with values, found {content!r}")
+        raise InputError(f"{where}: expected names with values, found {shown(content)}")
     for key in content:
         if not str(key).strip() or key is None or len(str(key).splitlines()) > 1:
             raise InputError(f"{where}: {key!r} is no name; write some text in one line")

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from untrimmed.console import note, progress
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import NO_ACTION
+from untrimmed.data.outputs import PAGE, check_output, make_room
 from untrimmed.data.types import Activation, Results
 from untrimmed.engine.progress import tell
 from untrimmed.evaluation.activitynet import evaluate_detections, parse_tious
@@ -20,6 +21,7 @@ from untrimmed.jobs.names import assigned_clusters
 from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, files_by_id, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
+from untrimmed.runs.target import scored_videos, where_in
 from untrimmed.video.decode import Frames, open_video, video_track
 
 
@@ -35,6 +37,7 @@ def report(
     scores: Mapping[str, Any] | None = None,
     tiou: str = "0.1:0.9:0.1",
     beside: str | Path | None = None,
+    force: bool = False,
 ) -> Path:
     """Write the page and return its path.
 
@@ -50,11 +53,13 @@ def report(
             `precision_recall_tiou` and `beside` (see `untrimmed.reporting.page.Page`).
         tiou: thresholds to score at, see `parse_tious`.
         beside: a detections file of another run, drawn below this one's in the same videos, and scored as it is.
+        force: what is at `out` and no page of this program is renamed instead of refused.
 
     Raises:
         InputError: an input cannot be read or is at fault, no video is left to show, or the page cannot be written.
     """
     out = Path(out)
+    check_output(out, PAGE, force)
     page = page_of(
         read_detections(detections),
         activations=activations,
@@ -65,6 +70,7 @@ def report(
         tiou=tiou,
         beside=None if beside is None else read_detections(beside),
     )
+    make_room(out, PAGE)
     write_page(page, out)
     return out
 
@@ -164,11 +170,14 @@ def _choose(
         if subset is not None:
             raise InputError(f"subset {subset!r}: which videos that is stands in the annotations; give them too")
         return results, {}, []
-    inside = truth.subset(subset)
+    inside, said = scored_videos(truth, subset, results.keys(), path)
+    for text in said:
+        note(text)
     common = {video: detections for video, detections in results.items() if video in inside}
     if not common:
-        where = f"in the subset {subset!r} of {truth.path}" if subset else f"in {truth.path}"
-        raise InputError(f"{path}: none of its {len(results)} videos is {where}; the ids must be the same")
+        raise InputError(
+            f"{path}: none of its {len(results)} videos is in {where_in(truth.path, subset)}; the ids must be the same"
+        )
     if subset is not None:
         return common, {video: inside[video] for video in common}, list(truth.notes)
     return results, {video: inside[video] for video in common}, list(truth.notes)
@@ -176,8 +185,8 @@ def _choose(
 
 def _activations(detections: Path, folder: str | Path | None, results: Results) -> dict[str, Activation]:
     if folder is None:
-        folder = detections.with_suffix(".activations")
-        if not folder.is_dir():
+        folder = find_activations(detections)
+        if folder is None:
             return {}
     read, _ = read_activations(folder)
     return {activation.video: activation for activation in read if activation.video in results}
@@ -208,7 +217,7 @@ def _score(
     if subset is None and (left := len(truth.videos) - len(shown)):
         notes.append(
             f"Scored on the annotated videos that the detections list ({len(shown)}); "
-            f"{_many(left, 'more video')} of the annotations not among them."
+            f"{_many(left, 'more video')} of the annotations not among them (--subset NAME scores a whole subset)."
         )
     if subset is None and (left := len(results) - len(shown)):
         notes.append(f"{_many(left, 'video')} not in the annotations: shown, but not scored.")
@@ -247,6 +256,14 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
         files = {video: videos[video] for video in ids if video in videos and videos[video].is_file()}
     else:
         files = files_by_id(videos, ids, leave_out=copies)
+        if ids and not files:
+            raise InputError(
+                f"`videos` {videos}: none of the {len(ids)} videos, such as {ids[0]!r}, has a file in it; name the folder that "
+                f"holds them, or leave `videos` away to see the timelines alone"
+            )
+        if missing := [video for video in ids if video not in files]:
+            names = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+            note(f"warning: {len(missing)} of {len(ids)} videos have no file in {videos}: {names}; only their timelines are shown")
     for video, file in files.items():
         try:
             with open_video(file) as container:
@@ -261,7 +278,7 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
     if not unplayable:
         return media
     if not proxies:
-        note(f"{len(unplayable)} video(s) are of a kind that browsers cannot play ({_kinds(media)}); --proxies writes small copies")
+        note(f"{len(unplayable)} video(s) are of a kind that browsers cannot play ({_kinds(media)}); `proxies` writes small copies")
         return media
     with progress("small copies for browsers", len(unplayable)) as advance:
         for video, file in unplayable.items():

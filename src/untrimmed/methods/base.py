@@ -12,9 +12,11 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.settings import build, check_streams, merge, renamed, unknown
+from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import release_pages
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization.settings import Localization
@@ -23,6 +25,8 @@ from untrimmed.training import DataSettings, Run, TrainingSet
 
 SECTIONS = ("method", "localization", "data")
 """The groups of settings, in presets, in a run's config.yaml and in `--set`."""
+JOINT = "joint"
+"""The stream of activations of a method that puts its streams side by side."""
 
 
 @dataclass
@@ -135,10 +139,14 @@ def resolve(
     if preset not in presets:
         raise unknown(preset, presets, f"{name}: preset")
     tree: dict[str, Any] = {}
-    own = {field.name for field in fields(cls.Config)}
+    method_settings = {field.name for field in fields(cls.Config)}
     for key, value in (overrides or {}).items():
         for part, settings in (("localization", Localization), ("data", DataSettings)):
-            if key not in own and key not in SECTIONS and key in {field.name for field in fields(settings)} - {"streams"}:
+            if (
+                key not in method_settings
+                and key not in SECTIONS
+                and key in {field.name for field in fields(settings)} - {"streams"}
+            ):
                 raise InputError(f"method: unknown name {key!r}; did you mean {part}.{key}?")
         section = {key: value} if key in SECTIONS else {"method": {key: value}}
         tree = merge(tree, section)
@@ -185,14 +193,17 @@ def load_method(folder: Path) -> Method:
     if not (folder / "model.json").is_file():
         raise InputError(f"{folder.parent}: holds no finished model; train it, or continue with `resume`")
     head = read_json(folder / "model.json")
+    check_shape(head, {"method": str, "classes": [str], "streams": {str: int}, "config": dict}, str(folder / "model.json"))
     try:
         cls = method_class(head["method"])
         method = cls(build(cls.Config, head["config"], "model.json"), tuple(head["classes"]), head["streams"])
         method.load_state_dict(load_file(folder / "weights.safetensors"))
+        if strange := [name for name, value in method.state_dict().items() if not torch.isfinite(value).all()]:
+            raise ValueError(f"{strange[0]} has a value that is not finite")
     except InputError:
         raise
     except Exception as error:  # safetensors and torch raise many kinds for a damaged file
-        raise InputError(f"{folder}: the model cannot be read ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{folder}: the model cannot be read ({shortened(str(error).splitlines()[0])})") from error
     return method.eval()
 
 
@@ -212,9 +223,9 @@ def carry_over(method: Method, earlier: Method) -> list[str]:
         raise InputError(f"`init`: its model is of {earlier.name}, not of {method.name}")
     if earlier.widths != method.widths:
         raise InputError(f"`init`: its model was trained on the streams {earlier.widths}; these features have {method.widths}")
-    there, left = earlier.state_dict(), []
+    old_weights, left = earlier.state_dict(), []
     for name, weight in method.state_dict().items():
-        old = there.get(name)
+        old = old_weights.get(name)
         if "classifier" in name.split(".") and old is not None and old.shape[1:] == weight.shape[1:]:
             for row, label in enumerate(method.classes):
                 if label in earlier.classes:

@@ -195,7 +195,7 @@ def _clusters(page: Page, place: Mapping[str, int]) -> list[dict[str, Any]]:
             {
                 "label": place[cluster.name],
                 "videos": len(cluster.videos),
-                "detections": cluster.found,
+                "detections": cluster.detections,
                 "typical": {"video": [row[video] for video, _ in shown], **_detections([d for _, d in shown], place)},
             }
         )
@@ -366,11 +366,11 @@ def _look(label: str, classes: list[str]) -> dict[str, float]:
     return {"hue": hue(classes.index(label)), "pattern": pattern(classes.index(label))}
 
 
-def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
+def _diagnosis(diagnosis: Mapping[str, Any]) -> dict[str, Any]:
     """What the template shows of a diagnosis, all at one threshold: bars of the kinds by level, and rows."""
-    k = found["tiou"].index(found["shown_tiou"])
-    by_kind = shares(found, k)
-    levels = found["false_positives"]["levels"]
+    k = diagnosis["tiou"].index(diagnosis["shown_tiou"])
+    by_kind = shares(diagnosis, k)
+    levels = diagnosis["false_positives"]["levels"]
     width = 600 / len(levels)
     bars, below = [], np.zeros(len(levels))
     for kind, share in by_kind.items():
@@ -380,15 +380,15 @@ def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
                 (round(4 + i * width + 4, 1), round(8 + 180 * top, 2), round(180 * part, 2), KIND_COLOURS[kind], kind, part)
             )
         below += share
-    counts = found["false_positives"]["counts"]
+    counts = diagnosis["false_positives"]["counts"]
     total = max(sum(sum(of_kind[k]) for of_kind in counts.values()), 1)
-    gain = found["false_positives"]["gain"]
+    gain = diagnosis["false_positives"]["gain"]
     most = max(max(values[k] for values in gain.values()), 1e-9)
     return {
-        "tiou": found["shown_tiou"],
-        "instances": found["instances"],
-        "missed": found["missed"][k],
-        "map_n": found["mAP_N"][k],
+        "tiou": diagnosis["shown_tiou"],
+        "instances": diagnosis["instances"],
+        "missed": diagnosis["missed"][k],
+        "map_n": diagnosis["mAP_N"][k],
         "bars": [bar for bar in bars if bar[2] > 0],
         "bar_width": round(width - 8, 1),
         "levels": [(round(4 + (i + 0.5) * width, 1), _times(name)) for i, name in enumerate(levels)],
@@ -408,10 +408,12 @@ def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "words": TRAIT_WORDS[name],
                 "bins": [
-                    {**one, "missed": one["missed"][k], "map_n": one["mAP_N"][k]} for one in trait["bins"] if one["instances"]
+                    {**group, "missed": group["missed"][k], "map_n": group["mAP_N"][k]}
+                    for group in trait["bins"]
+                    if group["instances"]
                 ],
             }
-            for name, trait in found["traits"].items()
+            for name, trait in diagnosis["traits"].items()
         ],
     }
 

@@ -38,7 +38,7 @@ SHOWN_RAW = ("mov,mp4", "matroska,webm")
 STILL = ("mjpeg", "png", "bmp", "gif", "tiff", "webp")
 IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp .ppm .exr".split())  # noqa: SIM905
 
-# A gap between two time stamps longer than this, in a file that declares no duration, is an error of the file, not a still image.
+# A gap between two time stamps, or a last frame, that is longer than this is an error of the file, not a still image.
 LONGEST_GAP = 3600.0
 
 
@@ -219,7 +219,7 @@ class Frames:
             held, time, length = frame, at, self._length(frame)
         if held is None:
             raise VideoError(f"{self.path}: no frame of this video can be decoded")
-        self.duration = time + length
+        self.duration = time + min(length, LONGEST_GAP)
         declared_end = self._declared_end()
         if declared_end is not None and declared_end > began:
             self.decoded_share = min(1.0, (self.duration - began) / (declared_end - began))

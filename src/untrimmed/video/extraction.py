@@ -3,14 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from untrimmed.console import note, progress_within
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json, set_aside, write_json
+from untrimmed.data.files import exists, read_json, set_aside, sweep, write_json
+from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.engine.local import cores
@@ -35,6 +35,7 @@ class ExtractReport:
     frames: int = 0
 
 
+# Many parameters: it is the function of the command `extract`, and has one for each option.
 def extract(
     paths: str | Path | Iterable[str | Path],
     out: str | Path,
@@ -78,9 +79,11 @@ def extract(
     device = _device_for(header, device, engine)
     videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
 
-    if force and out.exists() and not _matches(out, header):
+    if force and exists(out) and not _matches(out, header):
         note(f"{out}: made with other settings; renamed to {set_aside(out)}")
-    fresh = not (out / "features.json").exists()
+    fresh = not exists(out / "features.json")
+    if fresh:
+        _check_free(out, header)
     writer = FeatureWriter(out, header)
     _sweep(out)
     report = ExtractReport()
@@ -98,32 +101,37 @@ def extract(
     tasks.sort(key=lambda task: -_size(task.path))
 
     try:
-        with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
-            for outcome in _outcomes(tasks, engine, workers, at):
-                _take(outcome, report, alone=len(videos) == 1)
-                if outcome.fatal:
-                    kept = len(report.finished) + len(report.skipped)
-                    raise InputError(
-                        f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on"
-                    )
-                at(outcome.video, 1.0)
+        _extract_all(tasks, engine, workers, report, alone=len(videos) == 1)
+        _check_any(report)
     except InputError:
         if fresh:
             writer.remove_if_empty()
         raise
-    report.finished.sort()
-    report.failures = dict(sorted(report.failures.items()))
     report.seconds = time.monotonic() - began
-
-    if report.failures and not report.finished and not report.skipped:
-        if fresh:
-            writer.remove_if_empty()
-        reasons = list(report.failures.values())
-        more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
-        raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
     writer.compact()
     _keep_failures(out, report)
     return report
+
+
+def _extract_all(tasks: list[Task], engine: str, workers: int | None, report: ExtractReport, alone: bool) -> None:
+    """Extract each task's video, and put down what became of it; what no further video could get past ends it."""
+    with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
+        for outcome in _outcomes(tasks, engine, workers, at):
+            _take(outcome, report, alone)
+            if outcome.fatal:
+                kept = len(report.finished) + len(report.skipped)
+                raise InputError(f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on")
+            at(outcome.video, 1.0)
+    report.finished.sort()
+    report.failures = dict(sorted(report.failures.items()))
+
+
+def _check_any(report: ExtractReport) -> None:
+    """Refuse an extraction in which every video failed, with the first reasons."""
+    if report.failures and not report.finished and not report.skipped:
+        reasons = list(report.failures.values())
+        more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+        raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
 
 
 def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, download: bool = False) -> Header:
@@ -152,15 +160,15 @@ def arguments_of(header: Header) -> dict[str, Any]:
 def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Callable[[str, float], None]) -> Iterator[Outcome]:
     """What becomes of each video, as they are done, each in one process at a time."""
     on_gpu = any(task.device != "cpu" for task in tasks)
-    there = tasks
+    sent = tasks
     if engine == "ray":
-        there = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
+        sent = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
     elif workers is None and on_gpu:
         workers = min(cores(), SHARING)
     done = each(
         extract_one,
         None,
-        there,
+        sent,
         engine=engine,
         workers=workers,
         gpu_share=1 / SHARING if on_gpu else 0.0,
@@ -169,7 +177,7 @@ def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Ca
         under_way=lambda i, share: under_way(tasks[i].video, share),
     )
     for i, outcome, reason in done:
-        task, path = tasks[i], there[i].path
+        task, path = tasks[i], sent[i].path
         if outcome is None:
             outcome = Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it {reason}")
         outcome.fault = outcome.fault and outcome.fault.replace(path, task.path)  # as it was named here
@@ -232,14 +240,14 @@ def _check_ids(videos: dict[str, Path], finished: dict[str, VideoEntry], out: Pa
     """Raise InputError where a video would take the place of another file's that is kept: one id, two files (also by case)."""
     by_case = {video.casefold(): video for video in finished}
     for video, file in videos.items():
-        there = by_case.get(video.casefold())
-        if there is None:
+        known = by_case.get(video.casefold())
+        if known is None:
             continue
-        before = (finished[there].source or {}).get("path")
-        moved = there == video and _is_current(finished[there], file)
+        before = (finished[known].source or {}).get("path")
+        moved = known == video and _is_current(finished[known], file)
         if before is None or moved or Path(before).resolve() == file.resolve():
             continue
-        if keep is not None and there == video and video not in keep:
+        if keep is not None and known == video and video not in keep:
             note(f"{video}: extracted anew from {file}; the features of {before} give way")
             continue
         raise InputError(
@@ -260,17 +268,27 @@ def _size(path: str) -> int:
 
 
 def _sweep(out: Path) -> None:
-    """Take away what a killed worker left half-written; what another extraction is just writing is younger than an hour."""
-    for file in out.glob("*/.*.part"):
-        with suppress(OSError):
-            if time.time() - file.stat().st_mtime > 3600:
-                file.unlink()
+    """Take away what a killed worker left half-written; what another extraction is just writing stays."""
+    for folder in (out, *(folder for folder in out.iterdir() if folder.is_dir())):
+        sweep(folder)
+
+
+def _check_free(out: Path, header: Header) -> None:
+    """Raise InputError where a new store would write over what is the user's."""
+    for name in ("videos", *header.streams, "failures.json"):
+        there = out / name
+        if exists(there) and not (there.is_dir() and not any(there.iterdir())):
+            raise InputError(
+                f"{out}: holds {name!r}, which is of no feature store, and in whose place features would be written; "
+                "choose a folder of their own"
+            )
 
 
 def _keep_failures(out: Path, report: ExtractReport) -> None:
     """Write this call's failures; those of videos that it did not handle are kept."""
     file = out / "failures.json"
-    failures = read_json(file) if file.exists() else {}
+    failures = read_json(file) if exists(file) else {}
+    check_shape(failures, {str: str}, str(file))
     failures = {video: reason for video, reason in failures.items() if video not in {*report.finished, *report.skipped}}
     failures |= report.failures
     if failures:
