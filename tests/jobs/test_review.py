@@ -1,6 +1,8 @@
 """`untrimmed review`: what is shown, where marks go, and a student that is taught from them."""
 
 import json
+import re
+import shutil
 import socket
 import time
 
@@ -90,6 +92,38 @@ def test_a_run_is_corrected_and_teaches_a_student(planted, run):
         with pytest.raises(InputError, match=r"review: another review of it is under way"):
             review(run, open_browser=False)
     assert (run / "review" / "detections.json").stat().st_mtime_ns == before, "localized once"
+
+
+def test_the_button_that_teaches(browser, planted, run, tmp_path):
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied, ignore=shutil.ignore_patterns("taught", "review", "annotations*"))
+    with serving(copied) as server:
+        page = browser.new_context().new_page()
+        page.set_default_timeout(60_000)
+        said = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(server.address)
+        page.wait_for_selector("html[data-ready]", state="attached")
+        assert page.get_by_role("button", name="Teach").is_disabled(), "nothing is marked"
+        page.keyboard.press("e")
+        page.keyboard.press("q")
+        page.keyboard.press("n")
+        page.keyboard.press("a")
+        page.get_by_role("button", name="Teach from 2 videos").click()
+        page.get_by_role("button", name="cancel").click()
+        page.get_by_text("cancelled; nothing is left of it").wait_for()
+        assert not (copied / "taught" / "01").exists()
+        page.get_by_role("button", name="Teach from 2 videos").click()
+        page.get_by_role("button", name="Show what it changed").click()
+        changes = page.locator(".changes")
+        changes.wait_for()
+        assert re.match(r"Taught: of the detections shown, \d+ are new and \d+ are gone, in \d+ videos? ", changes.inner_text())
+        assert page.locator(".video.open .side .of").all_inner_texts()[-2:] == ["run, taught 01", "run"], "one below the other"
+        changes.get_by_role("button").click()
+        assert page.locator("#sort").input_value() == "different"
+        page.context.close()
+        assert said == []
 
 
 def test_detections_are_shown_as_they_are_and_never_change(tmp_path):
