@@ -314,6 +314,11 @@ def small_copy(file: Path, target: Path) -> None:
     write_copy(target, told(), fps, late=lambda: frames.start)
 
 
+def make_copy(shared: None, item: tuple[str, str]) -> None:
+    """`small_copy` of a file to another, as a background process calls it, which need not import torch for that."""
+    small_copy(Path(item[0]), Path(item[1]))
+
+
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 

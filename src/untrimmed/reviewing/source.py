@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import DetectionFile, read_detections
 from untrimmed.data.corrections import read_corrections
 from untrimmed.data.errors import InputError
@@ -43,7 +43,8 @@ def source_of(path: Path) -> Source:
     """
     if not path.is_dir():
         read_detections(path)
-        return Source((path,), path.with_suffix(".annotations.json"), path.with_suffix(".review"))
+        name = path.name.removesuffix(".json")
+        return Source((path,), path.with_name(f"{name}.annotations.json"), path.with_name(f"{name}.review"))
     folder = RunFolder(path)
     classes = folder.method().classes
     store = FeatureStore(features_of(folder, None))
@@ -74,8 +75,8 @@ def localize_training_videos(run: Path) -> Path:
 
 def stored_activations(detections: Path) -> dict[str, Activation]:
     """The activations beside a detections file, if they are kept."""
-    folder = detections.with_suffix(".activations")
-    return {activation.video: activation for activation in read_activations(folder)[0]} if folder.is_dir() else {}
+    folder = find_activations(detections)
+    return {} if folder is None else {activation.video: activation for activation in read_activations(folder)[0]}
 
 
 def durations_of(file: DetectionFile, activations: Mapping[str, Activation], lengths: Mapping[str, float]) -> dict[str, float]:
