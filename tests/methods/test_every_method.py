@@ -116,7 +116,7 @@ def test_it_says_what_it_is(name):
     cls = method_class(name)
     assert cls.name == name
     assert cls.title
-    assert cls.learns_from <= {"labels", "clusters", "trimmed"}
+    assert cls.learns_from <= {"labels", "clusters", "trimmed", "counts"}
     assert cls.attention_kind in ("gate", "distribution")
     assert cls.reach is None or (cls.reach >= 1 and cls.reach % 2 == 1)  # as far to one side as to the other
     assert cls.reach is None or suite_of(name).padding <= cls.reach // 2, (

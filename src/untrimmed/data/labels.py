@@ -5,7 +5,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -138,16 +138,53 @@ def scan_labels(path: str | Path, known: Iterable[str] | None = None) -> tuple[W
     return WeakLabels(path, {video: frozenset(labels) for video, labels in tags.items()}), faults
 
 
-def write_labels(path: str | Path, rows: Iterable[tuple[str, str]]) -> None:
+def read_counts(path: str | Path, videos: Sequence[str], classes: Sequence[str]) -> list[list[float]] | None:
+    """How often each class happens in each video, [N][C]: the column `count` of a labels file; None where it has none, NaN where
+    a cell is empty.
+
+    Raises:
+        InputError: beside one of these labels stands no whole number from 1 on; the message names the line.
+    """
+    path = Path(path)
+    rows = {video: number for number, video in enumerate(videos)}
+    columns = {label: number for number, label in enumerate(classes)}
+    counts = [[0.0] * len(classes) for _ in videos]
+    faults: list[str] = []
+    try:
+        found = list(named_columns(path, ("video", "label", "count"), faults))
+    except InputError as error:
+        if "no column 'count'" in str(error):
+            return None
+        raise
+    if faults:
+        raise InputError(_first(faults))
+    for line, row in found:
+        video = _match_id(row["video"], None, path, line)
+        video = video if video in rows else Path(video).stem
+        label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
+        if video in rows and label in columns:
+            text = row["count"].strip()
+            if text and (not text.isdecimal() or int(text) < 1):
+                raise InputError(f"{path}, line {line}: the count {text!r} is no whole number from 1 on; empty means unknown")
+            counts[rows[video]][columns[label]] = float(text or "nan")
+    return counts
+
+
+def write_labels(path: str | Path, rows: Iterable[tuple[str, str]], counts: Mapping[tuple[str, str], int] | None = None) -> None:
     """Write `video,label` rows; a cell that a spreadsheet would take for a formula is quoted, and read again as it was.
+
+    Args:
+        counts: by row how often the action happens, for a column `count`; what is missing is left empty.
 
     Raises:
         InputError: the file cannot be written, or a label has a control character.
     """
     with atomic_write(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("video", "label"))
-        writer.writerows((quote_cell(video), quote_cell(_check_label(label, path))) for video, label in rows)
+        writer.writerow(("video", "label") if counts is None else ("video", "label", "count"))
+        for video, label in rows:
+            more = () if counts is None else (counts.get((video, label), ""),)
+            writer.writerow((quote_cell(video), quote_cell(_check_label(label, path)), *more))
 
 
 def read_only(path: str | Path, known: Iterable[str]) -> set[str]:

@@ -8,6 +8,7 @@ OUT/detections.json    of the test videos, with OUT/detections.activations/
 OUT/scores.json        by every protocol, and in what the data differ from the recipe's
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,7 @@ def recipe(
         if not (resume and (out / "data" / "features.json").exists()):
             failures = convert(features, out / "data", **how, allow_pickle=allow_pickle).failures
         features, annotations = out / "data", None
-    data = _prepare(name, features, annotations, labels, subset, out)
+    data = _prepare(name, features, annotations, labels, subset, out, "counts" in method_class(method).learns_from)
     run = RunFiles(out / "run")
     try:
         train(
@@ -221,9 +222,19 @@ class _Prepared:
 
 
 def _prepare(
-    name: str, features: Path, annotations: str | Path | None, labels: str | Path | None, subset: str | None, out: Path
+    name: str,
+    features: Path,
+    annotations: str | Path | None,
+    labels: str | Path | None,
+    subset: str | None,
+    out: Path,
+    counted: bool,
 ) -> _Prepared:
-    """Write `labels.csv` of the training videos and `annotations.json` of the videos that are scored into `out`."""
+    """Write `labels.csv` of the training videos and `annotations.json` of the videos that are scored into `out`.
+
+    Args:
+        counted: the labels say besides how often each action happens, by the training videos' segments (3C-Net).
+    """
     chosen, store = RECIPES[name], FeatureStore(features)
     if annotations is None and not (features / "annotations.json").is_file():
         raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: `annotations` FILE")
@@ -231,7 +242,11 @@ def _prepare(
     train_name = training_subset(truth.videos)
     test_name = subset or _test_subset(truth, train_name)
     tags = _training_tags(labels or features / "labels.csv", truth, train_name, store, given=labels is not None)
-    write_labels(out / "labels.csv", [(video, label) for video in sorted(tags) for label in sorted(tags[video]) or [""]])
+    counts = None
+    if counted:
+        known = truth.subset(train_name) if train_name is not None else {}
+        counts = Counter((video, s.label) for video, its in known.items() for s in its.segments)
+    write_labels(out / "labels.csv", [(video, label) for video in sorted(tags) for label in sorted(tags[video]) or [""]], counts)
     test = truth.subset(test_name)
     scored = {video: annotated for video, annotated in test.items() if not chosen.thumos or _counts(video, annotated.segments)}
     rest = {video: annotated for video, annotated in truth.videos.items() if annotated.subset != test_name}

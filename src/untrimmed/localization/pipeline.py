@@ -8,7 +8,7 @@ from untrimmed.data.settings import of_stream
 from untrimmed.data.types import Activation, Detection, Results, StreamActivation
 from untrimmed.localization.nms import suppress
 from untrimmed.localization.proposals import Proposals
-from untrimmed.localization.recipes import RECIPES, dgam_official
+from untrimmed.localization.recipes import LONGER, OFFICIAL, RECIPES, dgam_official
 from untrimmed.localization.settings import Localization
 from untrimmed.localization.steps import fused, kept_rows
 
@@ -48,7 +48,8 @@ def _localize_batch(activations: Sequence[Activation], settings: Localization) -
     if settings.official:
         group = apart_unless_in_all(np.split(group, np.cumsum([len(part.score) for part in by_stream])[:-1]))
     keep = np.flatnonzero(end > start)
-    chosen, score = suppress(group[keep], start[keep], end[keep], proposals.score[keep], settings.nms, settings.soft_nms)
+    longer = LONGER.get(settings.curve, 0.0) if settings.official else 0.0
+    chosen, score = suppress(group[keep], start[keep], end[keep] + longer, proposals.score[keep], settings.nms, settings.soft_nms)
     chosen = keep[chosen]
 
     results: Results = {activation.video: list(activation.segments or []) for activation in activations}
@@ -72,7 +73,8 @@ def _propose(activations: Sequence[Activation], settings: Localization) -> list[
     proposals = []
     for number, name in enumerate(names):
         rows = kept_rows(views, number, weights, of_stream(settings, name))
-        recipe = dgam_official if settings.official else RECIPES[rows.settings.curve]
+        curve = rows.settings.curve
+        recipe = OFFICIAL.get(curve, dgam_official) if settings.official else RECIPES[curve]
         proposed = recipe(rows)
         proposals.append(proposed[bring_none[proposed.video]])
     return proposals

@@ -22,7 +22,8 @@ class Rows:
     settings: as they hold for that stream.
     video, label, value: [R]; value is how surely the class is in the video, see `classes.class_value`.
     offsets: [R + 1], where each row begins, in snippets, and the end.
-    left_aligned: whether up-sampling is the released DGAM code's, see `curves.upsample`.
+    left_aligned: whether up-sampling is the released DGAM code's, see `curves.upsample`. until_last: and whether it ends with the
+        last snippet's left edge, as in CMCS's.
     """
 
     streams: Sequence[Sequence[StreamActivation]]
@@ -34,11 +35,13 @@ class Rows:
     value: np.ndarray
     offsets: np.ndarray
     left_aligned: bool = False
+    until_last: bool = False
 
     @property
     def steps(self) -> np.ndarray:
         """[R + 1] where each row begins in fine time steps, and the end."""
-        return self.offsets * self.settings.upsample
+        lost = self.settings.upsample - 1 if self.until_last else 0
+        return self.offsets * self.settings.upsample - lost * np.arange(len(self.offsets))
 
     @property
     def has_attention(self) -> bool:
@@ -48,7 +51,7 @@ class Rows:
         """Some of the rows, [R] whether each."""
         lengths = np.diff(self.offsets)[chosen]
         rows = self.video[chosen], self.label[chosen], self.value[chosen], np.concatenate([[0], np.cumsum(lengths)])
-        return Rows(self.streams, self.number, self.weights, self.settings, *rows, self.left_aligned)
+        return Rows(self.streams, self.number, self.weights, self.settings, *rows, self.left_aligned, self.until_last)
 
 
 def kept_rows(streams: Sequence[Sequence[StreamActivation]], number: int, weights: np.ndarray, settings: Localization) -> Rows:
@@ -92,6 +95,13 @@ def weighted_score(stream: StreamActivation, settings: Localization) -> np.ndarr
     return score if stream.attention is None else stream.attention[:, None] * score
 
 
+def snippet_scores(rows: Rows) -> np.ndarray:
+    """Curve: each snippet's score of the class, [N]: the softmax over its class logits and a background of zero."""
+    views = rows.streams[rows.number]
+    scores = [softmax(np.pad(view.class_logit.astype(np.float64), ((0, 0), (0, 1))), axis=1) for view in views]
+    return _laid([scores[v][:, c] for v, c in zip(rows.video, rows.label)])
+
+
 def own_scores(rows: Rows) -> list[np.ndarray]:
     """Curve: what each stream's method itself makes of each snippet and class, [S][N].
 
@@ -115,6 +125,13 @@ def normalized(rows: Rows, curve: np.ndarray) -> np.ndarray:
     return (curve - np.repeat(low, lengths)) / np.repeat(np.maximum(high - low, 1e-12), lengths)
 
 
+def positive(rows: Rows, curve: np.ndarray) -> np.ndarray:
+    """Curve: from 0, its minimum in the video or 0 where that is negative, to 1, its maximum; negative where all of it is."""
+    low, high = (np.maximum(_each_row(reduce, curve, rows.offsets), 0) for reduce in (np.minimum, np.maximum))
+    lengths, span = np.diff(rows.offsets), np.where(high > low, high - low, 1.0)
+    return (curve - np.repeat(low, lengths)) / np.repeat(span, lengths)
+
+
 def mean_over_streams(rows: Rows, curves: Sequence[np.ndarray]) -> np.ndarray:
     """The weighted mean of the streams' curves, [N]."""
     return sum(weight * curve for weight, curve in zip(rows.weights, curves))
@@ -122,7 +139,12 @@ def mean_over_streams(rows: Rows, curves: Sequence[np.ndarray]) -> np.ndarray:
 
 def upsampled(rows: Rows, curve: np.ndarray) -> np.ndarray:
     """Up-sample: `upsample` steps per snippet, by linear interpolation."""
-    return upsample(curve, rows.offsets, rows.settings.upsample, rows.left_aligned)
+    fine = upsample(curve, rows.offsets, rows.settings.upsample, rows.left_aligned)
+    if not rows.until_last:
+        return fine
+    scale, lengths = rows.settings.upsample, np.diff(rows.offsets)
+    place = np.arange(len(fine)) - np.repeat(rows.offsets[:-1], lengths * scale) * scale
+    return fine[place <= np.repeat(lengths - 1, lengths * scale) * scale]
 
 
 def smoothed(rows: Rows, curve: np.ndarray) -> np.ndarray:
@@ -154,11 +176,11 @@ def thresholded(rows: Rows, curve: np.ndarray) -> Runs:
     return each_once(runs) if len(settings.thresholds) > 1 else runs
 
 
-def scored(rows: Rows, runs: Runs, curve: np.ndarray) -> Proposals:
+def scored(rows: Rows, runs: Runs, curve: np.ndarray, widths: tuple[np.ndarray, np.ndarray] | None = None) -> Proposals:
     """Score: what lies inside, less its surroundings (`contrast`), and the video's class score (`class_weight`)."""
     settings = rows.settings
     by = settings.contrast, settings.side, settings.inside == "max", settings.sides == "joined"
-    score = outer_inner(runs, curve, rows.steps, *by)
+    score = outer_inner(runs, curve, rows.steps, *by, widths)
     if settings.class_weight:
         score = score + settings.class_weight * rows.value[runs.row]
     return Proposals(rows.video[runs.row], rows.label[runs.row], runs.first, runs.last, score)

@@ -9,7 +9,7 @@ import numpy as np
 from untrimmed.console import note
 from untrimmed.data.clusters import cluster_names
 from untrimmed.data.errors import InputError
-from untrimmed.data.labels import WeakLabels, read_labels, read_only
+from untrimmed.data.labels import WeakLabels, read_counts, read_labels, read_only
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
 from untrimmed.training import DataSettings, TrainingSet
@@ -89,6 +89,15 @@ class Supervision:
         else:
             data = unlabelled_set(store, self.only, self.clusters, settings, left_out)
         return data
+
+    def with_counts(self, data: TrainingSet) -> TrainingSet:
+        """The training set with how often each class happens, where the labels have a column `count`.
+
+        Raises:
+            InputError: a count is at fault.
+        """
+        counts = None if self.labels is None else read_counts(self.labels, data.videos, data.classes)
+        return data if counts is None else replace(data, counts=np.array(counts, dtype=np.float32))
 
     def with_clips(self, data: TrainingSet, say: Callable[[str], None] = note) -> TrainingSet:
         """The training set with its trimmed clips, where there are some."""

@@ -32,6 +32,7 @@ class TrainingSet:
     no action. store: their features. trimmed: a second set of short clips, each showing its class throughout, or None.
     settings: how many snippets are drawn.
     teacher: by video float32 [T, C], how much more than the video's mean a snippet shows a class, by an earlier run.
+    counts: [N, C] float32, how often each class happens in each video, NaN where nobody knows, or None (3C-Net).
     known: by video float32 [T, C + 1], what a person has marked, see `known_snippets`: the only door by which a time of a training
         video may enter training, opened by `untrimmed refine --annotations`.
     """
@@ -43,6 +44,7 @@ class TrainingSet:
     trimmed: "TrainingSet | None" = None
     settings: DataSettings = DataSettings()
     teacher: Mapping[str, np.ndarray] | None = None
+    counts: np.ndarray | None = None
     known: Mapping[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -102,8 +104,9 @@ class TrainingSet:
         """SHA-256 over what training depends on: the store's header, ids, labels and every array."""
         digest = hashlib.sha256(json.dumps(asdict(self.store.header), sort_keys=True).encode())
         digest.update(json.dumps([self.videos, self.classes]).encode())
-        if self.labels is not None:
-            digest.update(self.labels.tobytes())
+        for matrix in (self.labels, self.counts):
+            if matrix is not None:
+                digest.update(matrix.tobytes())
         for video in self.videos:
             for stream, features in self.store.load(video, check=False).items():
                 digest.update(f"{stream} {features.shape} {features.dtype}".encode())
