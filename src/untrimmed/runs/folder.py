@@ -129,4 +129,4 @@ class RunFolder(RunFiles):
 def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
     for key in {**there, **here}:
         if there.get(key) != here.get(key):
-            yield f"{key}: {shortened(there.get(key), 60)} then, {shortened(here.get(key), 60)} now"
+            yield f"{key}: {shortened(there.get(key), 30)} then, {shortened(here.get(key), 30)} now"
