@@ -147,6 +147,7 @@ def train_one(training: Training) -> tuple[str, float]:
             preset=training.preset,
             settings=training.settings,
             seed=training.seed,
+            workers=1,  # the runs are what goes side by side; and the CPU seconds are this process's
             resume=resumed,
             force=not resumed,
         )

@@ -26,6 +26,7 @@ _EXPORTS = {
     "refine": "untrimmed.jobs.refine",
     "recipe": "untrimmed.jobs.recipe",
     "report": "untrimmed.jobs.report",
+    "review": "untrimmed.jobs.review",
     "train": "untrimmed.jobs.train",
     "validate": "untrimmed.jobs.validate",
     "FeatureStore": "untrimmed.data.store",

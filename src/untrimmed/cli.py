@@ -16,6 +16,9 @@ from untrimmed.data.errors import InputError
 
 DONE, BUG, USER_FAULT, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
+SAVED, KEPT = ("train", "refine", "recipe"), ("demo", "extract", "compare", "localize", "convert")
+"""Commands that go on after Ctrl-C where they were saved, with --resume, and those that skip what is done already."""
+
 app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -353,6 +356,24 @@ def report(
 
 
 @app.command()
+def review(
+    source: Annotated[Path, typer.Argument(metavar="RUN|DETECTIONS", help="A run: its training videos. Or a detections file.")],
+    videos: Annotated[Path | None, typer.Option(help="The folder with the video files.")] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(help="Where marks go; by default annotations.json in the run, or X.annotations.json beside X.json."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="On 127.0.0.1; by default 8765, or any.", min=0, max=65535)] = None,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    who: Annotated[str | None, typer.Option(help="In whose name marks are made; by default yours.")] = None,
+) -> None:
+    """Serve the page with editing: correct what was found, and teach a student."""
+    from untrimmed.jobs.review import review as job
+
+    print(job(source, videos=videos, annotations=annotations, port=port, open_browser=open_, who=who).text())
+
+
+@app.command()
 def export(
     detections: Annotated[Path, typer.Argument(help="A detections file.")],
     out: Annotated[Path, typer.Option(help="The file, or for several videos the folder, to write.")],
@@ -582,8 +603,18 @@ def _run(arguments: list[str] | None) -> None:
         _say(f"{error.format_message()}{hint}")
         sys.exit(USER_FAULT)
     if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this
-        note("interrupted")
+        note("interrupted" + _how_to_go_on(sys.argv[1:] if arguments is None else arguments))
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _how_to_go_on(arguments: list[str]) -> str:
+    """What to type after Ctrl-C, where a command keeps what it has done."""
+    if arguments[:1] and arguments[0] in (*SAVED, *KEPT):
+        out = dict(zip(arguments, arguments[1:])).get("--out", "")
+        begun = Path(out) / ("data" if arguments[0] == "recipe" else "config.yaml")
+        resumes = arguments[0] in SAVED and "--resume" not in arguments and begun.exists()
+        return f"; to go on, run the same command {'with --resume' if resumes else 'again'}"
+    return ""
 
 
 def _say(message: str) -> None:

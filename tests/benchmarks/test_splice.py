@@ -134,3 +134,12 @@ def test_found_boundaries_leaves_the_ends_of_videos_out(made_up: Path) -> None:
     assert baselines.found_boundaries(data, inner, 0.01) == 1.0
     assert baselines.found_boundaries(data, {video: times[:0] for video, times in inner.items()}, 0.01) == 0.0
     assert data.score({v: [Detection(*s, 1.0) for s in t.segments] for v, t in data.test.items()}).average == 1.0
+
+
+def test_a_training_is_counted_where_it_happens(made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU seconds are those of the process that counts, so streams must not be learned in others."""
+    asked = {}
+    monkeypatch.setattr(baselines, "train", lambda method, out, **options: (asked.update(options), out.mkdir()))
+    data = baselines.Data(made_up / "features", made_up / "labels.csv", made_up / "annotations.json")
+    baselines.train_one(baselines.Training(tmp_path / "run", data, "default", {}, 0))
+    assert asked["workers"] == 1

@@ -45,7 +45,7 @@ def test_counts_are_those_of_a_literal_loop(videos):
     instances = sum(len(one.segments) for one in truth.values())
     assert (point.at_tiou.right, point.at_tiou.wrong, point.at_tiou.missed) == (paired, kept - paired, instances - paired)
     at_any = point.at_any_overlap
-    assert (at_any.right, at_any.wrong, at_any.found, at_any.missed) == (touching, kept - touching, touched, instances - touched)
+    assert (at_any.right, at_any.wrong, at_any.hit, at_any.missed) == (touching, kept - touching, touched, instances - touched)
     assert at_any.false_alarms_per_hour == pytest.approx((kept - touching) / (len(truth) / 120))
     assert (point.at_tiou.precision is None) == (kept == 0)
     empty = [video for video, one in truth.items() if not one.segments]

@@ -43,7 +43,7 @@ def test_min_score_leaves_out_detections_but_no_video(detections, tmp_path):
     export(detections, format="srt", out=tmp_path / "subtitles", min_score=0.5)
     assert (tmp_path / "subtitles" / "a.srt").read_text() == "1\n00:00:01,000 --> 00:00:02,000\ngoal (0.9)\n"
     assert (tmp_path / "subtitles" / "b.srt").read_text() == ""
-    with pytest.raises(InputError, match="min-score"):
+    with pytest.raises(InputError, match="min_score"):
         export(detections, format="srt", out=tmp_path / "subtitles", min_score=float("nan"))
 
 

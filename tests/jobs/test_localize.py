@@ -318,7 +318,7 @@ def test_detections_below_a_score_are_left_out_and_clusters_get_names(planted, r
     refused(
         "has no cluster 'cluster_99'", tmp_path, run, tmp_path / "x.json", features=planted.features, names=tmp_path / "names.csv"
     )
-    refused("--min-score", tmp_path, run, tmp_path / "x.json", features=planted.features, min_score=float("nan"))
+    refused("`min_score`", tmp_path, run, tmp_path / "x.json", features=planted.features, min_score=float("nan"))
 
 
 def test_a_file_that_is_not_ours_is_refused_before_any_work(planted, run, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import binary_dilation
 from scipy.signal import savgol_filter
 
+from untrimmed.data.errors import InputError
 from untrimmed.data.types import Activation, StreamActivation, Timeline
 from untrimmed.localization import Localization, localize
 from untrimmed.localization.recipes import RECIPES
@@ -23,7 +24,8 @@ def video(seed, kind="gate"):
     slow = np.cumsum(rng.normal(0, 1, (count, 4)), axis=0)
     gate = 1 / (1 + np.exp(-slow[:, 3]))
     gate = gate if kind == "gate" else gate / gate.sum()
-    stream = StreamActivation(gate, slow[:, :3], np.array([0.6, 0.3, 0.05]))
+    own = (slow[:, :3] - slow[:, :3].min(0)) / np.ptp(slow[:, :3], axis=0)
+    stream = StreamActivation(gate, slow[:, :3], np.array([0.6, 0.3, 0.05]), {"own": own})
     return Activation("v", CLASSES, Timeline(0.0, 1.0, count, float(count)), {"rgb": stream}, attention_kind=kind)
 
 
@@ -76,8 +78,7 @@ def tcam(stream):
         curve = savgol_filter(curve, window - (window + 1) % 2, 1)
         found = set()
         for level in np.arange(1, 11) / 10:
-            # How the released code centres an even window is not known, see docs/paper_index.md.
-            found.update(runs(binary_dilation(curve > level * curve.mean(), np.ones(20), origin=-1)))
+            found.update(runs(binary_dilation(curve > level * curve.mean(), np.ones(20))))
         for a, b in found:
             around = mean(np.concatenate(sides(curve, a, b)))
             yield c, a / 16, b / 16, curve[a:b].mean() - around + 0.25 * stream.class_score[c]
@@ -90,9 +91,67 @@ def tsrnet(stream):
             yield c, a / 20, b / 20, w[a:b].mean() - 0.3 * sum(map(mean, sides(w, a, b)))
 
 
+def cola(stream):
+    for c in (0, 1):  # class scores above 0.2
+        curve, gate = fine(stream.extra["own"][:, c], 24), fine(stream.attention, 24)
+        found = {run for level in np.arange(10) * 0.025 for run in runs(curve > level)}
+        found |= {run for level in 0.1 + np.arange(33) * 0.025 for run in runs(gate > level)}
+        for a, b in found:
+            if b - a >= 2:
+                around = mean(np.concatenate(sides(curve, a, b)))
+                yield c, a / 24, b / 24, curve[a:b].mean() - around + 0.2 * stream.class_score[c]
+
+
+def stpn(stream):
+    for c in (0, 1):
+        gate, logit = stream.attention, stream.class_logit[:, c]
+        curve, score = fine(gate * sigmoid(logit), 24), fine(gate * logit, 24)
+        for a, b in runs(curve > 0.05):
+            yield c, a / 24, b / 24, score[a:b].mean()
+
+
+def threecnet(stream):
+    top = np.sort(stream.class_logit, axis=0)[::-1][: max(len(stream.class_logit) // 8, 1)].mean(0)
+    for c in np.flatnonzero((top > 0) & (top > top.max() / 2)):
+        logit = stream.class_logit[:, c]
+        for a, b in runs(logit > (logit.min() + logit.max()) / 2):
+            if b - a >= 2:
+                yield c, a, b, logit[a:b].max() + top[c]
+
+
+def cmcs(stream):
+    scores = np.exp(np.pad(stream.class_logit, ((0, 0), (0, 1))))
+    scores /= scores.sum(1, keepdims=True)
+    for c in (0, 1):
+        curve = fine((scores[:, c] - scores[:, c].min()) / (scores[:, c].max() - scores[:, c].min()), 16)
+        for a, b in runs(binary_dilation(curve > curve.mean(), np.ones(20))):
+            around = mean(np.concatenate(sides(curve, a, b)))
+            yield c, a / 16, b / 16, curve[a:b].mean() - around + 0.25 * stream.class_score[c]
+
+
+def basnet(stream):
+    for c in (0, 1):  # class scores above 0.25
+        logit = stream.class_logit[:, c]
+        low, high = max(logit.min(), 0), max(logit.max(), 0)
+        curve = fine((logit - low) / (high - low or 1), 24)
+        for a, b in {run for level in np.arange(10) * 0.025 for run in runs(curve > level)}:
+            around = mean(np.concatenate(sides(curve, a, b)))
+            yield c, a / 24, b / 24, curve[a:b].mean() - around + 0.2 * stream.class_score[c]
+
+
 @pytest.mark.parametrize(
     ("paper", "preset", "kind"),
-    [(dgam, "dgam", "gate"), (wtalc, "wtalc", "gate"), (tcam, "tcam", "gate"), (tsrnet, "tsrnet", "distribution")],
+    [
+        (dgam, "dgam", "gate"),
+        (wtalc, "wtalc", "gate"),
+        (tcam, "tcam", "gate"),
+        (tsrnet, "tsrnet", "distribution"),
+        (cola, "cola", "gate"),
+        (stpn, "stpn", "gate"),
+        (threecnet, "3cnet", "gate"),
+        (cmcs, "cmcs", "distribution"),
+        (basnet, "basnet", "gate"),
+    ],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_a_papers_preset_cuts_as_the_paper_says(paper, preset, kind, seed):
@@ -104,6 +163,13 @@ def test_a_papers_preset_cuts_as_the_paper_says(paper, preset, kind, seed):
     assert len(found) == len(expected)
     assert found
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+def test_a_method_without_scores_of_its_own_has_no_curve_of_them():
+    activation = video(0)
+    activation.streams["rgb"].extra.clear()
+    with pytest.raises(InputError, match=r"localization\.curve=own: this method gives no scores of its own"):
+        localize([activation], Localization(curve="own"))
 
 
 def test_every_curve_has_a_recipe():

@@ -8,12 +8,13 @@ from untrimmed.jobs.train import train
 
 BRIEF = {
     "dgam": {"epochs": 4, "batch": 8, "hidden": 8, "latent": 4, "average": 0.9, "data": {"snippets": 12}},
+    "stpn": {"epochs": 4, "batch": 8, "hidden": 8, "data": {"snippets": 12}},
     "tcam": {"epochs": 4, "hidden": 8, "data": {"snippets": 12}},
     "tsrnet": {"epochs": 4, "iterations": 1, "batch": 8, "hidden": 8, "attention_hidden": 4, "data": {"snippets": 12}},
 }
 
 
-@pytest.mark.parametrize("name", ["dgam", "tsrnet", "tcam", "tcam without labels"])
+@pytest.mark.parametrize("name", ["dgam", "stpn", "tsrnet", "tcam", "tcam without labels"])
 def test_two_processes_learn_what_one_learns(name, tmp_path):
     problem = plant(tmp_path / "problem", train=10, test=2)
     method, _, unlabelled = name.partition(" ")

@@ -33,17 +33,6 @@ def random_batch(seed: int, videos: int = 6, snippets: int = 20, classes: int = 
 
 
 @settings(deadline=None, derandomize=True, max_examples=30)
-@given(seed=st.integers(0, 10**6))
-def test_a_videos_score_is_the_mean_of_its_highest_eighth(seed):
-    _, logit, length, _ = random_batch(seed)
-    found = wtalc.top_mean(logit, length)
-    for video, count in enumerate(length.tolist()):
-        for c in range(logit.shape[2]):
-            ordered = sorted(logit[video, :count, c].tolist(), reverse=True)[: math.ceil(count / 8)]
-            assert math.isclose(found[video, c].item(), sum(ordered) / len(ordered), rel_tol=1e-12, abs_tol=1e-12)
-
-
-@settings(deadline=None, derandomize=True, max_examples=30)
 @given(seed=st.integers(0, 10**6), margin=st.floats(0, 1))
 def test_the_co_activity_loss_is_that_of_the_paper(seed, margin):
     embedded, logit, length, labels = random_batch(seed)
@@ -69,11 +58,11 @@ def test_the_co_activity_loss_is_that_of_the_paper(seed, margin):
 def test_gradients_by_finite_differences():
     embedded, logit, length, labels = random_batch(5)
     labels[:2, 0] = 1  # the first pair shares a class, whatever was drawn
-    video_logit = wtalc.top_mean(logit, length).requires_grad_()
+    video_logit = wtalc.video_score(logit, length).requires_grad_()
     check = torch.autograd.gradcheck
     assert wtalc.loss_cas(embedded, logit, length, labels, 0.5) > 0
     assert check(lambda x, a: wtalc.loss_cas(x, a, length, labels, 0.5), (embedded.requires_grad_(), logit.requires_grad_()))
-    assert check(lambda a: wtalc.top_mean(a, length), (logit,))
+    assert check(lambda a: wtalc.video_score(a, length), (logit,))
     assert check(lambda p: wtalc.loss_mil(torch.cat([p, p[:, :1]], 1), labels), (video_logit,))
 
 
@@ -83,7 +72,7 @@ def test_what_lies_beyond_a_videos_end_changes_nothing():
     for video, count in enumerate(length.tolist()):
         for x in other:
             x[video, count:] = 99.0
-    assert torch.equal(wtalc.top_mean(logit, length), wtalc.top_mean(other[1], length))
+    assert torch.equal(wtalc.video_score(logit, length), wtalc.video_score(other[1], length))
     assert wtalc.loss_cas(embedded, logit, length, labels, 0.5) == wtalc.loss_cas(*other, length, labels, 0.5)
 
 
@@ -125,6 +114,20 @@ def test_no_two_videos_of_a_class_make_no_pair():
     chosen, pairs = wtalc.draw_videos(np.eye(5, dtype=np.float32), 4, 3, np.random.default_rng(0))
     assert pairs == 0
     assert len(set(chosen)) == 4
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_streams_that_are_drawn_together_are_drawn_at_the_same_snippets(planted, whole):
+    videos = tuple(sorted(planted.store.videos))
+    data = TrainingSet(videos, planted.classes, None, planted.store, settings=DataSettings(snippets=10))
+    chosen = np.array([3, 0, 5])
+    found, length = data.draw(chosen, planted.store.streams, lambda: np.random.default_rng(0), whole)
+    assert length.tolist() == [10, 10, 10]
+    for row, number in enumerate(chosen):
+        stored = planted.store.load(videos[number])
+        places = [[int(np.flatnonzero((stored[s] == one).all(1))[0]) for one in x[row].numpy()] for s, x in found.items()]
+        assert places[0] == places[1]
+        assert (np.diff(places[0]) == 1).all() == whole
 
 
 def test_stretches_are_neighbouring_snippets_and_the_same_in_every_stream(planted):

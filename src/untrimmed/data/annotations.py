@@ -103,7 +103,7 @@ def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
     videos: dict[str, VideoTruth] = {}
     faults: list[str] = []
     instants = beyond = 0
-    for name, entry in mapping_of(read_json(path), "database", path).items():
+    for name, entry in mapping_of(_read(path, "annotations, with the segments of each video"), "database", path).items():
         try:
             video = _new_id(name, videos, path)
             if not isinstance(entry, dict):
@@ -164,7 +164,7 @@ def read_detections(path: str | Path) -> DetectionFile:
             score, or no label; the message names the video and the detection.
     """
     path = Path(path)
-    content = read_json(path)
+    content = _read(path, "detections, as `untrimmed localize` writes it")
     results: Results = {}
     for name, items in mapping_of(content, "results", path).items():
         video = _new_id(name, results, path)
@@ -206,6 +206,13 @@ def mapping_of(content: Any, key: str, path: Path) -> dict[str, Any]:
         hint = f"; this looks like a file of {kind[other]}" if swapped else ""
         raise InputError(f'{path}: a file of {kind[key]} needs the key "{key}" with one entry per video{hint}')
     return content[key]
+
+
+def _read(path: Path, what: str) -> Any:
+    """A JSON file; a folder or a table in its place is told for what it is."""
+    if path.is_dir() or path.suffix.lower() in (".csv", ".tsv"):
+        raise InputError(f"{path}: a {'folder' if path.is_dir() else 'table'}; expected a JSON file of {what}")
+    return read_json(path)
 
 
 def _new_id(name: str, known: dict[str, Any], path: Path) -> str:

@@ -2,19 +2,22 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.files import atomic_write, read_text
 from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
 
-NO_ACTION = frozenset({"none", "_none", "no_action", "background"})
+NO_ACTION = frozenset(
+    ("none", "_none", "no_action", "no action", "no-action", "noaction", "nothing", "negative", "negatives", "background")
+)
 """Sub-folders of these names (in any case) hold videos in which surely nothing happens: their label is empty."""
 
 LONGEST_LABEL = 200
@@ -55,11 +58,18 @@ class WeakLabels:
             for a, b in combinations(self.classes, 2)
             if where[a] == where[b] and counts[a] > 0
         ]
-        warnings += [
-            f"the labels {a!r} and {b!r} differ only in upper and lower case, yet count as two"
-            for a, b in combinations(self.classes, 2)
-            if a.casefold() == b.casefold()
-        ]
+        return warnings + self.slips()
+
+    def slips(self) -> list[str]:
+        """Labels that differ so little that one may be meant for the other."""
+        counts = Counter(label for tags in self.tags.values() for label in tags)
+        warnings = []
+        for a, b in combinations(self.classes, 2):
+            rare, usual = sorted((a, b), key=lambda label: counts[label])
+            if a.casefold() == b.casefold():
+                warnings.append(f"the labels {a!r} and {b!r} differ only in upper and lower case, yet count as two")
+            elif counts[rare] < 3 and _one_slip(a.casefold(), b.casefold()):
+                warnings.append(f"the labels {rare!r} (on {counts[rare]} video(s)) and {usual!r} count as two; is one a slip?")
         return warnings
 
 
@@ -91,9 +101,11 @@ def scan_labels(path: str | Path, known: Iterable[str] | None = None) -> tuple[W
     seen: dict[tuple[str, str], int] = {}
     faults: list[str] = []
     unfilled = []
+    cells = {row["video"].strip() for _, row in named_columns(path, ("video", "label"), [])}
+    free = None if ids is None else ids - cells  # who errs in an id means a video that has no row
     for line, row in named_columns(path, ("video", "label"), faults):
         try:
-            video = _match_id(row["video"], ids, path, line)
+            video = _match_id(row["video"], ids, path, line, free)
             label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
         except InputError as error:
             faults.append(str(error))
@@ -126,16 +138,53 @@ def scan_labels(path: str | Path, known: Iterable[str] | None = None) -> tuple[W
     return WeakLabels(path, {video: frozenset(labels) for video, labels in tags.items()}), faults
 
 
-def write_labels(path: str | Path, rows: Iterable[tuple[str, str]]) -> None:
+def read_counts(path: str | Path, videos: Sequence[str], classes: Sequence[str]) -> list[list[float]] | None:
+    """How often each class happens in each video, [N][C]: the column `count` of a labels file; None where it has none, NaN where
+    a cell is empty.
+
+    Raises:
+        InputError: beside one of these labels stands no whole number from 1 on; the message names the line.
+    """
+    path = Path(path)
+    rows = {video: number for number, video in enumerate(videos)}
+    columns = {label: number for number, label in enumerate(classes)}
+    counts = [[0.0] * len(classes) for _ in videos]
+    faults: list[str] = []
+    try:
+        found = list(named_columns(path, ("video", "label", "count"), faults))
+    except InputError as error:
+        if "no column 'count'" in str(error):
+            return None
+        raise
+    if faults:
+        raise InputError(_first(faults))
+    for line, row in found:
+        video = _match_id(row["video"], None, path, line)
+        video = video if video in rows else Path(video).stem
+        label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
+        if video in rows and label in columns:
+            text = row["count"].strip()
+            if text and (not text.isdecimal() or int(text) < 1):
+                raise InputError(f"{path}, line {line}: the count {text!r} is no whole number from 1 on; empty means unknown")
+            counts[rows[video]][columns[label]] = float(text or "nan")
+    return counts
+
+
+def write_labels(path: str | Path, rows: Iterable[tuple[str, str]], counts: Mapping[tuple[str, str], int] | None = None) -> None:
     """Write `video,label` rows; a cell that a spreadsheet would take for a formula is quoted, and read again as it was.
+
+    Args:
+        counts: by row how often the action happens, for a column `count`; what is missing is left empty.
 
     Raises:
         InputError: the file cannot be written, or a label has a control character.
     """
     with atomic_write(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("video", "label"))
-        writer.writerows((quote_cell(video), quote_cell(_check_label(label, path))) for video, label in rows)
+        writer.writerow(("video", "label") if counts is None else ("video", "label", "count"))
+        for video, label in rows:
+            more = () if counts is None else (counts.get((video, label), ""),)
+            writer.writerow((quote_cell(video), quote_cell(_check_label(label, path)), *more))
 
 
 def read_only(path: str | Path, known: Iterable[str]) -> set[str]:
@@ -196,19 +245,25 @@ def named_columns(path: Path, columns: tuple[str, ...], faults: list[str]) -> It
         raise InputError(f"{path}, line {line}: {what}") from error
 
 
-def _match_id(cell: str, known: set[str] | None, path: Path, line: int) -> str:
+def _match_id(cell: str, known: set[str] | None, path: Path, line: int, free: Collection[str] | None = None) -> str:
+    """The id in a cell; `free` are the known ids that may be meant by one that is unknown, None: all."""
     text = unquote_cell(cell)
     if known is not None and (exact := unicodedata.normalize("NFC", text)) in known:
         return exact
     if not text.strip():
         raise InputError(f"{path}, line {line}: no video in this row; write its id before the label, or delete the row")
+    if len(parts := PurePosixPath(text.strip().replace("\\", "/")).parts) > 1:
+        name = Path(parts[-1]).stem if Path(parts[-1]).suffix.lower() in VIDEO_SUFFIXES else parts[-1]
+        raise InputError(f"{path}, line {line}: {text.strip()!r} is a path; the column 'video' holds ids: {name!r}")
     video = check_id(unquote_cell(cell.strip()), f"{path}, line {line}")
     if known is None or video in known:
         return video
     bare = Path(video)
     if bare.suffix.lower() in VIDEO_SUFFIXES and bare.stem in known:
         return bare.stem
-    raise InputError(f"{path}, line {line}: there is no video {video!r} among the features{did_you_mean(video, known)}")
+    raise InputError(
+        f"{path}, line {line}: there is no video {video!r} among the features{did_you_mean(video, known if free is None else free)}"
+    )
 
 
 def _check_label(label: str, where: str | Path) -> str:
@@ -220,4 +275,15 @@ def _check_label(label: str, where: str | Path) -> str:
             "a line break; is a quotation mark opened and not closed?" if "\n" in label or "\r" in label else "a control character"
         )
         raise InputError(f"{where}: the label {label[:40]!r} has {what}")
+    if len(parts := [part.strip() for part in re.split("[;|]", label) if part.strip()]) > 1:
+        raise InputError(f"{where}: the label {label[:40]!r} holds {len(parts)}; write a row for each: {', '.join(parts)[:80]}")
     return label
+
+
+def _one_slip(a: str, b: str) -> bool:
+    """Whether one letter added, left out, changed or swapped with the next makes one label of the other; digits tell apart."""
+    first = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    ends = (a[first + 1 :], b[first + 1 :]), (a[first + 1 :], b[first:]), (a[first:], b[first + 1 :])
+    swapped = a[first : first + 2] == b[first : first + 2][::-1] and a[first + 2 :] == b[first + 2 :]
+    alike = swapped or any(x == y for x, y in ends)
+    return len(min(a, b, key=len)) > 3 and alike and re.sub(r"\D", "", a) == re.sub(r"\D", "", b)

@@ -152,6 +152,14 @@ class FeatureStore:
                 self.videos.pop(file.stem, None)  # a writer is just extracting this video again
         self.videos = dict(sorted(self.videos.items()))
 
+    def left_out(self) -> dict[str, str]:
+        """The videos that `extract` could not extract, with the reason, as it keeps them in `failures.json`."""
+        file = self.path / "failures.json"
+        failures = read_json(file) if file.is_file() else {}
+        if not isinstance(failures, dict):
+            raise InputError(f"{file}: not as extract writes it; expected a reason by video")
+        return {video: str(reason) for video, reason in failures.items() if video not in self.videos}
+
     @property
     def streams(self) -> dict[str, int]:
         """Width D of each stream's features."""
@@ -443,8 +451,8 @@ def _read_pack(content: dict[str, Any], file: Path) -> Path | None:
 
 def _read_header(content: Any, file: Path) -> Header:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise InputError(f'{file}: expected "format": "{FORMAT}", found {shown(found)}')
+        form = content.get("format") if isinstance(content, dict) else None
+        raise InputError(f'{file}: expected "format": "{FORMAT}", found {shown(form)}')
     check_shape({**content, "videos": content.get("videos") or {}}, HEADER, str(file))
     # A method draws its weights stream by stream: in one order, whatever that of the file is. `rgb` comes before `flow`.
     streams = {check_id(name, file): int(content["streams"][name]) for name in sorted(content["streams"], reverse=True)}

@@ -48,8 +48,8 @@ def build_world(out: Path, seed: int = 0, train: int = 72, test: int = 20, clips
         write_json(out / "parts.json", {p.video: p.parts for p in plans})
         write_labels(out / "trimmed.csv", ((p.video, p.actions[0]) for p in trimmed))
         write_json(out / "world.json", about)
-    elif (there := read_json(out / "world.json")) != about:
-        raise InputError(f"{out}: holds another demo world ({_words(there)}, not {_words(about)}); choose another folder")
+    elif (earlier := read_json(out / "world.json")) != about:
+        raise InputError(f"{out}: holds another demo world ({_words(earlier)}, not {_words(about)}); choose another folder")
 
     whole = [(plan, out / "videos" / f"{plan.video}.mp4") for plan in plans]
     whole += [(plan, out / "trimmed" / f"{plan.video}.mp4") for plan in trimmed]

@@ -54,6 +54,11 @@ class Pool:
         """End the workers."""
         self._end(self.workers)
 
+    def stop(self) -> None:
+        """From another thread: end what is under way, which is then answered with how it ended."""
+        for worker in self.workers:
+            worker.process.terminate()
+
     def __call__(
         self,
         function: Callable[[Any, Any], Any],
@@ -132,13 +137,13 @@ class Worker:
     """One process, the line to it, and the index of the item that it is at."""
 
     def __init__(self) -> None:
-        self.line, there = Pipe()
+        self.line, far_end = Pipe()
         begin = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # Ctrl-C is the parent's to answer
-        serve = f"sys.path[:] = {sys.path!r}; from untrimmed.engine.local import serve; serve({there.fileno()})"
+        serve = f"sys.path[:] = {sys.path!r}; from untrimmed.engine.local import serve; serve({far_end.fileno()})"
         environment = {**os.environ, **ONE_THREAD}
         command = [sys.executable, "-c", f"{begin}; {serve}"]
-        with there:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[there.fileno()], env=environment)
+        with far_end:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[far_end.fileno()], env=environment)
         self.call = b""
         self.item, self.busy, self.heard = 0, False, 0.0
 

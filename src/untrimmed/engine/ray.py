@@ -51,10 +51,10 @@ class Cluster:
             _join()
             self.joined = True
         machines = sum(bool(node["Alive"]) for node in ray.nodes())
-        there = ray.cluster_resources()
-        note(f"Ray: {machines} machine(s) with {there.get('CPU', 0):.0f} cores")
+        resources = ray.cluster_resources()
+        note(f"Ray: {machines} machine(s) with {resources.get('CPU', 0):.0f} cores")
         self.quiet.__enter__()
-        if self.gpu_share and not there.get("GPU"):
+        if self.gpu_share and not resources.get("GPU"):
             self.__exit__()
             raise InputError("device cuda: no machine of the Ray cluster has a GPU; use cpu")
         return self

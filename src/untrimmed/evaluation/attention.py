@@ -162,20 +162,20 @@ def attention_by_part(attention: Sequence[np.ndarray], kinds: Sequence[np.ndarra
     """
     values, kind = np.concatenate(attention), np.concatenate(kinds)
     edges = np.linspace(0.0, max(1.0, float(values.max())), BINS + 1)
-    own = {name: values[kind == k] for k, name in enumerate(KINDS)}
-    own = {name: found for name, found in own.items() if len(found)}
+    by_kind = {name: values[kind == k] for k, name in enumerate(KINDS)}
+    by_kind = {name: of_kind for name, of_kind in by_kind.items() if len(of_kind)}
     parts = {
         name: Part(
-            len(found),
-            float(found.mean()),
-            tuple(np.percentile(found, QUANTILES).tolist()),
-            tuple((np.histogram(found, edges)[0] / len(found)).tolist()),
+            len(of_kind),
+            float(of_kind.mean()),
+            tuple(np.percentile(of_kind, QUANTILES).tolist()),
+            tuple((np.histogram(of_kind, edges)[0] / len(of_kind)).tolist()),
             tuple(edges.tolist()),
         )
-        for name, found in own.items()
+        for name, of_kind in by_kind.items()
     }
     pairs = [("action", "context"), ("action", "background"), ("context", "background")]
-    return PartsReport(parts, {f"{a}>{b}": chance_above(own[a], own[b]) for a, b in pairs if a in own and b in own})
+    return PartsReport(parts, {f"{a}>{b}": chance_above(by_kind[a], by_kind[b]) for a, b in pairs if a in by_kind and b in by_kind})
 
 
 def chance_above(a: np.ndarray, b: np.ndarray) -> float:
@@ -195,8 +195,8 @@ def softmax(logit: np.ndarray) -> np.ndarray:
 
 def evidence_of(activation: np.ndarray, classes: Sequence[str], labels: Iterable[str]) -> np.ndarray:
     """[T] the activation [T, C] of the best of a video's true classes; 0 where none of them is known."""
-    own = [classes.index(label) for label in labels if label in classes]
-    return activation[:, own].max(axis=1) if own else np.zeros(len(activation))
+    true_classes = [classes.index(label) for label in labels if label in classes]
+    return activation[:, true_classes].max(axis=1) if true_classes else np.zeros(len(activation))
 
 
 def check_parts(content: Any, where: str) -> Mapping[str, Sequence[Sequence[Any]]]:

@@ -24,7 +24,7 @@ def whole_video(
 
 
 def random_segments(
-    found: Results,
+    detected: Results,
     named: dict[str, dict[str, float]],
     durations: dict[str, float],
     truth: dict[str, VideoTruth],
@@ -37,14 +37,14 @@ def random_segments(
     A hard one to beat: there are as many in each video as the method found, and as long as those that it found somewhere.
     """
     rng = np.random.default_rng(seed)
-    lengths = np.array([d.end - d.start for detections in found.values() for d in detections] or [1.0])
+    lengths = np.array([d.end - d.start for detections in detected.values() for d in detections] or [1.0])
     total = np.zeros(len(tious))
     for _ in range(RANDOM_DRAWS):
         results: Results = {}
         for video, scores in named.items():
             results[video] = []
             for label, score in scores.items():
-                count = max(sum(d.label == label for d in found[video]), 1)
+                count = max(sum(d.label == label for d in detected[video]), 1)
                 length = np.minimum(rng.choice(lengths, count), durations[video])
                 start = rng.uniform(0, durations[video] - length)
                 results[video] += [Detection(float(s), float(s + n), label, score) for s, n in zip(start, length)]

@@ -67,12 +67,12 @@ def evaluate_classification(
     matrix = np.full((len(videos), len(shown)), -np.inf)
     right = labelled = 0
     for v, video in enumerate(videos):
-        own = scores.get(video)
-        if own is not None:
-            matrix[v] = [own[column[label]] if label in column else -np.inf for label in shown]
+        of_video = scores.get(video)
+        if of_video is not None:
+            matrix[v] = [of_video[column[label]] if label in column else -np.inf for label in shown]
         if truth[video]:
             labelled += 1
-            right += own is not None and classes[int(np.argmax(own))] in truth[video]
+            right += of_video is not None and classes[int(np.argmax(of_video))] in truth[video]
     relevant = np.array([[label in truth[video] for label in shown] for video in videos])
     return ClassificationScores(
         classes=tuple(shown),
@@ -96,6 +96,6 @@ def average_precision(relevant: np.ndarray, score: np.ndarray) -> float:
     order = np.argsort(-score, kind="stable")
     relevant, score = relevant[order], score[order]
     last = np.append(score[1:] != score[:-1], True)  # the last item of each group of equal scores
-    found = np.cumsum(relevant)[last]
-    precision = found / (np.flatnonzero(last) + 1)
-    return float((np.diff(found, prepend=0) * precision).sum() / found[-1])
+    recalled = np.cumsum(relevant)[last]
+    precision = recalled / (np.flatnonzero(last) + 1)
+    return float((np.diff(recalled, prepend=0) * precision).sum() / recalled[-1])

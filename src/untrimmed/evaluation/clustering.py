@@ -39,16 +39,16 @@ class ClusterScores:
 
 def first_label(labels: Sequence[Sequence[str]]) -> np.ndarray:
     """[N, L] with a single 1 in each row: the first of each video's labels. Columns are the labels, sorted."""
-    return shared_labels([own[:1] for own in labels])
+    return shared_labels([of_video[:1] for of_video in labels])
 
 
 def shared_labels(labels: Sequence[Sequence[str]]) -> np.ndarray:
     """[N, L] with 1/k for each of a video's k labels. Columns are the labels, sorted."""
-    column = {label: c for c, label in enumerate(sorted({label for own in labels for label in own}))}
+    column = {label: c for c, label in enumerate(sorted({label for of_video in labels for label in of_video}))}
     weights = np.zeros((len(labels), len(column)))
-    for row, own in zip(weights, labels, strict=True):
-        for label in own:
-            row[column[label]] += 1 / len(own)
+    for row, of_video in zip(weights, labels, strict=True):
+        for label in of_video:
+            row[column[label]] += 1 / len(of_video)
     return weights
 
 
@@ -97,9 +97,9 @@ def _adjusted_rand_index(table: np.ndarray, squares: np.ndarray, sizes: np.ndarr
 def _mutual_information(joint: np.ndarray) -> float:
     """Mutual information over the arithmetic mean of the entropies, of a joint distribution [K, L]; 1 where both are zero."""
     rows, columns = joint.sum(axis=1), joint.sum(axis=0)
-    own = (_entropy(rows) + _entropy(columns)) / 2
+    entropy = (_entropy(rows) + _entropy(columns)) / 2
     shared = _entropy(rows) + _entropy(columns) - _entropy(joint.ravel())
-    return float(np.clip(shared / own, 0.0, 1.0)) if own > 1e-12 else 1.0
+    return float(np.clip(shared / entropy, 0.0, 1.0)) if entropy > 1e-12 else 1.0
 
 
 def _entropy(p: np.ndarray) -> float:
@@ -161,16 +161,18 @@ def map_detections(results: Results, mapping: Mapped) -> Results:
     return {
         video: [
             d._replace(label=label, score=d.score * weight if d.score > 0 else d.score / weight)
-            for d in found
+            for d in detections
             for label, weight in mapping.get(d.label, {d.label: 1.0}).items()
         ]
-        for video, found in results.items()
+        for video, detections in results.items()
     }
 
 
 def map_scores(scores: np.ndarray, classes: Sequence[str], mapping: Mapped) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class scores [..., K] of clusters as scores [..., C] of classes: the best of the clusters, each times its weight."""
     named = [mapping.get(name, {name: 1.0}) for name in classes]
-    labels = tuple(sorted({label for own in named for label in own}))
-    columns = [np.max([scores[..., k] * own[label] for k, own in enumerate(named) if label in own], axis=0) for label in labels]
+    labels = tuple(sorted({label for weights in named for label in weights}))
+    columns = [
+        np.max([scores[..., k] * weights[label] for k, weights in enumerate(named) if label in weights], axis=0) for label in labels
+    ]
     return np.stack(columns, axis=-1) if columns else np.zeros((*scores.shape[:-1], 0)), labels

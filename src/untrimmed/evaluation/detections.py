@@ -11,7 +11,7 @@ from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.types import Detection, Results
 
 CLUSTER_HINT = (
-    "say what the clusters stand for: --map-clusters majority (or soft, hungarian), or --names FILE with the columns cluster,name"
+    "say what the clusters stand for: `map_clusters` majority (or soft, hungarian), or `names` FILE with the columns cluster,name"
 )
 PAIRS_AT_ONCE = 2_000_000
 """How many pairs of a detection and a true segment are compared in one go; bounds the memory, not the result."""
@@ -73,8 +73,8 @@ class DetectionScores:
         on_grid = np.flatnonzero(np.isclose(self.tious, tiou, rtol=0, atol=1e-9))
         if not on_grid.size:
             raise ValueError(f"tIoU {tiou:g} is not among {self.tious.tolist()}")
-        own, k = slice(self.bounds[c], self.bounds[c + 1]), on_grid[0]
-        hits = self.hits[own, k] if self.counted is None else self.hits[own, k][self.counted[own, k]]
+        of_class, k = slice(self.bounds[c], self.bounds[c + 1]), on_grid[0]
+        hits = self.hits[of_class, k] if self.counted is None else self.hits[of_class, k][self.counted[of_class, k]]
         correct = np.cumsum(hits)
         return correct / self.class_instances[c], correct / np.arange(1, len(correct) + 1)
 
@@ -139,7 +139,7 @@ def match_inputs(truth: Mapping[str, VideoTruth], results: Results, classes: Ite
     video_index = {video: v for v, video in enumerate(sorted(truth))}
     if unknown := {d.label for detections in results.values() for d in detections} - index.keys():
         raise InputError(_unknown_label(min(unknown), classes, results))
-    segments = [(index[s.label], video_index[v], s.start, s.end) for v, one in truth.items() for s in one.segments]
+    segments = [(index[s.label], video_index[v], s.start, s.end) for v, of_video in truth.items() for s in of_video.segments]
     if not segments:
         raise InputError("none of the chosen videos has a true segment, so nothing can be scored; choose another subset")
     segments.sort(key=(lambda s: s[:2]) if as_listed else None)
@@ -166,9 +166,9 @@ def pairs(group: np.ndarray, other_group: np.ndarray) -> Iterator[tuple[np.ndarr
     count = np.searchsorted(other_group, group, side="right") - first
     rows = np.flatnonzero(count)
     for some in np.array_split(rows, count.sum() // PAIRS_AT_ONCE + 1):
-        one = np.repeat(some, count[some])
+        place = np.repeat(some, count[some])
         before = np.repeat(np.cumsum(count[some]) - count[some], count[some])
-        yield one, first[one] + np.arange(len(one)) - before
+        yield place, first[place] + np.arange(len(place)) - before
 
 
 def greedy_matching(asker: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -234,7 +234,7 @@ def scores(
         videos=len(truth),
         instances=len(inputs.true_label),
         class_instances=instances[scored],
-        ignored=sum(len(own) for name, own in results.items() if name not in truth),
+        ignored=sum(len(detections) for name, detections in results.items() if name not in truth),
         unlisted=tuple(name for name in inputs.videos if name not in results),
         without_truth=tuple(name for c, name in enumerate(inputs.classes) if not instances[c]),
         hits=hits,
@@ -264,9 +264,9 @@ def on_ambiguous(inputs: MatchInputs, video: np.ndarray, start: np.ndarray, end:
 
 def _columns(results: Results, index: Mapping[str, int], videos: Mapping[str, int]) -> tuple[np.ndarray, ...]:
     """Class, video, start, end and score [N] of the detections of the given videos."""
-    inside = [(videos[name], own) for name, own in results.items() if name in videos]
-    video = np.repeat(np.array([v for v, _ in inside], dtype=np.int64), [len(own) for _, own in inside])
-    detections: list[Detection] = list(chain.from_iterable(own for _, own in inside))
+    inside = [(videos[name], of_video) for name, of_video in results.items() if name in videos]
+    video = np.repeat(np.array([v for v, _ in inside], dtype=np.int64), [len(of_video) for _, of_video in inside])
+    detections: list[Detection] = list(chain.from_iterable(of_video for _, of_video in inside))
     starts, ends, labels, surenesses = zip(*detections, strict=True) if detections else ((), (), (), ())
     label = np.array([index[name] for name in labels], dtype=np.int64)
     return label, video, *(np.array(column, dtype=np.float64) for column in (starts, ends, surenesses))

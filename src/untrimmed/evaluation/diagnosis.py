@@ -142,21 +142,21 @@ class Diagnosis:
             "mAP_N": self.map_n.tolist(),
             "missed": self.missed.tolist(),
             "traits": {
-                one.trait: {
-                    "source": one.source,
-                    "unknown": one.unknown,
+                trait.trait: {
+                    "source": trait.source,
+                    "unknown": trait.unknown,
                     "bins": [
                         {
                             "name": name,
-                            "range": one.range(b),
-                            "instances": int(one.count[b]),
-                            "missed": one.missed[b].tolist() if one.count[b] else None,
-                            "mAP_N": one.map_n[b].tolist() if one.count[b] else None,
+                            "range": trait.range(b),
+                            "instances": int(trait.count[b]),
+                            "missed": trait.missed[b].tolist() if trait.count[b] else None,
+                            "mAP_N": trait.map_n[b].tolist() if trait.count[b] else None,
                         }
-                        for b, name in enumerate(one.names)
+                        for b, name in enumerate(trait.names)
                     ],
                 }
-                for one in self.bins
+                for trait in self.bins
             },
         }
 
@@ -173,14 +173,14 @@ class Diagnosis:
             gain = "" if i == TRUE_POSITIVE else f"{100 * self.gain[k, i]:18.1f}"
             lines.append(f"{kind:20}  {_share(first, i):8.1f}  {_share(kinds, i):10.1f}  {gain}".rstrip())
         lines.append(f"missed: {100 * self.missed[k]:.1f} of {self.instances} true segments")
-        for one in self.bins:
+        for trait in self.bins:
             parts = [
-                f"{name} ({one.range(b)}) {100 * one.missed[b, k]:.1f} of {one.count[b]}"
-                for b, name in enumerate(one.names)
-                if one.count[b]
+                f"{name} ({trait.range(b)}) {100 * trait.missed[b, k]:.1f} of {trait.count[b]}"
+                for b, name in enumerate(trait.names)
+                if trait.count[b]
             ]
-            unit = {"length": ", s", "coverage": ", per cent"}.get(one.trait, "")
-            lines.append(f"  by {one.trait}{unit}: {', '.join(parts)}")
+            unit = {"length": ", s", "coverage": ", per cent"}.get(trait.trait, "")
+            lines.append(f"  by {trait.trait}{unit}: {', '.join(parts)}")
         return "\n".join(lines)
 
 
@@ -212,10 +212,10 @@ def diagnose(truth: Mapping[str, VideoTruth], results: Results, classes: Iterabl
     for k in range(len(thresholds)):
         np.add.at(counts[k], (level[top], kind[top, k]), 1)
 
-    own = {c: slice(*np.searchsorted(inputs.label, [c, c + 1])) for c in scored}
+    of_class = {c: slice(*np.searchsorted(inputs.label, [c, c + 1])) for c in scored}
     ap = np.zeros((len(scored), len(thresholds), len(KINDS)))
     for row, c in enumerate(scored):
-        kinds_of_class = kind[own[c]][top[own[c]]]
+        kinds_of_class = kind[of_class[c]][top[of_class[c]]]
         for k in range(len(thresholds)):
             for without in range(len(KINDS)):
                 left = kinds_of_class[:, k] if without == TRUE_POSITIVE else kinds_of_class[kinds_of_class[:, k] != without, k]
@@ -237,9 +237,9 @@ def diagnose(truth: Mapping[str, VideoTruth], results: Results, classes: Iterabl
         counts=counts,
         mean_ap=by_kind[:, TRUE_POSITIVE],
         gain=by_kind - by_kind[:, [TRUE_POSITIVE]],
-        map_n=_map_n(inputs, taken, own, every, mean_number),
+        map_n=_map_n(inputs, taken, of_class, every, mean_number),
         missed=missed.mean(axis=0),
-        bins=tuple(_bins(truth, inputs, taken, own, missed, mean_number)),
+        bins=tuple(_bins(truth, inputs, taken, of_class, missed, mean_number)),
     )
 
 
@@ -257,8 +257,8 @@ def _kinds(inputs: MatchInputs, taken: np.ndarray, thresholds: np.ndarray) -> np
     for detection, segment, tiou in overlapping(inputs.video, inputs.start, inputs.end, *by_video, least):
         np.maximum.at(overlap, detection, tiou)
         best = tiou == overlap[detection]
-        own = inputs.true_label[order][segment] == inputs.label[detection]
-        same[detection[best & own]] = True
+        same_label = inputs.true_label[order][segment] == inputs.label[detection]
+        same[detection[best & same_label]] = True
     kind = np.full((len(inputs.label), len(thresholds)), BACKGROUND)
     for k, threshold in enumerate(thresholds):
         enough, some = overlap >= threshold, overlap >= LEAST_TIOU
@@ -284,16 +284,18 @@ def _made(inputs: MatchInputs, taken: np.ndarray, instances: np.ndarray, mean_nu
     """Which detections take a true segment at a normalized precision that is not negligible, [N, K]."""
     made = taken >= 0
     for c in np.flatnonzero(instances):
-        own = slice(*np.searchsorted(inputs.label, [c, c + 1]))
-        made[own] &= _precision(taken[own] >= 0, instances[c], mean_number) > LEAST_PRECISION
+        of_class = slice(*np.searchsorted(inputs.label, [c, c + 1]))
+        made[of_class] &= _precision(taken[of_class] >= 0, instances[c], mean_number) > LEAST_PRECISION
     return made
 
 
-def _map_n(inputs: MatchInputs, taken: np.ndarray, own: Mapping[int, slice], chosen: np.ndarray, mean_number: float) -> np.ndarray:
+def _map_n(
+    inputs: MatchInputs, taken: np.ndarray, of_class: Mapping[int, slice], chosen: np.ndarray, mean_number: float
+) -> np.ndarray:
     """mAP_N, [K], of the chosen [M] true segments alone."""
     sums = np.zeros(taken.shape[1])
     classes = 0
-    for c, its in own.items():
+    for c, its in of_class.items():
         instances = int(np.count_nonzero(chosen & (inputs.true_label == c)))
         if not instances:
             continue
@@ -309,7 +311,7 @@ def _bins(
     truth: Mapping[str, VideoTruth],
     inputs: MatchInputs,
     taken: np.ndarray,
-    own: Mapping[int, slice],
+    of_class: Mapping[int, slice],
     missed: np.ndarray,
     mean_number: float,
 ) -> Iterable[Bins]:
@@ -335,7 +337,7 @@ def _bins(
             source,
             np.array([np.count_nonzero(inside) for inside in bins]),
             np.stack([missed[inside].sum(axis=0) / max(np.count_nonzero(inside), 1) for inside in bins]),
-            np.stack([_map_n(inputs, taken, own, inside, mean_number) for inside in bins]),
+            np.stack([_map_n(inputs, taken, of_class, inside, mean_number) for inside in bins]),
             int(np.count_nonzero(~known)),
         )
 

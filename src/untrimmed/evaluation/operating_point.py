@@ -17,16 +17,16 @@ from untrimmed.evaluation.activitynet import evaluate_detections
 
 @dataclass(frozen=True)
 class Reading:
-    """Right and wrong detections, found and missed segments.
+    """Right and wrong detections, hit and missed segments.
 
     right, wrong:  number of detections.
-    found, missed: number of true segments.
+    hit, missed:   number of true segments.
     hours:         length of all videos, or None where a duration is not known.
     """
 
     right: int
     wrong: int
-    found: int
+    hit: int
     missed: int
     hours: float | None
 
@@ -38,7 +38,7 @@ class Reading:
     @property
     def recall(self) -> float:
         """Share of the true segments that are found."""
-        return self.found / (self.found + self.missed)
+        return self.hit / (self.hit + self.missed)
 
     @property
     def f1(self) -> float:
@@ -82,7 +82,7 @@ class OperatingPoint:
                 f"at_{name}": {
                     "right": reading.right,
                     "wrong": reading.wrong,
-                    "found": reading.found,
+                    "found": reading.hit,
                     "missed": reading.missed,
                     "precision": reading.precision,
                     "recall": reading.recall,
@@ -110,23 +110,23 @@ def operating_point(
     Raises:
         InputError: as `evaluate_detections`.
     """
-    kept = {video: [d for d in found if d.score >= min_score] for video, found in results.items() if video in truth}
+    kept = {video: [d for d in detections if d.score >= min_score] for video, detections in results.items() if video in truth}
     count = sum(map(len, kept.values()))
-    instances = sum(len(one.segments) for one in truth.values())
-    durations = [one.duration for one in truth.values()]
+    instances = sum(len(of_video.segments) for of_video in truth.values())
+    durations = [of_video.duration for of_video in truth.values()]
     hours = None if None in durations else sum(d for d in durations if d is not None) / 3600
     paired = int(evaluate_detections(truth, kept, classes, [tiou]).hits.sum())
-    right = found = 0
-    for video, one in truth.items():
+    right = hit = 0
+    for video, of_video in truth.items():
         detections = kept.get(video, [])
-        right += sum(any(_touch(d, s) for s in one.segments) for d in detections)
-        found += sum(any(_touch(d, s) for d in detections) for s in one.segments)
-    empty = [video for video, one in truth.items() if not one.segments]
+        right += sum(any(_touch(d, s) for s in of_video.segments) for d in detections)
+        hit += sum(any(_touch(d, s) for d in detections) for s in of_video.segments)
+    empty = [video for video, of_video in truth.items() if not of_video.segments]
     return OperatingPoint(
         min_score,
         tiou,
         Reading(paired, count - paired, paired, instances - paired, hours),
-        Reading(right, count - right, found, instances - found, hours),
+        Reading(right, count - right, hit, instances - hit, hours),
         len(empty),
         sum(not kept.get(video) for video in empty),
     )

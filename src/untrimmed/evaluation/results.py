@@ -81,17 +81,17 @@ class Evaluation:
     def scalars(self) -> dict[str, float]:
         """`mAP@0.5` for each threshold, `mAP@avg` over all, `mAP@0.1:0.7` and the like, and those of the operating point."""
         scores = self.scores
-        found = {f"mAP@{tiou:g}": float(value) for tiou, value in zip(scores.tious, scores.mean_ap, strict=True)}
-        found["mAP@avg"] = scores.average
-        found |= {f"mAP@{first:g}:{last:g}": mean for (first, last), mean in self._quoted_averages().items()}
+        values = {f"mAP@{tiou:g}": float(value) for tiou, value in zip(scores.tious, scores.mean_ap, strict=True)}
+        values["mAP@avg"] = scores.average
+        values |= {f"mAP@{first:g}:{last:g}": mean for (first, last), mean in self._quoted_averages().items()}
         if (point := self.operating) is not None:
             for suffix, reading in (("", point.at_tiou), (".any_overlap", point.at_any_overlap)):
                 for name in ("precision", "recall", "f1", "false_alarms_per_hour"):
                     if (value := getattr(reading, name)) is not None:
-                        found[f"{name}{suffix}"] = value
+                        values[f"{name}{suffix}"] = value
             if point.silent_share is not None:
-                found["silent_share"] = point.silent_share
-        return found
+                values["silent_share"] = point.silent_share
+        return values
 
     def table(self) -> str:
         """Plain text for the terminal: AP in per cent by class and threshold, and the averages that papers quote."""
@@ -125,12 +125,12 @@ class Evaluation:
 
     def _quoted_averages(self) -> dict[tuple[float, float], float]:
         on_grid = {round(float(t), 6): float(value) for t, value in zip(self.scores.tious, self.scores.mean_ap, strict=True)}
-        found = {}
+        averages = {}
         for first, last in AVERAGED_RANGES:
             wanted = [round(tenth / 10, 6) for tenth in range(round(first * 10), round(last * 10) + 1)]
             if all(tiou in on_grid for tiou in wanted):
-                found[first, last] = sum(on_grid[tiou] for tiou in wanted) / len(wanted)
-        return found
+                averages[first, last] = sum(on_grid[tiou] for tiou in wanted) / len(wanted)
+        return averages
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ class ClassificationEvaluation:
             "video_mAP": scores.mean_ap,
             "per_class": dict(zip(scores.classes, scores.ap.tolist(), strict=True)),
             "streams": {
-                name: {"accuracy": own.accuracy, "video_mAP": own.mean_ap, "weight": self.weights[name]}
-                for name, own in self.streams.items()
+                name: {"accuracy": of_stream.accuracy, "video_mAP": of_stream.mean_ap, "weight": self.weights[name]}
+                for name, of_stream in self.streams.items()
             },
             "ignored": self.ignored,
             "selection": self.selection,
@@ -177,10 +177,10 @@ class ClassificationEvaluation:
 
     def scalars(self) -> dict[str, float]:
         """`accuracy` and `video_mAP`, and the same by stream, as `accuracy.rgb`."""
-        found = {"accuracy": self.scores.accuracy, "video_mAP": self.scores.mean_ap}
-        for name, own in self.streams.items():
-            found |= {f"accuracy.{name}": own.accuracy, f"video_mAP.{name}": own.mean_ap}
-        return found
+        values = {"accuracy": self.scores.accuracy, "video_mAP": self.scores.mean_ap}
+        for name, of_stream in self.streams.items():
+            values |= {f"accuracy.{name}": of_stream.accuracy, f"video_mAP.{name}": of_stream.mean_ap}
+        return values
 
     def table(self) -> str:
         """Plain text for the terminal, in per cent: average precision by class; accuracy and mAP of the streams and all."""
@@ -202,10 +202,10 @@ class ClassificationEvaluation:
                 f"fused      class scores of the streams, weighted {shares}",
                 "",
                 header,
-                *(row(label, [own.ap[c] for own in columns]) for c, label in enumerate(scores.classes)),
+                *(row(label, [of_stream.ap[c] for of_stream in columns]) for c, label in enumerate(scores.classes)),
                 "-" * len(header),
-                row("mAP", [own.mean_ap for own in columns]),
-                row("accuracy", [own.accuracy for own in columns]),
+                row("mAP", [of_stream.mean_ap for of_stream in columns]),
+                row("accuracy", [of_stream.accuracy for of_stream in columns]),
             ]
         )
 
@@ -254,7 +254,8 @@ class ClusteringEvaluation:
             **vars(self.rounds[-1].scores),
             "shared": vars(self.rounds[-1].shared),
             "rounds": [
-                {"changed": one.changed, "sizes": one.sizes, **vars(one.scores), "shared": vars(one.shared)} for one in self.rounds
+                {"changed": of_round.changed, "sizes": of_round.sizes, **vars(of_round.scores), "shared": vars(of_round.shared)}
+                for of_round in self.rounds
             ],
             "selection": self.selection,
             "mapping": None,
@@ -262,11 +263,11 @@ class ClusteringEvaluation:
 
     def scalars(self) -> dict[str, float]:
         """`purity`, `ari`, `nmi` of the last round, with `.shared` for all labels, and of every round as `purity.round0`."""
-        found: dict[str, float] = dict(vars(self.rounds[-1].scores))
-        found |= {f"{name}.shared": value for name, value in vars(self.rounds[-1].shared).items()}
-        for number, one in enumerate(self.rounds):
-            found |= {f"{name}.round{number}": value for name, value in vars(one.scores).items()}
-        return found
+        values: dict[str, float] = dict(vars(self.rounds[-1].scores))
+        values |= {f"{name}.shared": value for name, value in vars(self.rounds[-1].shared).items()}
+        for number, of_round in enumerate(self.rounds):
+            values |= {f"{name}.round{number}": value for name, value in vars(of_round.scores).items()}
+        return values
 
     def table(self) -> str:
         """Plain text for the terminal: a row for each round."""
@@ -282,10 +283,11 @@ class ClusteringEvaluation:
             "",
             header,
         ]
-        for number, one in enumerate(self.rounds):
-            changed = "-" if one.changed is None else f"{100 * one.changed:.1f} %"
-            cells = f"{number:5}  {len(one.sizes):8}  {min(one.sizes.values()):8}  {max(one.sizes.values()):7}  {changed:>7}"
-            for scores in (one.scores, one.shared) if both else (one.scores,):
+        for number, of_round in enumerate(self.rounds):
+            changed = "-" if of_round.changed is None else f"{100 * of_round.changed:.1f} %"
+            sizes = of_round.sizes.values()
+            cells = f"{number:5}  {len(sizes):8}  {min(sizes):8}  {max(sizes):7}  {changed:>7}"
+            for scores in (of_round.scores, of_round.shared) if both else (of_round.scores,):
                 cells += f"  {scores.purity:6.3f}  {scores.ari:5.3f}  {scores.nmi:5.3f}"
             lines.append(cells)
         return "\n".join(lines)
@@ -325,12 +327,12 @@ class AttentionEvaluation:
             "distribution": self.distribution,
             "streams": {
                 name: {
-                    "at_0.5": own.at_standard(),
-                    "sweep": {key: ratio.tolist() for key, ratio in own.ratios.items()},
-                    "snippet_AP": own.precision,
+                    "at_0.5": of_stream.at_standard(),
+                    "sweep": {key: ratio.tolist() for key, ratio in of_stream.ratios.items()},
+                    "snippet_AP": of_stream.precision,
                     **(self.parts[name].to_json() if self.parts else {}),
                 }
-                for name, own in self.streams.items()
+                for name, of_stream in self.streams.items()
             },
             "selection": self.selection,
             "mapping": None if self.mapping is None else self.mapping.to_json(),
@@ -338,18 +340,18 @@ class AttentionEvaluation:
 
     def scalars(self) -> dict[str, float]:
         """The slide's statistics at level 0.5 (`att-gt/gt`) and others (`att-gt/gt@0.3`), `snippet_AP`, parts; by stream too."""
-        found: dict[str, float] = {}
-        for stream, own in self.streams.items():
+        values: dict[str, float] = {}
+        for stream, of_stream in self.streams.items():
             suffix = "" if stream == "fused" else f".{stream}"
-            found |= {f"{name}{suffix}": value for name, value in own.at_standard().items()}
-            found[f"snippet_AP{suffix}"] = own.precision
-            for name, ratio in own.ratios.items():
-                found |= {f"{name}@{level:g}{suffix}": float(ratio[i, STANDARD]) for i, level in enumerate(LEVELS)}
+            values |= {f"{name}{suffix}": value for name, value in of_stream.at_standard().items()}
+            values[f"snippet_AP{suffix}"] = of_stream.precision
+            for name, ratio in of_stream.ratios.items():
+                values |= {f"{name}@{level:g}{suffix}": float(ratio[i, STANDARD]) for i, level in enumerate(LEVELS)}
             if self.parts:
                 report = self.parts[stream]
-                found |= {f"attention.{kind}{suffix}": part.mean for kind, part in report.parts.items()}
-                found |= {f"{pair}{suffix}": chance for pair, chance in report.above.items()}
-        return found
+                values |= {f"attention.{kind}{suffix}": part.mean for kind, part in report.parts.items()}
+                values |= {f"{pair}{suffix}": chance for pair, chance in report.above.items()}
+        return values
 
     def table(self) -> str:
         """Plain text for the terminal: the slide's statistics with its arrows, the sweeps, and attention by part."""
@@ -376,8 +378,11 @@ class AttentionEvaluation:
             + ("; attention is times the number of snippets" if self.distribution else ""),
             "",
             header("", names),
-            *(statistic(name, [own.ratios[name][STANDARD, STANDARD] for own in self.streams.values()]) for name in STATISTICS),
-            row("↑ AP of attention for gt", [own.precision for own in self.streams.values()]),
+            *(
+                statistic(name, [of_stream.ratios[name][STANDARD, STANDARD] for of_stream in self.streams.values()])
+                for name in STATISTICS
+            ),
+            row("↑ AP of attention for gt", [of_stream.precision for of_stream in self.streams.values()]),
             "",
             header("fused, att: attention >", levels),
             *(statistic(name, fused.ratios[name][:, STANDARD]) for name in STATISTICS),

@@ -93,7 +93,7 @@ def _table(plan: Experiment, scores: Scores, data: Data) -> Table:
     for run in plan.runs_of(data.name):
         tasks = scores.of_seeds(run.name, data.name)
         values = [[scores.value(task, metric) for task in tasks.values()] for metric in plan.metrics]
-        rows.append(tuple(tuple(value for value in own if value is not None) for own in values))
+        rows.append(tuple(tuple(value for value in of_seeds if value is not None) for of_seeds in values))
     names = tuple(plan.shown(run.name) for run in plan.runs_of(data.name))
     return Table(data.name, _caption(plan, data), tuple(map(metric_of, plan.metrics)), names, tuple(rows), len(plan.seeds))
 

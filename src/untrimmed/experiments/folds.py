@@ -37,18 +37,18 @@ def name_clusters(folder: Path, part: Part, how: str, oracle: bool) -> None:
         InputError: no training video of the fold has a label.
     """
     beside = folder / "detections.activations"
-    found = read_detections(folder / "detections.json")
+    detected = read_detections(folder / "detections.json")
     activations, stored = read_activations(beside) if beside.is_dir() else ([], {})
     tested = tags_of(read_annotations(part.annotations).subset(part.subset))
-    clusters = {video: cluster for video, cluster in clusters_in(found.untrimmed).items() if video not in tested}
-    best = {video: max(own, key=lambda d: d.score).label for video, own in found.results.items() if own}
+    clusters = {video: cluster for video, cluster in clusters_in(detected.untrimmed).items() if video not in tested}
+    best = {video: max(segments, key=lambda d: d.score).label for video, segments in detected.results.items() if segments}
     known = {label for activation in activations for label in activation.classes}
-    known |= {d.label for own in found.results.values() for d in own}
-    fitted = MappingOptions(how, oracle, labels=part.labels).fit(found.path, clusters, known, best, None, tested)
+    known |= {d.label for segments in detected.results.values() for d in segments}
+    fitted = MappingOptions(how, oracle, labels=part.labels).fit(detected.path, clusters, known, best, None, tested)
 
     changed = {"selection": "oracle"} if oracle else {}
-    about = {key: value for key, value in found.untrimmed.items() if key != "clusters"} | changed
-    write_detections(found.path, map_detections(found.results, fitted.clusters), about)
+    about = {key: value for key, value in detected.untrimmed.items() if key != "clusters"} | changed
+    write_detections(detected.path, map_detections(detected.results, fitted.clusters), about)
     if activations:
         stored = {key: value for key, value in stored.items() if key != "clusters"} | changed
         write_activations(beside, [_named(activation, fitted.clusters) for activation in activations], stored)
@@ -78,9 +78,9 @@ def pool(folders: Sequence[Path], parts: Sequence[Part], work: Path, named: bool
     results: Results = {}
     about: dict[str, Any] = {}
     for folder in folders:
-        found = read_detections(folder / "detections.json")
-        results |= found.results
-        about = merge(about, found.untrimmed)
+        detected = read_detections(folder / "detections.json")
+        results |= detected.results
+        about = merge(about, detected.untrimmed)
     about.pop("localization", None)
     write_detections(out / "detections.json", results, about)
     if all((folder / "detections.activations").is_dir() for folder in folders):
@@ -118,8 +118,8 @@ def pooled_truth(parts: Sequence[Part]) -> dict[str, VideoTruth]:
     truth: dict[str, VideoTruth] = {}
     for part in parts:
         annotations = read_annotations(part.annotations)
-        for video, one in annotations.videos.items():
-            truth.setdefault(video, one if part.subset is None else replace(one, subset=f"not {part.subset}"))
+        for video, of_video in annotations.videos.items():
+            truth.setdefault(video, of_video if part.subset is None else replace(of_video, subset=f"not {part.subset}"))
         truth |= annotations.subset(part.subset)
     return truth
 

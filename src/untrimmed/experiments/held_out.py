@@ -37,11 +37,11 @@ def read_loss(folder: Path) -> float:
 
 def judge(task: HeldOut) -> None:
     """Mean binary cross-entropy, over videos and classes, between the tags and the video scores (mean over the streams)."""
-    found, _, _ = activations_of_run(run_of(task.run), task.part.features, set(task.videos), {}, "cpu")
+    activations, _, _ = activations_of_run(run_of(task.run), task.part.features, set(task.videos), {}, "cpu")
     tags = read_labels(task.part.labels).tags
     losses = []
-    for activation in found:
+    for activation in activations:
         score = np.mean([stream.class_score for stream in activation.streams.values()], axis=0).clip(1e-6, 1 - 1e-6)
-        there = np.array([label in tags[activation.video] for label in activation.classes])
-        losses.append(-np.where(there, np.log(score), np.log1p(-score)).mean())
+        present = np.array([label in tags[activation.video] for label in activation.classes])
+        losses.append(-np.where(present, np.log(score), np.log1p(-score)).mean())
     write_json(task.folder / "loss.json", float(np.mean(losses)))

@@ -75,8 +75,8 @@ class _Loader(PlainLoader):
     """YAML in which no key may stand twice (all but the last would be lost), and ON, NO and the like are names, as in YAML 1.2."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as its base has it)
-        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -139,8 +139,8 @@ def _read_parts(content: Any, where: str, path: Path) -> tuple[Part, ...]:
 
 def _read_part(content: dict[str, Any], where: str, path: Path) -> Part:
     """A part, whose files are looked into."""
-    found = {key: _find(content[key], f"{where}.{key}", path) for key in FILES if content.get(key) is not None}
-    part = _entry(Part, content | found, where, list(content))
+    files = {key: _find(content[key], f"{where}.{key}", path) for key in FILES if content.get(key) is not None}
+    part = _entry(Part, content | files, where, list(content))
     if (part.trimmed is None) != (part.trimmed_labels is None):
         raise InputError(f"{where}: trimmed and trimmed_labels go together")
     store = FeatureStore(part.features)
@@ -191,7 +191,7 @@ def _read_run(name: str, content: Any, where: str) -> RunSpec:
         raise InputError(f"{place}.data: names no data set; leave it away for all")
     if "candidates" in content and not run.candidates:
         raise InputError(f"{place}.candidates: expected a list of settings")
-    if any(one in run.candidates[:number] for number, one in enumerate(run.candidates)):
+    if any(candidate in run.candidates[:number] for number, candidate in enumerate(run.candidates)):
         raise InputError(f"{place}.candidates: one stands twice")
     return run
 
@@ -220,7 +220,7 @@ def _read_evaluate(content: Any, where: str) -> dict[str, Any]:
 
 def _read_metrics(content: Any, where: str, data: Mapping[str, Data], options: Mapping[str, Any]) -> tuple[str, ...]:
     metrics = content if isinstance(content, list) else [content]
-    parts = [part for one in data.values() for part in one.parts]
+    parts = [part for entry in data.values() for part in entry.parts]
     streams = {stream for part in parts for stream in FeatureStore(part.features).streams}
     tious = np.array(parse_tious(options.get("tiou", DEFAULT_TIOU)))
     for number, metric in enumerate(metrics):

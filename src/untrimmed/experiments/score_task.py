@@ -31,16 +31,16 @@ def score_one(task: Scoring) -> None:
     """
     work = task.folder / "work"
     shutil.rmtree(work, ignore_errors=True)
-    found = _localized(task, work) if task.keep or task.protocols != ("clustering",) else None
+    localized = _localized(task, work) if task.keep or task.protocols != ("clustering",) else None
     scores: dict[str, dict[str, float]] = {}
     for protocol in task.protocols:
         if protocol == "clustering":
             scores[protocol] = _clustering(task)
-        elif found is not None and (protocol != "attention" or _has_attention(found[0])):
-            scores[protocol] = _score(task, protocol, *found, work)
-    if found is not None and task.keep:
+        elif localized is not None and (protocol != "attention" or _has_attention(localized[0])):
+            scores[protocol] = _score(task, protocol, *localized, work)
+    if localized is not None and task.keep:
         shutil.rmtree(task.folder / "kept", ignore_errors=True)
-        found[0].rename(task.folder / "kept")
+        localized[0].rename(task.folder / "kept")
     about = {"name": task.name, "selection": task.selection, "settings": task.settings, "options": task.options}
     write_json(task.folder / "scores.json", {**about, "scores": scores}, indent=1)
     shutil.rmtree(work, ignore_errors=True)
@@ -71,17 +71,19 @@ def _localize(task: Scoring, number: int, folder: Path) -> None:
     if task.attention:
         source = folder / "swapped"
         write_swapped(source, run_of(task.attention[number]), run, part)
-        found, cutting, about = activations_of_store(source, wanted, overrides)
+        activations, cutting, about = activations_of_store(source, wanted, overrides)
     else:
-        found, cutting, about = activations_of_run(run, part.features, wanted, overrides, "cpu")
+        activations, cutting, about = activations_of_run(run, part.features, wanted, overrides, "cpu")
     looked_at = task.keep or any(protocol not in DETECTION_PROTOCOLS for protocol in task.protocols)
-    write_result(folder / "detections.json", localize(found, cutting), about, (found, cutting) if looked_at else None, source)
+    write_result(
+        folder / "detections.json", localize(activations, cutting), about, (activations, cutting) if looked_at else None, source
+    )
     shutil.rmtree(folder / "swapped", ignore_errors=True)
 
 
-def _score(task: Scoring, protocol: str, found: Path, annotations: Path, work: Path) -> dict[str, float]:
+def _score(task: Scoring, protocol: str, folder: Path, annotations: Path, work: Path) -> dict[str, float]:
     """The single numbers of one protocol; of detections, what is drawn again for intervals is written beside."""
-    target = found / ("detections.json" if protocol in DETECTION_PROTOCOLS else "detections.activations")
+    target = folder / ("detections.json" if protocol in DETECTION_PROTOCOLS else "detections.activations")
     truth: dict[str, Any] = {"annotations": annotations, "subset": task.parts[0].subset}
     result: Any = score(target, ScoreOptions(protocol=protocol, **truth, **_options(protocol, task, work)))
     counted = getattr(result, "scores", None)
@@ -96,7 +98,11 @@ def _clustering(task: Scoring) -> dict[str, float]:
     of_parts = []
     for part, run in zip(task.parts, task.runs, strict=True):
         of_parts.append(score(run_of(run), ScoreOptions(protocol="clustering", labels=part.labels)).scalars())
-    return {name: float(np.mean([own[name] for own in of_parts])) for name in of_parts[0] if all(name in own for own in of_parts)}
+    return {
+        name: float(np.mean([scores[name] for scores in of_parts]))
+        for name in of_parts[0]
+        if all(name in scores for scores in of_parts)
+    }
 
 
 def _has_attention(folder: Path) -> bool:
@@ -129,8 +135,8 @@ def write_swapped(out: Path, attention: Path, classification: Path, part: Part) 
     """
     swapped = Swapped(load_method(attention / "model"), load_method(classification / "model"))
     wanted = None if part.subset is None else set(read_annotations(part.annotations).subset(part.subset))
-    found, cutting, about = activations_of_run(classification, part.features, wanted, {}, "cpu", instead=swapped)
-    write_activations(out, found, about | {"localization": asdict(cutting)})
+    activations, cutting, about = activations_of_run(classification, part.features, wanted, {}, "cpu", instead=swapped)
+    write_activations(out, activations, about | {"localization": asdict(cutting)})
 
 
 def read_scores(folder: Path) -> dict[str, dict[str, float]]:

@@ -25,9 +25,9 @@ def source_hash(*modules: str) -> str:
     Raises:
         InputError: no file holds the source of one of the modules.
     """
-    found = source_of(*modules)
-    digests = {name: hashlib.sha256(ast.dump(tree).encode()).hexdigest() for name, tree in found.modules.items()}
-    return hashlib.sha256(json.dumps([digests, found.passed], sort_keys=True).encode()).hexdigest()
+    source = source_of(*modules)
+    digests = {name: hashlib.sha256(ast.dump(tree).encode()).hexdigest() for name, tree in source.modules.items()}
+    return hashlib.sha256(json.dumps([digests, source.passed], sort_keys=True).encode()).hexdigest()
 
 
 @dataclass
@@ -45,7 +45,7 @@ def source_of(*modules: str) -> Source:
         InputError: no file holds the source of one of the modules.
     """
     packages = {"untrimmed", *(module.partition(".")[0] for module in modules)}
-    found = Source()
+    source = Source()
     waiting: list[tuple[str, str | None]] = []
     for module in modules:
         if _file_of(module) is None:
@@ -56,20 +56,20 @@ def source_of(*modules: str) -> Source:
         if module.partition(".")[0] not in packages:
             continue
         if name is not None and (target := _passed_on(module, name)) is not None:
-            found.passed[f"{module}.{name}"] = target[0]
+            source.passed[f"{module}.{name}"] = target[0]
             waiting.append(target)
             continue
         if name is not None and _file_of(f"{module}.{name}") is not None:
             module = f"{module}.{name}"
         tree = _parsed(module)
-        if tree is None or module in found.modules:
+        if tree is None or module in source.modules:
             continue
-        found.modules[module] = tree
+        source.modules[module] = tree
         waiting += _imports(module, tree)
         parts = module.split(".")
         above = [".".join(parts[:count]) for count in range(1, len(parts))]  # importing a module runs these too
         waiting += [(package, None) for package in above if not _only_passes_on(package)]
-    return found
+    return source
 
 
 def _imports(module: str, tree: ast.AST) -> Iterator[tuple[str, str | None]]:

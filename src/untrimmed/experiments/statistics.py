@@ -50,19 +50,19 @@ class Scores:
 
     def of_seeds(self, run: str, data: str) -> dict[int, Scoring]:
         """The scores of each seed; with `oracle`, those of the candidate that is best by the first metric."""
-        found: dict[int, Scoring] = {}
+        by_seed: dict[int, Scoring] = {}
         first = self.plan.metrics[0]
         sign = 1 if metric_of(first).higher_is_better else -1
         for seed in self.plan.seeds:
             tasks = [task for key, task in sorted(self.tasks.items()) if key[:3] == (run, data, seed)]
             if len(tasks) == 1:
-                found[seed] = tasks[0]
+                by_seed[seed] = tasks[0]
             elif tasks:
                 values = [self.value(task, first) for task in tasks]
                 best = int(np.nanargmax([np.nan if value is None else sign * value for value in values]))
-                found[seed] = tasks[best]
+                by_seed[seed] = tasks[best]
                 self.chosen[f"{run} on {data}, seed {seed}"] = {"chosen": tasks[best].name, first: values}
-        return found
+        return by_seed
 
     def differences(self) -> Iterator[Difference]:
         """Of every pair, on every data set that both runs are made on, by every metric."""
@@ -79,13 +79,13 @@ class Scores:
         for name, members in self.plan.averages.items():
             paired = [list(self._paired(*member, number)) for number, member in enumerate(members)]
             for metric in self.plan.metrics:
-                found = [(by_seed, draws) for one in paired for which, by_seed, draws in one if which == metric]
-                seeds = [seed for seed in found[0][0] if all(seed in by_seed for by_seed, _ in found)] if found else []
-                if len(found) < len(members) or not seeds:
+                matching = [(by_seed, draws) for of_member in paired for which, by_seed, draws in of_member if which == metric]
+                seeds = [seed for seed in matching[0][0] if all(seed in by_seed for by_seed, _ in matching)] if matching else []
+                if len(matching) < len(members) or not seeds:
                     continue
-                value = float(np.mean([np.mean(list(by_seed.values())) for by_seed, _ in found]))
-                draws = None if any(d is None for _, d in found) else np.mean([d for _, d in found if d is not None], axis=0)
-                interval, how = _interval([float(np.mean([by_seed[seed] for by_seed, _ in found])) for seed in seeds], draws)
+                value = float(np.mean([np.mean(list(by_seed.values())) for by_seed, _ in matching]))
+                draws = None if any(d is None for _, d in matching) else np.mean([d for _, d in matching if d is not None], axis=0)
+                interval, how = _interval([float(np.mean([by_seed[seed] for by_seed, _ in matching])) for seed in seeds], draws)
                 yield Difference(f"mean of {len(members)}", name, None, metric_of(metric), value, interval, len(seeds), how)
 
     def _paired(
@@ -95,17 +95,17 @@ class Scores:
 
         number: of the data set among those averaged; each draws for itself.
         """
-        one, other = self.of_seeds(first, data), self.of_seeds(second, data)
-        seeds = [seed for seed in one if seed in other]
+        minuend, subtrahend = self.of_seeds(first, data), self.of_seeds(second, data)
+        seeds = [seed for seed in minuend if seed in subtrahend]
         drawn: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray] | None] = {}
         for metric in self.plan.metrics:
             protocol, name = split_metric(metric)
-            values = {seed: (self.value(one[seed], metric), self.value(other[seed], metric)) for seed in seeds}
+            values = {seed: (self.value(minuend[seed], metric), self.value(subtrahend[seed], metric)) for seed in seeds}
             by_seed = {seed: a - b for seed, (a, b) in values.items() if a is not None and b is not None}
             if not by_seed:
                 continue
             if protocol not in drawn:
-                folders = [one[s].folder for s in seeds], [other[s].folder for s in seeds]
+                folders = [minuend[s].folder for s in seeds], [subtrahend[s].folder for s in seeds]
                 drawn[protocol] = _drawn(*folders, protocol, np.random.default_rng(2 * number))
             draws = None
             if (material := drawn[protocol]) is not None and name.startswith("mAP@"):

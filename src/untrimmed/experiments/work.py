@@ -68,10 +68,10 @@ class Work:
             candidates = {place: self._candidates(place) for place in places}
             if plan.selection == "weak-loss":
                 candidates = self._choose(candidates)
-            for place, own in candidates.items():
-                for candidate in own:
+            for place, of_place in candidates.items():
+                for candidate in of_place:
                     self.trained[place, candidate.number] = candidate.task.folder
-            self._do("train", [candidate.task for own in candidates.values() for candidate in own])
+            self._do("train", [candidate.task for of_place in candidates.values() for candidate in of_place])
 
     def score(self) -> None:
         """Score every run on every data set with every seed; with `oracle`, every candidate."""
@@ -135,7 +135,7 @@ class Work:
 
     def _choose(self, candidates: Mapping[Place, list[Candidate]]) -> dict[Place, list[Candidate]]:
         """At each place the candidate with the lowest loss on the videos that were held out, as its only one."""
-        held = [candidate.held for own in candidates.values() for candidate in own if candidate.held is not None]
+        held = [candidate.held for of_place in candidates.values() for candidate in of_place if candidate.held is not None]
         self._do("train candidates", held)
         losses = {}
         for task in held:
@@ -146,16 +146,16 @@ class Work:
         known = {run: read_loss(loss.folder) for run, loss in losses.items() if loss.folder not in self.failed}
 
         chosen: dict[Place, list[Candidate]] = {}
-        for place, own in candidates.items():
+        for place, of_place in candidates.items():
             if not self.plan.runs[place.run].candidates:
-                chosen[place] = own
+                chosen[place] = of_place
                 continue
-            judged = [(known[c.held.folder], c.number, c.task) for c in own if c.held is not None and c.held.folder in known]
+            judged = [(known[c.held.folder], c.number, c.task) for c in of_place if c.held is not None and c.held.folder in known]
             if not judged:
                 continue
             _, best, task = min(judged)
             chosen[place] = [Candidate(0, task, None)]
-            if len(own) > 1:
+            if len(of_place) > 1:
                 self.chosen[self._title(place)] = {"candidate": best + 1, "losses": [loss for loss, _, _ in judged]}
         return chosen
 

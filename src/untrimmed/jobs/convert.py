@@ -102,36 +102,77 @@ def convert(
         InputError: an unknown layout, a pack that is not as the layout says, a frame rate or stride that nobody says, an unknown
             video to exclude, or a folder that exists or cannot be written.
     """
-    out = Path(out)
+    out, source = Path(out), Path(source)
     if exists(out):
         if not force:
-            raise InputError(f"{out}: exists already; choose another --out, or rename it with --force")
+            raise InputError(f"{out}: exists already; choose another `out`, or rename it with `force`")
         check_movable(out)
     for name, value in (("fps", fps), ("stride", stride), ("frames", frames), ("every", every)):
         if value is not None and not 0 < value < np.inf:
-            raise InputError(f"--{name} {value:g}: must be above 0")
+            raise InputError(f"`{name}` {value:g}: must be above 0")
     check_writable(out / "features.json")
     pack = read_pack(source, layout, annotations, flow_first, allow_pickle)
+    _exclude(pack, source, exclude)
+    _match_prefix(pack)
+    _thin(pack, every)
+    rows, streams, failures = _usable(source, pack)
+    timing = {video: _timing(layout, pack, video, fps, frames, stride, every) for video in rows}
+    _check_frames(pack, rows, timing, every)
+
+    # Everything that can be wrong with the input is known by now: nothing is written before.
+    for text in pack.notes:
+        note(text)
+    sweep(out.absolute().parent, out.name)
+    with fresh_folder(out) as fresh:
+        if rows:
+            _write_store(fresh, source, layout, pack, rows, timing, streams)
+        if pack.truth:
+            write_annotations(fresh / "annotations.json", pack.truth, f"converted from the layout {layout}")
+        labels = _write_labels(fresh, pack, rows)
+        if failures:
+            write_json(fresh / "failures.json", failures, indent=1)
+        if exists(out):
+            note(f"what was there is now {set_aside(out)}")
+        fresh.rename(out)
+    return ConvertReport(
+        out,
+        len(rows),
+        len(pack.truth),
+        sum(len(video.segments) for video in pack.truth.values()),
+        sum(len(video.ambiguous) for video in pack.truth.values()),
+        len(labels),
+        failures,
+    )
+
+
+def _exclude(pack: Pack, source: Path, exclude: Collection[str]) -> None:
+    """Take the videos that are not wanted out of the pack."""
     videos = pack.arrays.keys() | pack.loaded.keys() | pack.truth.keys()
     for video in exclude:
         if video not in videos:
-            raise InputError(f"--exclude {video}: there is no such video in {source}{did_you_mean(video, videos)}")
+            raise InputError(f"`exclude` {video}: there is no such video in {source}{did_you_mean(video, videos)}")
         for table in (pack.arrays, pack.loaded, pack.truth, pack.labels):
             table.pop(video, None)
     if not (pack.arrays or pack.loaded or pack.truth):
-        raise InputError(f"--exclude: no video of {source} is left")
-    _match_prefix(pack)
+        raise InputError(f"`exclude`: no video of {source} is left")
+
+
+def _thin(pack: Pack, every: int) -> None:
+    """Keep every n-th row of all arrays."""
     if every > 1:
         pack.arrays = {v: {s: {**place, "every": every} for s, place in streams.items()} for v, streams in pack.arrays.items()}
         pack.loaded = {v: {s: array[::every] for s, array in streams.items()} for v, streams in pack.loaded.items()}
 
+
+def _usable(source: Path, pack: Pack) -> tuple[dict[str, int], dict[str, int], dict[str, str]]:
+    """The rows of each video that can be used, the widths that most videos' streams have, and why the others cannot be used."""
     failures: dict[str, str] = {}
     rows: dict[str, int] = {}
     widths: Counter[tuple[tuple[str, int], ...]] = Counter()
     sizes: dict[str, dict[str, int]] = {}
     for video in sorted(pack.arrays.keys() | pack.loaded.keys()):
         try:
-            shapes = _shapes(Path(source), pack, video)
+            shapes = _shapes(source, pack, video)
         except InputError as error:
             failures[video] = str(error)
             continue
@@ -144,56 +185,7 @@ def convert(
     for video in [video for video in rows if sizes[video] != streams]:
         failures[video] = f"its streams and widths are {sizes[video]}, those of most others {streams}"
         del rows[video]
-    timing = {video: _timing(layout, pack, video, fps, frames, stride, every) for video in rows}
-    _check_frames(pack, rows, timing, every)
-
-    # Everything that can be wrong with the input is known by now: nothing is written before.
-    for text in pack.notes:
-        note(text)
-    sweep(out.absolute().parent, out.name)
-    with fresh_folder(out) as fresh:
-        labelled = _write(fresh, Path(source), layout, pack, rows, timing, streams, failures)
-        if exists(out):
-            note(f"what was there is now {set_aside(out)}")
-        fresh.rename(out)
-    return ConvertReport(
-        out,
-        len(rows),
-        len(pack.truth),
-        sum(len(video.segments) for video in pack.truth.values()),
-        sum(len(video.ambiguous) for video in pack.truth.values()),
-        labelled,
-        failures,
-    )
-
-
-def _write(
-    out: Path,
-    source: Path,
-    layout: str,
-    pack: Pack,
-    rows: dict[str, int],
-    timing: dict[str, Timing],
-    streams: dict[str, int],
-    failures: dict[str, str],
-) -> int:
-    """Write everything into a folder, and return the number of labelled videos."""
-    labels = pack.labels or _tags(pack.truth, pack.training)
-    if rows:
-        _write_store(out, source, layout, pack, rows, timing, streams)
-        without = sorted(labels.keys() - rows.keys())
-        if without:
-            note(f"{len(without)} labelled video(s) have no features (such as {without[0]}); labels.csv does not list them")
-        labels = {video: tags for video, tags in labels.items() if video in rows}
-    if pack.truth:
-        write_annotations(out / "annotations.json", pack.truth, f"converted from the layout {layout}")
-    if labels:
-        write_labels(out / "labels.csv", [(video, label) for video, tags in sorted(labels.items()) for label in sorted(tags)])
-    elif rows:
-        note("the pack says of no video that it is one to train on, so there is no labels.csv; --annotations FILE may say")
-    if failures:
-        write_json(out / "failures.json", failures, indent=1)
-    return len(labels)
+    return rows, streams, failures
 
 
 def _shapes(source: Path, pack: Pack, video: str) -> dict[str, tuple[int, int]]:
@@ -212,7 +204,7 @@ def _timing(layout: str, pack: Pack, video: str, fps: float | None, frames: int 
     rate = fps or pack.fps.get(video) or usual.fps
     step = stride or usual.stride
     if rate is None or step is None:
-        missing = " and ".join(name for name, value in (("--fps", rate), ("--stride", step)) if value is None)
+        missing = " and ".join(name for name, value in (("`fps`", rate), ("`stride`", step)) if value is None)
         raise InputError(
             f"packs of the layout {layout!r} differ in their timing, and this one does not say of {video}: give {missing}, "
             f"the frame rate that the features were made at and the frames from one window to the next (see docs/own-features.md)"
@@ -228,7 +220,7 @@ def _check_frames(pack: Pack, rows: dict[str, int], timing: dict[str, Timing], e
         if abs(expected - rows[video]) > 1:
             raise InputError(
                 f"{video}: {pack.frames[video]} frames make {expected} rows at a stride of {stride} frames, but there are "
-                f"{rows[video]}; give the stride that the features were made at: --stride N"
+                f"{rows[video]}; give the stride that the features were made at: `stride` N"
             )
 
 
@@ -247,7 +239,7 @@ def _write_store(
     said = f"{rates[0]:g} frames a second"
     if len(rates) > 1:
         said = f"{rates[0]:g} to {rates[-1]:g} frames a second (the pack says it of each video)"
-    note(f"timing: {usual.frames} frames every {usual.stride}, at {said}; if that is wrong, give --fps and --stride")
+    note(f"timing: {usual.frames} frames every {usual.stride}, at {said}; if that is wrong, give `fps` and `stride`")
     entries = {}
     ratios = []
     for video, timed in timing.items():
@@ -277,6 +269,21 @@ def _write_store(
             writer.write(video, {s: a[: rows[video]] for s, a in pack.loaded[video].items()}, entry)
             advance()
     writer.compact()
+
+
+def _write_labels(out: Path, pack: Pack, rows: Collection[str]) -> dict[str, set[str]]:
+    """Write `labels.csv` of the videos to train on that have features, or of all where the pack has no features."""
+    labels = pack.labels or _tags(pack.truth, pack.training)
+    if rows:
+        without = sorted(labels.keys() - set(rows))
+        if without:
+            note(f"{len(without)} labelled video(s) have no features (such as {without[0]}); labels.csv does not list them")
+        labels = {video: tags for video, tags in labels.items() if video in rows}
+    if labels:
+        write_labels(out / "labels.csv", [(video, label) for video, tags in sorted(labels.items()) for label in sorted(tags)])
+    elif rows:
+        note("the pack says of no video that it is one to train on, so there is no labels.csv; `annotations` FILE may say")
+    return labels
 
 
 def _tags(truth: dict[str, VideoTruth], training: str | None) -> dict[str, set[str]]:

@@ -87,7 +87,7 @@ def demo(
     world, features = out / "world", out / "features"
     resolve(method, "demo")  # an unknown method is an error before anything is drawn
     if out.exists() and not (world / "world.json").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: holds something else than a demo; give another --out")
+        raise InputError(f"{out}: holds something else than a demo; give another `out`")
     build_world(world, seed=seed, workers=workers, **SIZES[quick])
     failed = extract(world / "videos", features, settings=EXTRACTOR_SETTINGS, workers=workers).failures
     if failed:

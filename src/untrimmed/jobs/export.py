@@ -26,9 +26,9 @@ def export(detections: str | Path, *, format: str, out: str | Path, min_score: f
     """
     out = Path(out)
     if format not in FORMATS:
-        raise unknown(format, FORMATS, "--format")
+        raise unknown(format, FORMATS, "`format`")
     if min_score is not None and math.isnan(min_score):
-        raise InputError("--min-score: expected a number, found NaN")
+        raise InputError("`min_score`: expected a number, found NaN")
     results = read_detections(detections).results
     if min_score is not None:
         results = {video: [d for d in kept if d.score >= min_score] for video, kept in results.items()}
@@ -41,7 +41,7 @@ def export(detections: str | Path, *, format: str, out: str | Path, min_score: f
         PER_VIDEO[format]([d for kept in results.values() for d in kept], out)
         return [out]
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: a file; {len(results)} videos need a folder, one .{format} file each: name a folder as --out")
+        raise InputError(f"{out}: a file; {len(results)} videos need a folder, one .{format} file each: name a folder as `out`")
     written = []
     for video, kept in results.items():
         written.append(out / f"{video}.{format}")

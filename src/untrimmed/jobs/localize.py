@@ -80,13 +80,18 @@ def localize(
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
     """
     out = Path(out)
-    sources = [Path(one) for one in ([source] if isinstance(source, str | Path) else source)]
+    sources = [Path(folder) for folder in ([source] if isinstance(source, str | Path) else source)]
     named = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths or ())]
     if not sources:
         raise InputError("name a run to localize with")
-    for one in sources:
-        if not one.is_dir():
-            raise InputError(f"{one}: no such run or folder of activations")
+    for folder in sources:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such run or folder of activations")
+        if (folder / "features.json").is_file():
+            raise InputError(f"{folder}: a feature store, no run; name the run first: untrimmed localize RUN --features {folder}")
+    for path in named:
+        if (path / "features.json").is_file():
+            raise InputError(f"{path}: a feature store; give it as `features`, not among the videos")
     check_result(out, force, failures=bool(named))
     if report is not None:
         check_output(report, PAGE, force)
@@ -96,21 +101,21 @@ def localize(
     if engine == "local" or not device.startswith("cuda"):  # the cluster is asked for its GPUs
         check_device(device)
     if min_score is not None and not math.isfinite(min_score):
-        raise InputError(f"--min-score {min_score}: expected a finite number")
+        raise InputError(f"`min_score` {min_score}: expected a finite number")
     called = {} if names is None else read_names(names)
     wanted = wanted_videos(subset_from, subset)
     asked = _Asked(named, features, wanted, dict(settings or {}), ids, device, engine, out)
-    looks = [_look(one, asked) for one in sources]
+    looks = [_look(folder, asked) for folder in sources]
     first = looks[0]
-    for one, look in zip(sources, looks):
-        if look.found[0].classes != first.found[0].classes:
-            raise InputError(f"{one}: knows other classes than {sources[0]}; only runs of the same classes can vote together")
-    if strange := sorted(called.keys() - set(first.found[0].classes)):
-        raise InputError(f"{names}: {sources[0]} has no cluster {strange[0]!r}; it has {', '.join(first.found[0].classes)}")
-    results = [cut_activations(look.found, look.cutting) for look in looks]
+    for folder, look in zip(sources, looks):
+        if look.activations[0].classes != first.activations[0].classes:
+            raise InputError(f"{folder}: knows other classes than {sources[0]}; only runs of the same classes can vote together")
+    if strange := sorted(called.keys() - set(first.activations[0].classes)):
+        raise InputError(f"{names}: {sources[0]} has no cluster {strange[0]!r}; it has {', '.join(first.activations[0].classes)}")
+    results = [cut_activations(look.activations, look.cutting) for look in looks]
     failures = {video: why for look in looks for video, why in look.failures.items()}
     counted = named_above(results[0] if len(looks) == 1 else fuse(results), min_score, called)
-    kept = (first.found, first.cutting) if activations and len(looks) == 1 else None
+    kept = (first.activations, first.cutting) if activations and len(looks) == 1 else None
     stored = write_result(out, counted, _about(looks), kept, sources[0])
     note(f"{out}: {sum(map(len, counted.values()))} detections in {len(counted)} videos")
     if report is not None:
@@ -138,7 +143,7 @@ class _Asked:
 class _Look:
     """What one source says: activations, how they are cut, what is known of the run, what failed, and the video files."""
 
-    found: Sequence[Activation]
+    activations: Sequence[Activation]
     cutting: Localization
     about: dict[str, Any]
     failures: dict[str, str]
@@ -153,8 +158,8 @@ def _look(source: Path, asked: _Asked) -> _Look:
     media: dict[str, Path] = {}
     if (source / "activations.json").exists():
         if features is not None or asked.videos:
-            raise InputError("stored activations are cut again as they are; give no videos and no --features")
-        found, cutting, about = activations_of_store(source, wanted, overrides)
+            raise InputError("stored activations are cut again as they are; give no videos and no `features`")
+        activations, cutting, about = activations_of_store(source, wanted, overrides)
     else:
         if bool(asked.videos) == (features is not None):
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {asked.out}")
@@ -164,11 +169,11 @@ def _look(source: Path, asked: _Asked) -> _Look:
             features, failures, extracted = extract_as(source, asked.videos, asked.ids, places, asked.device, asked.engine)
             wanted = extracted if wanted is None else extracted & wanted
         assert features is not None
-        found, cutting, about = activations_of_run(source, features, wanted, overrides, asked.device, engine=asked.engine)
-        media = files_of(FeatureStore(features), found) | (find_videos(asked.videos, asked.ids) if asked.videos else {})
-    if not found:
+        activations, cutting, about = activations_of_run(source, features, wanted, overrides, asked.device, engine=asked.engine)
+        media = files_of(FeatureStore(features), activations) | (find_videos(asked.videos, asked.ids) if asked.videos else {})
+    if not activations:
         raise InputError("there is no video to localize")
-    return _Look(found, cutting, about, failures, media)
+    return _Look(activations, cutting, about, failures, media)
 
 
 def _about(looks: Sequence[_Look]) -> dict[str, Any]:

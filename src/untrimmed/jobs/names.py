@@ -73,7 +73,7 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
     if not assigned:
         raise InputError(
             f"{file.path}: does not say which training video is in which cluster; it takes what `untrimmed localize` writes "
-            f"for a run that was trained with --unlabelled"
+            f"for a run that was trained with `unlabelled`"
         )
     clusters = clusters_of(file.results, assigned)
     rows = None if names is None else _rows(clusters, _read_names(names, file.path, clusters))
@@ -82,7 +82,7 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
     if out.is_dir():
         raise InputError(f"{out}: a folder; name the file to write, such as {out / 'labels.csv'}")
     if exists(out) and not force:
-        raise InputError(f"{out}: exists already and is not overwritten; choose another --out, or rename it with --force")
+        raise InputError(f"{out}: exists already and is not overwritten; choose another `out`, or rename it with `force`")
     sweep(out.absolute().parent, out.name)
     aside = set_aside(out) if exists(out) else None
     if rows is None:

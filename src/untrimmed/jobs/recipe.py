@@ -8,7 +8,8 @@ OUT/detections.json    of the test videos, with OUT/detections.activations/
 OUT/scores.json        by every protocol, and in what the data differ from the recipe's
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,22 +161,16 @@ def recipe(
     supervision.check(method, method_class(method).learns_from)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
-            raise InputError(f"{out}: already exists; --resume continues it, --force renames it first")
+            raise InputError(f"{out}: already exists; `resume` continues it, `force` renames it first")
         set_aside(out)
 
     failures: dict[str, str] = {}
     if layout is not None:
+        how: dict[str, Any] = {"layout": layout, "annotations": annotations, "fps": fps, "stride": stride}
         if not (resume and (out / "data" / "features.json").exists()):
-            how: dict[str, Any] = {
-                "layout": layout,
-                "annotations": annotations,
-                "fps": fps,
-                "stride": stride,
-                "allow_pickle": allow_pickle,
-            }
-            failures = convert(features, out / "data", **how).failures
+            failures = convert(features, out / "data", **how, allow_pickle=allow_pickle).failures
         features, annotations = out / "data", None
-    data = _prepare(name, features, annotations, labels, subset, out)
+    data = _prepare(name, features, annotations, labels, subset, out, "counts" in method_class(method).learns_from)
     run = RunFiles(out / "run")
     try:
         train(
@@ -204,12 +199,17 @@ def recipe(
     of_test: dict[str, Any] = {"subset_from": out / "annotations.json", "subset": data.test} if test_labels is None else {}
     localize(run.path, features=features, out=out / "detections.json", device=device, **of_test)
     evaluations = _score(name, data, out, test_labels, unlabelled)
+    report = RecipeReport(name, method, seed, data.differences, evaluations, _published(chosen, method, evaluations), failures)
     scores = [evaluation.to_json() for evaluation in evaluations]
     about = {"recipe": name, "method": method, "seed": seed, "differences": data.differences, "scores": scores}
     write_json(out / "scores.json", about, indent=1)
+    return report
+
+
+def _published(chosen: Recipe, method: str, evaluations: Sequence[AnyEvaluation]) -> tuple[Published, ...]:
+    """What others printed of the method on the recipe's data, in the metrics that were scored."""
     metrics = {metric for evaluation in evaluations for metric in evaluation.scalars()} | {"mAP@0.5:0.95"}
-    published = [row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset]
-    return RecipeReport(name, method, seed, data.differences, evaluations, tuple(published), failures)
+    return tuple(row for row in fitting(read_published(), [method], metrics) if row.dataset == chosen.dataset)
 
 
 @dataclass(frozen=True)
@@ -222,17 +222,31 @@ class _Prepared:
 
 
 def _prepare(
-    name: str, features: Path, annotations: str | Path | None, labels: str | Path | None, subset: str | None, out: Path
+    name: str,
+    features: Path,
+    annotations: str | Path | None,
+    labels: str | Path | None,
+    subset: str | None,
+    out: Path,
+    counted: bool,
 ) -> _Prepared:
-    """Write `labels.csv` of the training videos and `annotations.json` of the videos that are scored into `out`."""
+    """Write `labels.csv` of the training videos and `annotations.json` of the videos that are scored into `out`.
+
+    Args:
+        counted: the labels say besides how often each action happens, by the training videos' segments (3C-Net).
+    """
     chosen, store = RECIPES[name], FeatureStore(features)
     if annotations is None and not (features / "annotations.json").is_file():
-        raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: --annotations FILE")
+        raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: `annotations` FILE")
     truth = read_annotations(annotations or features / "annotations.json")
     train_name = training_subset(truth.videos)
     test_name = subset or _test_subset(truth, train_name)
     tags = _training_tags(labels or features / "labels.csv", truth, train_name, store, given=labels is not None)
-    write_labels(out / "labels.csv", [(video, label) for video in sorted(tags) for label in sorted(tags[video]) or [""]])
+    counts = None
+    if counted:
+        known = truth.subset(train_name) if train_name is not None else {}
+        counts = Counter((video, s.label) for video, its in known.items() for s in its.segments)
+    write_labels(out / "labels.csv", [(video, label) for video in sorted(tags) for label in sorted(tags[video]) or [""]], counts)
     test = truth.subset(test_name)
     scored = {video: annotated for video, annotated in test.items() if not chosen.thumos or _counts(video, annotated.segments)}
     rest = {video: annotated for video, annotated in truth.videos.items() if annotated.subset != test_name}
@@ -263,7 +277,7 @@ def _test_subset(truth: Annotations, training: str | None) -> str:
         if name in subsets:
             return subsets[name]
     raise InputError(
-        f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: --subset NAME"
+        f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: `subset` NAME"
     )
 
 
@@ -277,7 +291,7 @@ def _training_tags(
         annotated = truth.subset(training)
         tags = {video: {s.label for s in its.segments} for video, its in annotated.items() if its.segments}
     else:
-        raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: --labels FILE")
+        raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: `labels` FILE")
     if not any(video in store.videos for video in tags):
         raise InputError(
             f"{store.path}: has features of none of the {len(tags)} training videos (such as {min(tags, default='-')!r})"

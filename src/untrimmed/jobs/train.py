@@ -79,20 +79,20 @@ def train(
     resolve(method, preset, settings)
     check_device(device)
     if (features is None) == (videos is None):
-        raise InputError("give either --features DIR or --videos DIR")
+        raise InputError("give either `features` DIR or `videos` DIR")
     if videos is None and (extractor or of_extractor or download):
-        raise InputError("--extractor and its settings go with --videos; features are made already")
+        raise InputError("`extractor` and its settings go with `videos`; features are made already")
     options.check(supervision)
     if not force:
         claim(out, resume=resume)
     check_writable(files.config)
     failures: dict[str, str] = {}
     if videos is not None:
-        found = find_videos([Path(videos)], ids)
+        video_files = find_videos([Path(videos)], ids)
         if not isinstance(of_extractor, Mapping):
             raise InputError(f"extractor: names a group of settings; write extractor.<setting>, not extractor={of_extractor}")
         header = header_for(extractor or "motion", *_with_flow(of_extractor), download)
-        supervision.check_files(found, header.streams)
+        supervision.check_files(video_files, header.streams)
         claim(out, resume=resume, force=force)
         about = arguments_of(header)
         failures = extract([videos], files.features, **about, ids=ids, device=device, workers=workers, force=True).failures

@@ -94,7 +94,7 @@ def validate(features: str | Path, labels: str | Path, annotations: str | Path |
     except InputError as error:
         report.faults.append(str(error))
     try:
-        weak, faults = scan_labels(labels, None if store is None else store.videos)
+        weak, faults = scan_labels(labels, None if store is None else {*store.videos, *store.left_out()})
         report.faults += faults
         _check_labels(weak, store, report)
     except InputError as error:
@@ -169,6 +169,12 @@ def _check_timing(store: FeatureStore, video: str, report: ValidationReport) -> 
 
 
 def _check_labels(weak: WeakLabels, store: FeatureStore | None, report: ValidationReport) -> None:
+    if store is not None and (lost := sorted(weak.tags.keys() & store.left_out().keys())):
+        report.warnings.append(
+            f"{weak.path}: {len(lost)} video(s) could not be extracted, so that their rows are not used: {_names(lost)} "
+            f"({store.left_out()[lost[0]]})"
+        )
+        weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video not in lost})
     counts = Counter(tag for tags in weak.tags.values() for tag in tags)
     report.tags = {tag: counts[tag] for tag in weak.classes}
     if empty := sum(not tags for tags in weak.tags.values()):

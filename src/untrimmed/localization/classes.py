@@ -45,6 +45,8 @@ def mean_scores(scores: np.ndarray, weights: np.ndarray | None, settings: Locali
 def high_enough(scores: np.ndarray, settings: Localization) -> np.ndarray:
     """Which classes of each video, [V, C], score above the threshold; with `always_best` the best one where none does."""
     kept = scores > settings.class_threshold
+    if settings.class_share:
+        kept &= scores > settings.class_share * scores.max(1, keepdims=True)
     if settings.always_best:
         kept[np.arange(len(scores)), scores.argmax(1)] |= ~kept.any(1)
     return kept

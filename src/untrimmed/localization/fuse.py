@@ -27,25 +27,25 @@ def fuse(runs: Sequence[Results]) -> Results:
     Returns:
         Every video of any run, its detections best first. The result of one run, or of copies of it, is that run's.
     """
-    found: dict[str, dict[str, list[tuple[Detection, int]]]] = {video: defaultdict(list) for run in runs for video in run}
+    by_video: dict[str, dict[str, list[tuple[Detection, int]]]] = {video: defaultdict(list) for run in runs for video in run}
     for number, run in enumerate(runs):
         for video, detections in run.items():
             for detection in detections:
-                found[video][detection.label].append((detection, number))
+                by_video[video][detection.label].append((detection, number))
     results: Results = {}
-    for video, by_label in found.items():
+    for video, by_label in by_video.items():
         segments = [segment for label in sorted(by_label) for segment in _fuse_class(by_label[label], len(runs))]
         results[video] = sorted(segments, key=lambda d: -d.score)
     return results
 
 
-def _fuse_class(found: list[tuple[Detection, int]], runs: int) -> list[Detection]:
+def _fuse_class(detections: list[tuple[Detection, int]], runs: int) -> list[Detection]:
     """The detections of one class in one video, each with the number of its run, as segments."""
-    found = sorted(found, key=lambda item: (-item[0].score, *item))
-    start, end = np.empty(len(found)), np.empty(len(found))
-    voted = np.zeros((len(found), runs), dtype=bool)
+    detections = sorted(detections, key=lambda item: (-item[0].score, *item))
+    start, end = np.empty(len(detections)), np.empty(len(detections))
+    voted = np.zeros((len(detections), runs), dtype=bool)
     members: list[list[Detection]] = []
-    for detection, run in found:
+    for detection, run in detections:
         known = slice(len(members))
         overlap = np.where(voted[known, run], 0.0, tiou(start[known], end[known], *map(np.asarray, detection[:2])))
         if overlap.max(initial=0.0) >= LEAST_TIOU:
@@ -57,7 +57,8 @@ def _fuse_class(found: list[tuple[Detection, int]], runs: int) -> list[Detection
         voted[place, run] = True
         start[place], end[place] = _weighted_times(members[place])
     return [
-        Detection(float(a), float(b), own[0].label, _vote([d.score for d in own], runs)) for a, b, own in zip(start, end, members)
+        Detection(float(a), float(b), votes[0].label, _vote([d.score for d in votes], runs))
+        for a, b, votes in zip(start, end, members)
     ]
 
 

@@ -8,7 +8,7 @@ from untrimmed.data.settings import of_stream
 from untrimmed.data.types import Activation, Detection, Results, StreamActivation
 from untrimmed.localization.nms import suppress
 from untrimmed.localization.proposals import Proposals
-from untrimmed.localization.recipes import RECIPES, dgam_official
+from untrimmed.localization.recipes import LONGER, OFFICIAL, RECIPES, dgam_official
 from untrimmed.localization.settings import Localization
 from untrimmed.localization.steps import fused, kept_rows
 
@@ -29,12 +29,12 @@ def localize(activations: Sequence[Activation], settings: Localization) -> Resul
     batch: list[Activation] = []
     steps = 0
     for activation in activations:
-        own = activation.timeline.count * settings.upsample
-        if batch and steps + own > MAX_STEPS:
+        needed = activation.timeline.count * settings.upsample
+        if batch and steps + needed > MAX_STEPS:
             results |= _localize_batch(batch, settings)
             batch, steps = [], 0
         batch.append(activation)
-        steps += own
+        steps += needed
     return results | (_localize_batch(batch, settings) if batch else {})
 
 
@@ -42,20 +42,21 @@ def _localize_batch(activations: Sequence[Activation], settings: Localization) -
     """All videos of a batch at once."""
     classes = activations[0].classes
     by_stream = _propose(activations, settings)
-    found = Proposals.concatenate(by_stream)
-    start, end = _seconds(activations, found, settings)
-    group = found.video * len(classes) + found.label
+    proposals = Proposals.concatenate(by_stream)
+    start, end = _seconds(activations, proposals, settings)
+    group = proposals.video * len(classes) + proposals.label
     if settings.official:
         group = apart_unless_in_all(np.split(group, np.cumsum([len(part.score) for part in by_stream])[:-1]))
     keep = np.flatnonzero(end > start)
-    chosen, score = suppress(group[keep], start[keep], end[keep], found.score[keep], settings.nms, settings.soft_nms)
+    longer = LONGER.get(settings.curve, 0.0) if settings.official else 0.0
+    chosen, score = suppress(group[keep], start[keep], end[keep] + longer, proposals.score[keep], settings.nms, settings.soft_nms)
     chosen = keep[chosen]
 
     results: Results = {activation.video: list(activation.segments or []) for activation in activations}
-    for i in np.lexsort((-score, found.video[chosen])):
+    for i in np.lexsort((-score, proposals.video[chosen])):
         k = chosen[i]
-        name = activations[found.video[k]].video
-        results[name].append(Detection(float(start[k]), float(end[k]), classes[found.label[k]], float(score[i])))
+        name = activations[proposals.video[k]].video
+        results[name].append(Detection(float(start[k]), float(end[k]), classes[proposals.label[k]], float(score[i])))
     return results
 
 
@@ -72,9 +73,10 @@ def _propose(activations: Sequence[Activation], settings: Localization) -> list[
     proposals = []
     for number, name in enumerate(names):
         rows = kept_rows(views, number, weights, of_stream(settings, name))
-        recipe = dgam_official if settings.official else RECIPES[rows.settings.curve]
-        found = recipe(rows)
-        proposals.append(found[bring_none[found.video]])
+        curve = rows.settings.curve
+        recipe = OFFICIAL.get(curve, dgam_official) if settings.official else RECIPES[curve]
+        proposed = recipe(rows)
+        proposals.append(proposed[bring_none[proposed.video]])
     return proposals
 
 
@@ -86,13 +88,13 @@ def _prepare(activation: Activation, name: str, settings: Localization) -> Strea
     return StreamActivation(stream.attention * len(stream.attention), stream.class_logit, stream.class_score, stream.extra)
 
 
-def _seconds(activations: Sequence[Activation], found: Proposals, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
+def _seconds(activations: Sequence[Activation], proposals: Proposals, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """When each proposal begins and ends, [N] each, inside the video."""
     timelines = [activation.timeline for activation in activations]
-    origin, step, length = (np.array([getattr(t, n) for t in timelines])[found.video] for n in ("start", "step", "duration"))
+    origin, step, length = (np.array([getattr(t, n) for t in timelines])[proposals.video] for n in ("start", "step", "duration"))
     # Step j begins at edge(j / upsample): the last step of a proposal is included, so it ends where the next begins.
-    start = np.clip(origin + found.first / settings.upsample * step, 0.0, length)
-    end = np.clip(origin + (found.last + 1) / settings.upsample * step, 0.0, length)
+    start = np.clip(origin + proposals.first / settings.upsample * step, 0.0, length)
+    end = np.clip(origin + (proposals.last + 1) / settings.upsample * step, 0.0, length)
     return start, end
 
 
@@ -103,5 +105,5 @@ def apart_unless_in_all(groups: Sequence[np.ndarray]) -> np.ndarray:
         groups: [S] by stream, the (video, class) of each of its proposals.
     """
     group = np.concatenate(groups)
-    in_all = np.logical_and.reduce([np.isin(group, own) for own in groups])
+    in_all = np.logical_and.reduce([np.isin(group, of_stream) for of_stream in groups])
     return np.where(in_all, group, group.max(initial=0) + 1 + np.arange(len(group)))

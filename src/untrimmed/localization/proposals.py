@@ -52,9 +52,12 @@ def runs_above(curve: np.ndarray, offsets: np.ndarray, threshold: np.ndarray, di
     lengths = np.diff(offsets)
     above = curve > np.repeat(threshold, lengths)
     if dilate:
-        place, own = np.arange(len(above)), np.repeat(np.arange(len(lengths)), lengths)
+        place, row_of = np.arange(len(above)), np.repeat(np.arange(len(lengths)), lengths)
         count = np.concatenate([[0], np.cumsum(above)])
-        begin, end = np.maximum(place - dilate // 2, offsets[own]), np.minimum(place + (dilate - 1) // 2 + 1, offsets[own + 1])
+        begin, end = (
+            np.maximum(place - (dilate - 1) // 2, offsets[row_of]),
+            np.minimum(place + dilate // 2 + 1, offsets[row_of + 1]),
+        )
         above = count[end] > count[begin]
     begins, ends = above.copy(), above.copy()
     begins[1:] &= ~above[:-1]
@@ -79,7 +82,14 @@ def each_once(runs: Runs) -> Runs:
 
 
 def outer_inner(
-    runs: Runs, curve: np.ndarray, offsets: np.ndarray, contrast: float, side: float, peak: bool = False, joined: bool = False
+    runs: Runs,
+    curve: np.ndarray,
+    offsets: np.ndarray,
+    contrast: float,
+    side: float,
+    peak: bool = False,
+    joined: bool = False,
+    widths: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """How far each run stands out, [N]: the mean of `curve` inside, less `contrast` times the sum of the means at its two sides.
 
@@ -90,13 +100,15 @@ def outer_inner(
         curve, offsets: as of `runs_above`.
         peak: the largest value inside counts, not the mean (W-TALC).
         joined: the surroundings are the mean over both sides together (TCAM), not the sum of the two means.
+        widths: [N] each, how wide the left and the right side are, in place of `side`.
     """
     begin, end = offsets[runs.row], offsets[runs.row + 1]
     first, after = begin + runs.first, begin + runs.last + 1
     total = np.concatenate([[0.0], np.cumsum(curve, dtype=np.float64)])
     size = after - first
     width = (size * side).astype(np.intp) + 1
-    left, right = np.maximum(first - width, begin), np.minimum(after + width, end)
+    left_width, right_width = widths or (width, width)
+    left, right = np.maximum(first - left_width, begin), np.minimum(after + right_width, end)
     inside = (total[after] - total[first]) / size
     if peak and len(first):
         inside = np.maximum.reduceat(np.append(curve, -np.inf), np.stack([first, after], axis=1).ravel())[::2]

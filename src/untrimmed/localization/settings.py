@@ -34,14 +34,40 @@ class Localization:
         source="softmax: TCAM",
     )
 
+    class_share: float = setting(
+        0.0,
+        "and where it is above this share of the video's highest; 0: however low",
+        low=0,
+        high=1,
+        source="3C-Net: 0.5",
+    )
+
     # Curve: what of a stream is cut.
-    curve: Literal["gated", "attention", "class", "logit", "normalized", "video", "snippet"] = setting(
+    curve: Literal[
+        "gated", "attention", "class", "logit", "normalized", "video", "snippet", "weighted", "positive", "softmax", "own"
+    ] = setting(
         "gated",
-        "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by which "
-        "proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the video; "
-        "video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as well",
-        choices=("gated", "attention", "class", "logit", "normalized", "video", "snippet"),
-        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes",
+        "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by "
+        "which proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the "
+        "video; video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as "
+        "well; weighted: attention times class activation, scored by attention times logit; positive: the logit as a share of "
+        "its maximum in the video, less its minimum where that is positive; softmax: a snippet's class score by itself, "
+        "normalized; own: what the method itself makes of each snippet and class, which scores proposals as well",
+        choices=(
+            "gated",
+            "attention",
+            "class",
+            "logit",
+            "normalized",
+            "video",
+            "snippet",
+            "weighted",
+            "positive",
+            "softmax",
+            "own",
+        ),
+        source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; "
+        "weighted: STPN; positive: BaS-Net; softmax: CMCS; own: CoLA and those after it",
     )
     literal: bool = setting(
         False,
@@ -68,6 +94,9 @@ class Localization:
     # Threshold: where the proposals are.
     thresholds: tuple[float, ...] = setting(
         (0.03,), "levels that the curve is cut at; the runs of all levels are proposals", source="DGAM: 0.03 RGB, 0.08 flow"
+    )
+    attention_thresholds: tuple[float, ...] = setting(
+        (), "with curve=own: absolute levels that the attention is cut at besides, for more proposals", source="CoLA, UM"
     )
     relative_to: Literal["none", "max", "mean", "range"] = setting(
         "none",
@@ -120,15 +149,16 @@ class Localization:
     # As released.
     official: bool = setting(
         False,
-        "keep what costs the released DGAM code results: left-aligned snippets, lost first class and step, no NMS within a stream",
+        "keep what costs the released codes of DGAM, STPN, BaS-Net (curve=positive) or CMCS (curve=softmax) results, such as "
+        "left-aligned snippets, a lost first class and step, no NMS within a stream",
         by_stream=False,
     )
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")
 
     def __post_init__(self) -> None:
         if self.fusion == "weighted":
-            for stream, own in self.streams.items():
-                if ignored := sorted(set(own) - {"stream_weight"}):
+            for stream, of_stream in self.streams.items():
+                if ignored := sorted(set(of_stream) - {"stream_weight"}):
                     raise InputError(
                         f"localization.{stream}.{ignored[0]}: with fusion=weighted only stream_weight differs by stream"
                     )

@@ -25,6 +25,8 @@ from untrimmed.training import DataSettings, Run, TrainingSet
 
 SECTIONS = ("method", "localization", "data")
 """The groups of settings, in presets, in a run's config.yaml and in `--set`."""
+JOINT = "joint"
+"""The stream of activations of a method that puts its streams side by side."""
 
 
 @dataclass
@@ -137,10 +139,14 @@ def resolve(
     if preset not in presets:
         raise unknown(preset, presets, f"{name}: preset")
     tree: dict[str, Any] = {}
-    own = {field.name for field in fields(cls.Config)}
+    method_settings = {field.name for field in fields(cls.Config)}
     for key, value in (overrides or {}).items():
         for part, settings in (("localization", Localization), ("data", DataSettings)):
-            if key not in own and key not in SECTIONS and key in {field.name for field in fields(settings)} - {"streams"}:
+            if (
+                key not in method_settings
+                and key not in SECTIONS
+                and key in {field.name for field in fields(settings)} - {"streams"}
+            ):
                 raise InputError(f"method: unknown name {key!r}; did you mean {part}.{key}?")
         section = {key: value} if key in SECTIONS else {"method": {key: value}}
         tree = merge(tree, section)
@@ -217,9 +223,9 @@ def carry_over(method: Method, earlier: Method) -> list[str]:
         raise InputError(f"`init`: its model is of {earlier.name}, not of {method.name}")
     if earlier.widths != method.widths:
         raise InputError(f"`init`: its model was trained on the streams {earlier.widths}; these features have {method.widths}")
-    there, left = earlier.state_dict(), []
+    old_weights, left = earlier.state_dict(), []
     for name, weight in method.state_dict().items():
-        old = there.get(name)
+        old = old_weights.get(name)
         if "classifier" in name.split(".") and old is not None and old.shape[1:] == weight.shape[1:]:
             for row, label in enumerate(method.classes):
                 if label in earlier.classes:

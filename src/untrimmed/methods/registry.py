@@ -11,10 +11,18 @@ from untrimmed.data.settings import unknown
 from untrimmed.data.yaml_files import read_yaml
 
 METHODS = {
+    "3cnet": "untrimmed.methods.threecnet:ThreeCNet",
+    "basnet": "untrimmed.methods.basnet:BaSNet",
+    "cmcs": "untrimmed.methods.cmcs:CMCS",
+    "co2net": "untrimmed.methods.co2net:CO2Net",
+    "cola": "untrimmed.methods.cola:CoLA",
+    "delu": "untrimmed.methods.delu:DELU",
     "dgam": "untrimmed.methods.dgam:DGAM",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
+    "stpn": "untrimmed.methods.stpn:STPN",
     "tcam": "untrimmed.methods.tcam:TCAM",
     "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
+    "um": "untrimmed.methods.um:UM",
     "wtalc": "untrimmed.methods.wtalc:WTALC",
 }
 """Where our methods are, by name. Saved runs hold the name, never an import path."""
@@ -29,8 +37,8 @@ def outside_methods() -> list[str]:
 
 def names_taken() -> list[str]:
     """A line for each method of another package that cannot be had, because one of ours has its name."""
-    there = _entry_points()
-    return [f"method {name}: also what {_packages(there[name])} calls one; ours is used" for name in METHODS if name in there]
+    others = _entry_points()
+    return [f"method {name}: also what {_packages(others[name])} calls one; ours is used" for name in METHODS if name in others]
 
 
 def source_of(name: str) -> str:
@@ -74,12 +82,12 @@ def file_of(name: str) -> Path:
     """
     module = module_of(name)
     try:
-        found = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(module)
     except Exception as error:  # a package above it that cannot be imported
         raise _fault(name, f"{module} cannot be imported ({type(error).__name__}: {_line(error)})") from error
-    if found is None or found.origin is None:
+    if spec is None or spec.origin is None:
         raise _fault(name, f"there is no module {module}")
-    return Path(found.origin)
+    return Path(spec.origin)
 
 
 def presets_of(name: str) -> dict[str, dict[str, Any]]:
@@ -104,21 +112,21 @@ def presets_of(name: str) -> dict[str, dict[str, Any]]:
 
 def _entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
     """By name. What the same distribution says twice, because it is on the path twice, counts once."""
-    found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    by_name: dict[str, list[importlib.metadata.EntryPoint]] = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        same = found.setdefault(entry.name, [])
+        same = by_name.setdefault(entry.name, [])
         if all(entry.value != other.value for other in same):
             same.append(entry)
-    return found
+    return by_name
 
 
 def _entry_point(name: str) -> importlib.metadata.EntryPoint:
-    there = _entry_points()
-    if name not in there:
-        raise unknown(name, [*METHODS, *there], "method")
-    if len(there[name]) > 1:
-        raise InputError(f"method {name}: {_packages(there[name])} both call one so; uninstall one of them")
-    return there[name][0]
+    by_name = _entry_points()
+    if name not in by_name:
+        raise unknown(name, [*METHODS, *by_name], "method")
+    if len(by_name[name]) > 1:
+        raise InputError(f"method {name}: {_packages(by_name[name])} both call one so; uninstall one of them")
+    return by_name[name][0]
 
 
 def _packages(entries: list[importlib.metadata.EntryPoint]) -> str:

@@ -42,8 +42,8 @@ class Config:
     folds: int = setting(3, "groups of videos, each relabelled by a classifier of the others; 1 = no cross-fitting", low=1)
     strength: float = setting(0.01, "C: weight of the loss, summed over snippets, against half the squared weights", low=1e-9)
     cut: Literal["mean", "groups"] = setting(
-        "mean",
-        "where P is cut in a video: at its mean, or between the two groups that its values fall into, however few the higher ones",
+        "groups",
+        "where P is cut in a video: at its mean, or between the two groups that its values fall into where that is higher",
         choices=("mean", "groups"),
     )
     smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is cut", low=0)
@@ -153,19 +153,21 @@ def start_from_clips(clips: TrainingSet | None, classes: Sequence[str]) -> list[
 
 
 def level(curve: np.ndarray, cut: str) -> np.ndarray:
-    """Where each column of [T, k] is cut, [k]: at its mean, or halfway between the two groups that its values fall into.
+    """Where each column of [T, k] is cut, [k]: at its mean, or halfway between the two groups that its values fall into where
+    that is higher.
 
     The groups are those of least variance inside (Otsu's): few values that stand far out are a group of their own, however few.
+    Where the action fills most of a video, what stands out is background, and the mean is the higher.
     """
-    count = len(curve)
+    count, mean = len(curve), curve.mean(0)
     if cut == "mean" or count == 1:
-        return curve.mean(0)
+        return mean
     ordered = np.sort(curve, axis=0)
     below = np.arange(1, count)[:, None]
     low, high = ordered.cumsum(0)[:-1] / below, ordered[::-1].cumsum(0)[::-1][1:] / (count - below)
     best = (below * (count - below) * (high - low) ** 2).argmax(0)
     each = np.arange(curve.shape[1])
-    return (ordered[best, each] + ordered[best + 1, each]) / 2
+    return np.maximum(mean, (ordered[best, each] + ordered[best + 1, each]) / 2)
 
 
 def relabel(probability: np.ndarray, cut: str, smooth: float, margin: float) -> np.ndarray:
@@ -233,9 +235,9 @@ def logistic_regression(linear: nn.Linear, x: Tensor, share: Tensor, strength: f
         return loss.item(), gradient.double().cpu().numpy()
 
     start = torch.cat([linear.weight.detach().flatten(), linear.bias.detach()]).double().cpu().numpy()
-    found, loss, _ = fmin_l_bfgs_b(loss_and_gradient, start, maxiter=iterations, factr=1e8, pgtol=1e-4 * strength * len(x) ** 0.5)
+    optimum, loss, _ = fmin_l_bfgs_b(loss_and_gradient, start, maxiter=iterations, factr=1e8, pgtol=1e-4 * strength * len(x) ** 0.5)
     with torch.no_grad():
-        w, b = torch.from_numpy(found).split([outputs * width, outputs])
+        w, b = torch.from_numpy(optimum).split([outputs * width, outputs])
         linear.weight.copy_(w.view(outputs, width))
         linear.bias.copy_(b)
     return float(loss) / max(strength * float(weight.sum()), 1e-30)
@@ -249,7 +251,7 @@ def draw(believed: Sequence[Believed], most: int, rng: np.random.Generator) -> l
         return rows
     chosen = np.zeros(total, dtype=bool)
     chosen[rng.choice(total, most, replace=False)] = True
-    return [own[part] for own, part in zip(rows, np.split(chosen, np.cumsum([len(own) for own in rows])[:-1]))]
+    return [of_video[part] for of_video, part in zip(rows, np.split(chosen, np.cumsum([len(of_video) for of_video in rows])[:-1]))]
 
 
 def fit_to(
@@ -272,15 +274,15 @@ def fit_to(
     rows = draw(believed, config.snippets, rng)
     outputs = next(iter(nets[0].values())).classifier.out_features
     share = np.zeros((sum(map(len, rows)), outputs), dtype=np.float32)
-    for video, own, target in zip(believed, rows, np.split(share, np.cumsum([len(own) for own in rows])[:-1])):
-        target[:, [*video.tags, outputs - 1]] = video.share[own] * np.where(video.known[own, None], 1, weight)
-    of_fold = np.repeat(fold, [len(own) for own in rows])
+    for video, chosen, target in zip(believed, rows, np.split(share, np.cumsum([len(chosen) for chosen in rows])[:-1])):
+        target[:, [*video.tags, outputs - 1]] = video.share[chosen] * np.where(video.known[chosen, None], 1, weight)
+    of_fold = np.repeat(fold, [len(chosen) for chosen in rows])
     losses = []
     for stream, first in nets[0].items():
         x = torch.empty(len(share), len(first.mean), device=device)
-        for video, own, rows_of_x in zip(believed, rows, x.split([len(own) for own in rows])):
+        for video, chosen, rows_of_x in zip(believed, rows, x.split([len(chosen) for chosen in rows])):
             features = video.store.load(video.name, [stream], check=False)[stream]
-            rows_of_x.copy_(first.standardized(torch.from_numpy(features[own].astype(np.float32)).to(device)))
+            rows_of_x.copy_(first.standardized(torch.from_numpy(features[chosen].astype(np.float32)).to(device)))
             release_pages(features)
         for number, of_streams in enumerate(nets):
             seen = torch.from_numpy(np.flatnonzero(of_fold != number))
@@ -292,11 +294,11 @@ def fit_to(
 @torch.no_grad()
 def probability_of_tags(nets: Mapping[str, StreamClassifier], video: Believed) -> np.ndarray:
     """P of the video's tags, the mean of the streams' softmaxes: float32 [T, k]."""
-    found = np.empty((len(video.share), len(video.tags)), dtype=np.float32)
+    probability = np.empty((len(video.share), len(video.tags)), dtype=np.float32)
     for rows, features in video.windows():
         p = [net(features[stream].to(net.mean.device)).softmax(1)[:, video.tags] for stream, net in nets.items()]
-        found[rows] = torch.stack(p).mean(0).cpu().numpy()
-    return found
+        probability[rows] = torch.stack(p).mean(0).cpu().numpy()
+    return probability
 
 
 # The rounds -------------------------------------------------------------------------------------------------------------------
@@ -448,10 +450,12 @@ class SelfTrain(Method):
         return {stream: net for stream, net in self.streams.items() if isinstance(net, StreamClassifier)}
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background)."""
+        """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background), which
+        of a single class says nothing: there it is the highest p."""
         pooled = {}
         for stream, curve in curves.items():
-            p = curve.class_logit.double().softmax(1)[:, :-1].sum(0)
+            p = curve.class_logit.double().softmax(1)[:, :-1]
+            score = p.sum(0) / p.sum().clamp_min(1e-30) if p.shape[1] > 1 else p.amax(0)
             logit = curve.class_logit[:, :-1] - curve.class_logit[:, -1:]
-            pooled[stream] = StreamActivation(None, logit.cpu().numpy(), (p / p.sum().clamp_min(1e-30)).cpu().numpy())
+            pooled[stream] = StreamActivation(None, logit.cpu().numpy(), score.cpu().numpy())
         return pooled

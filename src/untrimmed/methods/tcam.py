@@ -142,8 +142,8 @@ class GlobalContext(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.reduce(x).relu()
-        found = F.scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), scale=1.0)
-        return x + self.project(found)
+        attended = F.scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), scale=1.0)
+        return x + self.project(attended)
 
 
 @dataclass
@@ -463,11 +463,11 @@ class TCAM(Method):
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Per stream the attention before its softmax over time, and A (background last, where there is one)."""
-        found = {}
+        scores = {}
         for stream, x in features.items():
             out = self._net(stream)(x.unsqueeze(0))
-            found[stream] = SnippetScores(out.attention_logit[0], out.class_logit[0])
-        return found
+            scores[stream] = SnippetScores(out.attention_logit[0], out.class_logit[0])
+        return scores
 
     def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """S, the softmax of the attention over time; the video's scores are the softmax of p = A^T S, without background."""
@@ -495,12 +495,12 @@ class TCAM(Method):
 @torch.no_grad()
 def descriptors(data: TrainingSet, nets: Mapping[str, StreamNet], device: torch.device | str = "cpu") -> np.ndarray:
     """f = the streams' L2Norm(X^T S) one after the other, float32 [N, sum of D]; S is 1/T where there are no nets yet."""
-    found = np.empty((len(data), sum(data.store.streams.values())), dtype=np.float32)
-    for row, video in zip(found, data.videos):
+    f = np.empty((len(data), sum(data.store.streams.values())), dtype=np.float32)
+    for row, video in zip(f, data.videos):
         parts = []
         for stream, features in data.store.load(video, check=False).items():
             x = torch.from_numpy(features.astype(np.float32)).to(device)
             weight = nets[stream](x.unsqueeze(0)).attention_logit[0].softmax(0) if nets else x.new_full((len(x),), 1 / len(x))
             parts.append(F.normalize(weight @ x, dim=0))
         row[:] = torch.cat(parts).cpu().numpy()
-    return found
+    return f

@@ -16,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,12 +27,11 @@ from torch.nn import functional as F
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
-from untrimmed.methods.base import Method, SnippetScores
-from untrimmed.nn.targets import targets_of
+from untrimmed.methods.base import JOINT, Method, SnippetScores
+from untrimmed.nn.coactivity import draw_videos, loss_cas
+from untrimmed.nn.pooling import one_in, top_mean
+from untrimmed.nn.targets import check_background, targets_of
 from untrimmed.training import Run, TrainingSet
-
-JOINT = "joint"
-"""The stream of activations of all feature streams together."""
 
 TOP = 8
 """A video's score is the mean of its top T / 8 snippets."""
@@ -89,13 +89,9 @@ class Net(nn.Module):
 # The losses, named as in the paper -------------------------------------------------------------------------------------------
 
 
-def top_mean(logit: Tensor, length: Tensor) -> Tensor:
+def video_score(logit: Tensor, length: Tensor) -> Tensor:
     """Each video's logits: the mean of the top ceil(length / 8) of each class, [B, T, C] -> [B, C]."""
-    count = (length + TOP - 1) // TOP
-    beyond = torch.arange(logit.shape[1], device=logit.device) >= length.unsqueeze(1)
-    highest = logit.masked_fill(beyond.unsqueeze(-1), -math.inf).topk(int(count.max()), dim=1).values
-    unused = torch.arange(highest.shape[1], device=logit.device) >= count.unsqueeze(1)
-    return highest.masked_fill(unused.unsqueeze(-1), 0).sum(1) / count.unsqueeze(1)
+    return top_mean(logit, length, one_in(TOP, length, up=True))
 
 
 def loss_mil(video_logit: Tensor, labels: Tensor) -> Tensor:
@@ -105,51 +101,15 @@ def loss_mil(video_logit: Tensor, labels: Tensor) -> Tensor:
     return -(target * F.log_softmax(video_logit, -1)).sum(1).mean()
 
 
-def loss_cas(embedded: Tensor, class_logit: Tensor, length: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Co-activity similarity loss of pairs of videos, rows 0 and 1, 2 and 3, ...; the mean over the classes that a pair shares.
-
-    A class's scores, softmax over time, weigh the embedded features: what is attended to (high), and what is not (low, the
-    weights (1 - a) / (T - 1)). By cosine distance, high must be nearer to the other's high than to the other's low, by `margin`.
-
-    Args:
-        embedded: [2 P, T, D]. class_logit: [2 P, T, C]. length: [2 P]. labels: [2 P, C].
-    """
-    shared = labels[0::2] * labels[1::2]
-    if not shared.any():
-        return class_logit.new_zeros(())
-    inside = (torch.arange(class_logit.shape[1], device=length.device) < length.unsqueeze(1)).unsqueeze(-1)
-    attention = class_logit.masked_fill(~inside, -math.inf).softmax(1)
-    rest = (1 - attention) * inside / (length - 1).clamp_min(1).view(-1, 1, 1)
-    features = embedded.transpose(1, 2)
-    high, low = features @ attention, features @ rest  # [2 P, D, C]
-    high_high = 1 - F.cosine_similarity(high[0::2], high[1::2], dim=1)
-    high_low = 1 - F.cosine_similarity(high[0::2], low[1::2], dim=1)
-    low_high = 1 - F.cosine_similarity(low[0::2], high[1::2], dim=1)
-    hinges = F.relu(high_high - high_low + margin) + F.relu(high_high - low_high + margin)
-    return 0.5 * (hinges * shared).sum() / shared.sum()
-
-
 def losses_of(
     net: Net, x: Tensor, length: Tensor, labels: Tensor, keep: Tensor | None, pairs: int, config: Config
 ) -> dict[str, Tensor]:
     """Both losses and their weighted sum for a batch whose first 2 x `pairs` videos are pairs: x [B, T, D], zero beyond length."""
     embedded, logit = net(x, keep, config.dropout)
-    mil = loss_mil(top_mean(logit, length), labels)
+    mil = loss_mil(video_score(logit, length), labels)
     paired = slice(0, 2 * pairs)
     cas = loss_cas(embedded[paired], logit[paired, :, : labels.shape[1]], length[paired], labels[paired], config.margin)
     return {"total": config.multiple_instance * mil + (1 - config.multiple_instance) * cas, "mil": mil, "cas": cas}
-
-
-def draw_videos(labels: np.ndarray, batch: int, pairs: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """A batch of videos, numbers into labels [N, C]: first pairs of two different videos of a class, then any; and how many pairs.
-
-    Each pair's class is drawn among those that have two videos, so that rare classes come as often as common ones.
-    """
-    common = np.flatnonzero(labels.sum(0) >= 2)
-    pairs = min(pairs, batch // 2) if len(common) else 0
-    drawn = [rng.choice(np.flatnonzero(labels[:, c]), 2, replace=False) for c in rng.choice(common, pairs)] if pairs else []
-    others = batch - 2 * pairs
-    return np.concatenate([*drawn, rng.choice(len(labels), others, replace=others > len(labels))]).astype(np.intp), pairs
 
 
 class WTALC(Method):
@@ -176,9 +136,7 @@ class WTALC(Method):
         if data.labels is None:
             raise InputError("wtalc learns from labels; give `labels`")
         config, matrix = self.config, np.asarray(data.labels, dtype=np.float32)
-        if not config.background and (len(data.classes) == 1 or not matrix.any(1).all()):
-            what = "there is only one class" if len(data.classes) == 1 else "some training videos hold no action"
-            raise InputError(f"method.background=false: {what}, which a softmax without background cannot tell; set it to true")
+        check_background(config.background, matrix)
         self.to(run.device).train()
         optimizer = torch.optim.Adam(self.net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         steps = math.ceil(len(data) / config.batch)
@@ -187,7 +145,8 @@ class WTALC(Method):
             rng = run.rng("videos")
             for step in range(steps):
                 chosen, pairs = draw_videos(matrix, min(config.batch, len(data)), config.pairs, rng)
-                x, length = self._features(data, chosen, run, step)
+                drawn, length = data.draw(chosen, self.widths, partial(run.rng, f"snippets {step}"), config.whole)
+                x, length = torch.cat(list(drawn.values()), -1).to(run.device), length.to(run.device)
                 keep = torch.rand((*x.shape[:2], self.net.classifier.in_features), generator=run.torch_rng(f"dropout {step}"))
                 labels = torch.from_numpy(matrix[chosen]).to(run.device)
                 losses = losses_of(self.net, x, length, labels, (keep >= config.dropout).to(run.device), pairs, config)
@@ -198,19 +157,6 @@ class WTALC(Method):
             run.log(**{name: value / steps for name, value in sums.items()})
         self.eval()
 
-    def _features(self, data: TrainingSet, chosen: np.ndarray, run: Run, step: int) -> tuple[Tensor, Tensor]:
-        """The streams of the chosen videos side by side, [B, T, D]; every stream draws the same snippets."""
-        parts = []
-        for stream in self.widths:
-            rng = run.rng(f"snippets {step}")
-            if self.config.whole:
-                x, length = data.stretch(chosen, stream, rng)
-            else:
-                x = data.sample(chosen, stream, rng)
-                length = torch.full((len(chosen),), x.shape[1])
-            parts.append(x)
-        return torch.cat(parts, -1).to(run.device), length.to(run.device)
-
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """The class logits of each snippet by itself, under one name for all streams; background last."""
         _, logit = self.net(torch.cat([features[stream] for stream in self.widths], -1))
@@ -219,6 +165,6 @@ class WTALC(Method):
     def pool(self, features: Mapping[str, Tensor], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Video scores: the softmax of the mean of each class's highest eighth of logits, without background."""
         logit = curves[JOINT].class_logit
-        score = top_mean(logit.unsqueeze(0), torch.tensor([len(logit)], device=logit.device))[0].softmax(-1)
+        score = video_score(logit.unsqueeze(0), torch.tensor([len(logit)], device=logit.device))[0].softmax(-1)
         count = len(self.classes)
         return {JOINT: StreamActivation(None, logit[:, :count].cpu().numpy(), score[:count].double().cpu().numpy())}

@@ -161,15 +161,15 @@ def with_empty(targets: np.ndarray) -> np.ndarray:
 
 def descriptors(store: FeatureStore, videos: Sequence[str], s: np.ndarray | None = None, stretch: int = STRETCH) -> np.ndarray:
     """f of each video: [N, sum of D] float32; s: [M] of all stretches, None: all alike."""
-    found, first = [], 0
+    f, first = [], 0
     for video in videos:
         features = store.load(video, check=False)
         rows = stretches_of(features, stretch)
         weight = np.ones(len(rows), dtype=np.float32) if s is None else s[first : first + len(rows)]
         first += len(rows)
         summed = np.split(weight @ rows, np.cumsum([x.shape[1] for x in features.values()])[:-1])
-        found.append(np.concatenate([normalized(part) for part in summed]))
-    return np.stack(found)
+        f.append(np.concatenate([normalized(part) for part in summed]))
+    return np.stack(f)
 
 
 # How many clusters -----------------------------------------------------------------------------------------------------------
@@ -181,10 +181,10 @@ def modularity(votes: Votes, cluster: np.ndarray) -> float:
     That of Newman and Girvan (Finding and Evaluating Community Structure in Networks, Physical Review E 2004).
     """
     size = int(cluster.max()) + 1
-    own = cluster[votes.video]
+    of_stretch = cluster[votes.video]
     stretch, place = np.nonzero(votes.neighbour >= 0)
     table = np.zeros((size, size))
-    np.add.at(table, (own[stretch], own[votes.neighbour[stretch, place]]), 1)
+    np.add.at(table, (of_stretch[stretch], of_stretch[votes.neighbour[stretch, place]]), 1)
     table /= max(table.sum(), 1)
     return float(np.trace(table) - table.sum(0) @ table.sum(1))
 
@@ -235,13 +235,13 @@ def _nearest_among(x: np.ndarray, video: np.ndarray, others: np.ndarray, of_vide
     """`nearest` of x among others [L, D], of the videos of_video [L], rising."""
     similar = x @ others.T
     first, last = (np.searchsorted(of_video, video, side) for side in ("left", "right"))
-    own = last - first
-    column = np.arange(own.sum()) + np.repeat(first - np.cumsum(own) + own, own)
-    similar[np.repeat(np.arange(len(x)), own), column] = -np.inf
-    found = np.full((len(x), voters), -1, dtype=np.int32)
+    count = last - first
+    column = np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
+    similar[np.repeat(np.arange(len(x)), count), column] = -np.inf
+    nearest_rows = np.full((len(x), voters), -1, dtype=np.int32)
     value, best = torch.from_numpy(similar).topk(min(voters, len(others)), sorted=False)  # NumPy's are much slower
-    found[:, : best.shape[1]] = np.where(np.isfinite(value.numpy()), best.numpy(), -1)
-    return found
+    nearest_rows[:, : best.shape[1]] = np.where(np.isfinite(value.numpy()), best.numpy(), -1)
+    return nearest_rows
 
 
 def main_directions(store: FeatureStore, videos: Sequence[str], stretch: int = STRETCH) -> np.ndarray:
@@ -274,7 +274,7 @@ def nearest_of_cells(x: np.ndarray, video: np.ndarray, voters: int, probes: int 
     begin = np.searchsorted(cell[order], np.arange(cells + 1))
     members = [order[first:last] for first, last in zip(begin, begin[1:])]
     near = np.argsort(half - centre @ centre.T, axis=1)[:, :probes]
-    found = np.full((len(x), voters), -1, dtype=np.int32)
+    nearest_rows = np.full((len(x), voters), -1, dtype=np.int32)
     for number, rows in enumerate(members):
         if not len(rows):
             continue
@@ -283,5 +283,5 @@ def nearest_of_cells(x: np.ndarray, video: np.ndarray, voters: int, probes: int 
         step = max(BLOCK // len(among), 1)
         for block in (rows[b : b + step] for b in range(0, len(rows), step)):
             best = _nearest_among(x[block], video[block], others, of_video, voters)
-            found[block] = np.where(best >= 0, among[best], -1)
-    return found
+            nearest_rows[block] = np.where(best >= 0, among[best], -1)
+    return nearest_rows

@@ -15,13 +15,13 @@ MOST_OF_ONE_VIDEO = 2
 class Cluster:
     """One group of videos.
 
-    name: such as `cluster_03`. videos: the training videos in it. found: the number of detections that carry its name.
+    name: such as `cluster_03`. videos: the training videos in it. detections: how many carry its name.
     typical: its most typical segments with their videos, by score.
     """
 
     name: str
     videos: tuple[str, ...]
-    found: int
+    detections: int
     typical: tuple[tuple[str, Detection], ...]
 
 

@@ -79,6 +79,8 @@ class Page:
     diagnosis: what is wrong with the detections, as `evaluation.diagnosis.Diagnosis.to_json` says it.
     beside: the detections of another run, drawn below these in the same videos; `runs` then names both, this one first.
     clusters: of an unlabelled run, to be named on the page. no_action: names that stand for "surely no action".
+    review: what `untrimmed review` tells the page's editing (page/editing.js); None: a page that is only looked at.
+    durations: of videos, in seconds, where neither activations nor truth have them.
     """
 
     results: Results
@@ -94,6 +96,8 @@ class Page:
     no_action: Sequence[str] = ()
     notes: Sequence[str] = ()
     title: str = "What happens when"
+    review: Mapping[str, Any] | None = None
+    durations: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_page(page: Page, out: str | Path) -> None:
@@ -102,8 +106,15 @@ def write_page(page: Page, out: str | Path) -> None:
     Raises:
         InputError: it cannot be written.
     """
+    with atomic_write(out, "wb") as handle:
+        handle.write(page_html(page))
+
+
+def page_html(page: Page) -> bytes:
+    """The page's HTML, in UTF-8."""
     files = resources.files(__package__).joinpath("page")
-    script = one_script(files, "main.js")
+    script = one_script(files, "main.js" if page.review is None else "review.js")
+    sheets = ["page.css"] if page.review is None else ["page.css", "review.css"]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"percent": lambda x: f"{100 * x:.1f}", "number": lambda x: f"{x:,}".replace(",", "\u202f")}
     classes = _classes(page)
@@ -114,11 +125,10 @@ def write_page(page: Page, out: str | Path) -> None:
         terms=TERMS,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=files.joinpath("page.css").read_text(encoding="utf-8"),
+        style="".join(files.joinpath(sheet).read_text(encoding="utf-8") for sheet in sheets),
         data=_inline(_data(page, classes)),
     )
-    with atomic_write(out, "wb") as handle:
-        handle.write(html.encode("utf-8", "replace"))
+    return html.encode("utf-8", "replace")
 
 
 def _inline(value: Any) -> str:
@@ -137,6 +147,7 @@ def _classes(page: Page) -> list[str]:
     if page.scores:
         labels.update(page.scores["per_class"])
     labels.update(cluster.name for cluster in page.clusters)
+    labels.update((page.review or {}).get("labels", ()))
     return sorted(labels)
 
 
@@ -170,6 +181,7 @@ def _data(page: Page, classes: list[str]) -> dict[str, Any]:
         "clusters": _clusters(page, place),
         "assigned": {"video": [video for video, _ in assigned], "cluster": [k for _, k in assigned]},
         "noAction": sorted(page.no_action),
+        "review": page.review,
     }
 
 
@@ -183,7 +195,7 @@ def _clusters(page: Page, place: Mapping[str, int]) -> list[dict[str, Any]]:
             {
                 "label": place[cluster.name],
                 "videos": len(cluster.videos),
-                "detections": cluster.found,
+                "detections": cluster.detections,
                 "typical": {"video": [row[video] for video, _ in shown], **_detections([d for _, d in shown], place)},
             }
         )
@@ -214,7 +226,7 @@ def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, An
     elif truth is not None and truth.duration:
         duration = truth.duration
     else:
-        duration = max(ends, default=0.0)
+        duration = page.durations.get(video, 0.0)
     entry: dict[str, Any] = {
         "id": video,
         "duration": round(max([duration, *ends]), 3) or 1.0,
@@ -354,11 +366,11 @@ def _look(label: str, classes: list[str]) -> dict[str, float]:
     return {"hue": hue(classes.index(label)), "pattern": pattern(classes.index(label))}
 
 
-def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
+def _diagnosis(diagnosis: Mapping[str, Any]) -> dict[str, Any]:
     """What the template shows of a diagnosis, all at one threshold: bars of the kinds by level, and rows."""
-    k = found["tiou"].index(found["shown_tiou"])
-    by_kind = shares(found, k)
-    levels = found["false_positives"]["levels"]
+    k = diagnosis["tiou"].index(diagnosis["shown_tiou"])
+    by_kind = shares(diagnosis, k)
+    levels = diagnosis["false_positives"]["levels"]
     width = 600 / len(levels)
     bars, below = [], np.zeros(len(levels))
     for kind, share in by_kind.items():
@@ -368,15 +380,15 @@ def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
                 (round(4 + i * width + 4, 1), round(8 + 180 * top, 2), round(180 * part, 2), KIND_COLOURS[kind], kind, part)
             )
         below += share
-    counts = found["false_positives"]["counts"]
+    counts = diagnosis["false_positives"]["counts"]
     total = max(sum(sum(of_kind[k]) for of_kind in counts.values()), 1)
-    gain = found["false_positives"]["gain"]
+    gain = diagnosis["false_positives"]["gain"]
     most = max(max(values[k] for values in gain.values()), 1e-9)
     return {
-        "tiou": found["shown_tiou"],
-        "instances": found["instances"],
-        "missed": found["missed"][k],
-        "map_n": found["mAP_N"][k],
+        "tiou": diagnosis["shown_tiou"],
+        "instances": diagnosis["instances"],
+        "missed": diagnosis["missed"][k],
+        "map_n": diagnosis["mAP_N"][k],
         "bars": [bar for bar in bars if bar[2] > 0],
         "bar_width": round(width - 8, 1),
         "levels": [(round(4 + (i + 0.5) * width, 1), _times(name)) for i, name in enumerate(levels)],
@@ -396,10 +408,12 @@ def _diagnosis(found: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "words": TRAIT_WORDS[name],
                 "bins": [
-                    {**one, "missed": one["missed"][k], "map_n": one["mAP_N"][k]} for one in trait["bins"] if one["instances"]
+                    {**group, "missed": group["missed"][k], "map_n": group["mAP_N"][k]}
+                    for group in trait["bins"]
+                    if group["instances"]
                 ],
             }
-            for name, trait in found["traits"].items()
+            for name, trait in diagnosis["traits"].items()
         ],
     }
 

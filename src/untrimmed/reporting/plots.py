@@ -58,23 +58,10 @@ def timeline_figure(
         y -= part
         axes = figure.add_axes((side / width, y / height, (width - side - right) / width, part / height))
         y -= gap
-        axes.set_xlim(0, duration)
-        axes.set_yticks([])
-        axes.tick_params(length=0, labelbottom=False)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        _clear(axes, duration, name)
         if name == "film":
-            edges = np.linspace(0, duration, len(thumbnails or ()) + 1)
-            for image, (begin, end) in zip(thumbnails or (), pairwise(edges), strict=True):
-                axes.imshow(image, extent=(begin, end, 0, 1))
-            axes.vlines(edges[1:-1], 0, 1, color="white", linewidth=2)
-            axes.set_aspect("auto")
-            axes.set_xlim(0, duration)
-            axes.set_ylim(0, 1)
-            continue
-        axes.set_facecolor(SUNK)
-        axes.text(-0.012, 0.5, name, transform=axes.transAxes, ha="right", va="center", fontsize=10, color=INK)
-        if name == "truth":
+            _film(axes, thumbnails or (), duration)
+        elif name == "truth":
             axes.set_ylim(0, 1)
             for s in truth:
                 axes.barh(0.5, s.end - s.start, 0.66, s.start, color=colours[s.label])
@@ -96,6 +83,29 @@ def timeline_figure(
         x = _after(figure, figure.text(x, 1 - 0.17 / height, word, color=INK, fontsize=10, va="center")) + 0.02
     with atomic_write(path, "wb") as handle:
         figure.savefig(handle, format="png")
+
+
+def _clear(axes: Axes, duration: float, name: str) -> None:
+    """A band of `duration` seconds without frame and ticks, named at its left unless it is the film."""
+    axes.set_xlim(0, duration)
+    axes.set_yticks([])
+    axes.tick_params(length=0, labelbottom=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if name != "film":
+        axes.set_facecolor(SUNK)
+        axes.text(-0.012, 0.5, name, transform=axes.transAxes, ha="right", va="center", fontsize=10, color=INK)
+
+
+def _film(axes: Axes, thumbnails: Sequence[np.ndarray], duration: float) -> None:
+    """The frames side by side, each over its share of the video."""
+    edges = np.linspace(0, duration, len(thumbnails) + 1)
+    for image, (begin, end) in zip(thumbnails, pairwise(edges), strict=True):
+        axes.imshow(image, extent=(begin, end, 0, 1))
+    axes.vlines(edges[1:-1], 0, 1, color="white", linewidth=2)
+    axes.set_aspect("auto")
+    axes.set_xlim(0, duration)
+    axes.set_ylim(0, 1)
 
 
 def _stacked(detections: Sequence[Detection]) -> list[tuple[int, Detection]]:

@@ -51,13 +51,13 @@ def activations_of_store(
     Raises:
         InputError: they cannot be read, or `overrides` has settings of `data`, which were used before they were stored.
     """
-    found, about = read_activations(source)
+    activations, about = read_activations(source)
     if "data" in overrides:
         raise InputError("`settings` data.…: stored activations hold the snippets that were looked at; localize the run again")
-    check_streams(overrides.get("localization", {}), found[0].streams if found else (), "localization")
-    found = [a for a in found if wanted is None or a.video in wanted]
+    check_streams(overrides.get("localization", {}), activations[0].streams if activations else (), "localization")
+    activations = [a for a in activations if wanted is None or a.video in wanted]
     cutting = build(Localization, merge(about.get("localization", {}), overrides.get("localization", {})), "localization")
-    return found, cutting, about
+    return activations, cutting, about
 
 
 def named_above(results: Results, min_score: float | None = None, names: Mapping[str, str] | None = None) -> Results:
@@ -72,10 +72,10 @@ def named_above(results: Results, min_score: float | None = None, names: Mapping
     return {
         video: [
             d._replace(label=called.get(d.label, d.label))
-            for d in own
+            for d in detections
             if d.label not in silent and (min_score is None or d.score >= min_score)
         ]
-        for video, own in results.items()
+        for video, detections in results.items()
     }
 
 
@@ -119,8 +119,8 @@ def write_result(
         return beside
     with fresh_folder(beside) as fresh:
         if stored is not None:
-            found, cutting = stored
-            write_activations(fresh, found, {**about, "localization": asdict(cutting)})
+            activations, cutting = stored
+            write_activations(fresh, activations, {**about, "localization": asdict(cutting)})
         with one_at_a_time(out.parent):
             make_room(out, DETECTIONS)
             old = _take_away(beside)

@@ -86,6 +86,10 @@ def fit(
         data = replace(data, classes=cluster_names(cls.estimate_clusters(data, chosen.method, options.seed)))
         notes.append(f"{len(data.classes)} clusters, by how well they stand apart; `clusters` sets another number")
     data = supervision.with_clips(data, notes.append)
+    if "counts" in cls.learns_from:
+        data = supervision.with_counts(data)
+        if data.counts is not None:
+            notes.append("the labels say how often each action happens, and this is learned from: more than video-level labels")
     config = {"method_name": options.method, "preset": options.preset, "seed": options.seed, **chosen.to_dict()}
     earlier = None
     if options.init is not None:

@@ -114,9 +114,17 @@ class RunFolder(RunFiles):
     def check_header(self, header: Header, widths: Mapping[str, int], said: str) -> None:
         """The same of a header; `said` begins the message."""
         made = self.extractor()
-        here = {"extractor": header.extractor, "window_seconds": header.window_seconds, "stride_seconds": header.stride_seconds}
-        there = {"extractor": made["name"], "window_seconds": made["window_seconds"], "stride_seconds": made["stride_seconds"]}
-        pairs = list(_unequal(there | {"streams": dict(widths)}, here | {"streams": header.streams}))
+        now_header = {
+            "extractor": header.extractor,
+            "window_seconds": header.window_seconds,
+            "stride_seconds": header.stride_seconds,
+        }
+        then_header = {
+            "extractor": made["name"],
+            "window_seconds": made["window_seconds"],
+            "stride_seconds": made["stride_seconds"],
+        }
+        pairs = list(_unequal(then_header | {"streams": dict(widths)}, now_header | {"streams": header.streams}))
         if not pairs:
             hashes = {"weights_sha256": made.get("weights_sha256")}, {"weights_sha256": header.weights_sha256}
             known = all(of["weights_sha256"] for of in hashes)  # then it does not matter where the weights lay
@@ -126,7 +134,7 @@ class RunFolder(RunFiles):
             raise InputError(f"{said} ({'; '.join(pairs)})")
 
 
-def _unequal(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    for key in {**there, **here}:
-        if there.get(key) != here.get(key):
-            yield f"{key}: {shortened(there.get(key), 30)} then, {shortened(here.get(key), 30)} now"
+def _unequal(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for key in {**then, **now}:
+        if then.get(key) != now.get(key):
+            yield f"{key}: {shortened(then.get(key), 30)} then, {shortened(now.get(key), 30)} now"

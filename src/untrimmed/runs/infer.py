@@ -46,11 +46,11 @@ def activations_of_run(
         for i, activation in _each_video(method, store, preset.data, device, videos, engine):
             by_place[i] = activation
             advance()
-    found = [by_place[i] for i in range(len(videos))]
+    activations = [by_place[i] for i in range(len(videos))]
     about = {"run": folder.path.name, "method": method.name, "selection": folder.record().get("selection")}
     if clusters := folder.clusters():
         about["clusters"] = clusters
-    return found, preset.localization, about
+    return activations, preset.localization, about
 
 
 def _each_video(
@@ -62,8 +62,8 @@ def _each_video(
         return
     store.path = store.path.absolute()
     share = 0.25 if device != "cpu" else 0.0
-    there = device.split(":")[0]  # the GPU that Ray gives to the task is its only one
-    shared = (method, store, settings, there)
+    task_device = device.split(":")[0]  # the GPU that Ray gives to the task is its only one
+    shared = (method, store, settings, task_device)
     for i, activation, reason in each(activation_of, shared, videos, engine=engine, gpu_share=share, retries=RETRIES):
         if activation is None:
             raise InputError(f"{videos[i]}: could not be localized: the process at it {reason}")
@@ -127,7 +127,7 @@ def extract_as(
     return folder.features, done.failures, {*done.finished, *done.skipped}
 
 
-def files_of(store: FeatureStore, found: Sequence[Activation]) -> dict[str, Path]:
+def files_of(store: FeatureStore, activations: Sequence[Activation]) -> dict[str, Path]:
     """The video files that the features came from, where the store knows them."""
-    sources = {activation.video: (store.videos[activation.video].source or {}).get("path") for activation in found}
+    sources = {activation.video: (store.videos[activation.video].source or {}).get("path") for activation in activations}
     return {video: Path(path) for video, path in sources.items() if path}

@@ -121,4 +121,4 @@ def mapped_scores(
 
 def tags_of(truth: Mapping[str, VideoTruth]) -> dict[str, tuple[str, ...]]:
     """The labels of each video, each once, in the order of the file."""
-    return {video: tuple(dict.fromkeys(s.label for s in one.segments)) for video, one in truth.items()}
+    return {video: tuple(dict.fromkeys(s.label for s in of_video.segments)) for video, of_video in truth.items()}

@@ -155,19 +155,19 @@ def refine(
         annotations=annotations,
         device=options.device,
     )
-    fit(options, supervision, _features_of(first, features), out, resume=resume, force=force, about=_about(teachers, annotations))
+    fit(options, supervision, features_of(first, features), out, resume=resume, force=force, about=_about(teachers, annotations))
     if labels is None:
         write_clusters(clusters_file(out, 0), first.clusters())
 
 
-def _features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
+def features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
     """The store that is named, or else the one that the teacher was trained on."""
     if features is not None:
         return features
-    there = (teacher.record().get("data") or {}).get("features")
-    if there is None or not Path(there).is_dir():
-        raise InputError(f"{teacher.path}: was trained on the features {there}, which are not there; name them: `features`")
-    return there
+    folder = (teacher.record().get("data") or {}).get("features")
+    if folder is None or not Path(folder).is_dir():
+        raise InputError(f"{teacher.path}: was trained on the features {folder}, which are not there; name them: `features`")
+    return folder
 
 
 def _about(teachers: Sequence[RunFolder], annotations: str | Path | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from untrimmed.console import note
 from untrimmed.data.clusters import cluster_names
 from untrimmed.data.errors import InputError
-from untrimmed.data.labels import WeakLabels, read_labels, read_only
+from untrimmed.data.labels import WeakLabels, read_counts, read_labels, read_only
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
 from untrimmed.training import DataSettings, TrainingSet
@@ -90,6 +90,15 @@ class Supervision:
             data = unlabelled_set(store, self.only, self.clusters, settings, left_out)
         return data
 
+    def with_counts(self, data: TrainingSet) -> TrainingSet:
+        """The training set with how often each class happens, where the labels have a column `count`.
+
+        Raises:
+            InputError: a count is at fault.
+        """
+        counts = None if self.labels is None else read_counts(self.labels, data.videos, data.classes)
+        return data if counts is None else replace(data, counts=np.array(counts, dtype=np.float32))
+
     def with_clips(self, data: TrainingSet, say: Callable[[str], None] = note) -> TrainingSet:
         """The training set with its trimmed clips, where there are some."""
         if self.trimmed is None or self.trimmed_labels is None:
@@ -113,7 +122,10 @@ def training_set(
         left_out: videos that may have a row though their features could not be extracted.
         say: told what is odd about the labels, but no error.
     """
+    left_out = {*left_out, *store.left_out()}
     weak = read_labels(labels, {*store.videos, *left_out})
+    if lost := sorted(weak.tags.keys() - store.videos.keys()):
+        say(f"warning: {len(lost)} video(s) of {labels} could not be extracted and are not trained on: {', '.join(lost[:5])}")
     weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in store.videos})
     if unlabelled := len(store.videos) - len(weak.tags):
         say(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
@@ -146,7 +158,7 @@ def of_classes(weak: WeakLabels, classes: Sequence[str], say: Callable[[str], No
     for label in classes:
         if label not in weak.classes:
             raise unknown(label, weak.classes, f"`classes`: {weak.path}")
-    tags = {video: own & set(classes) for video, own in weak.tags.items() if not own or own & set(classes)}
+    tags = {video: labels & set(classes) for video, labels in weak.tags.items() if not labels or labels & set(classes)}
     if others := len(weak.tags) - len(tags):
         say(f"{others} video(s) hold none of the chosen classes; they are not trained on")
     return WeakLabels(weak.path, tags)
@@ -159,7 +171,7 @@ def unlabelled_set(
 
     Without a number of clusters there are no classes yet: the method has to say how many it makes.
     """
-    named = read_only(only, {*store.videos, *left_out}) if only else set(store.videos)
+    named = read_only(only, {*store.videos, *left_out, *store.left_out()}) if only else set(store.videos)
     videos = sorted(named & set(store.videos))
     if not videos:
         raise InputError(f"{only or store.path}: none of its videos has features")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -32,6 +32,7 @@ class TrainingSet:
     no action. store: their features. trimmed: a second set of short clips, each showing its class throughout, or None.
     settings: how many snippets are drawn.
     teacher: by video float32 [T, C], how much more than the video's mean a snippet shows a class, by an earlier run.
+    counts: [N, C] float32, how often each class happens in each video, NaN where nobody knows, or None (3C-Net).
     known: by video float32 [T, C + 1], what a person has marked, see `known_snippets`: the only door by which a time of a training
         video may enter training, opened by `untrimmed refine --annotations`.
     """
@@ -43,6 +44,7 @@ class TrainingSet:
     trimmed: "TrainingSet | None" = None
     settings: DataSettings = DataSettings()
     teacher: Mapping[str, np.ndarray] | None = None
+    counts: np.ndarray | None = None
     known: Mapping[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -81,12 +83,30 @@ class TrainingSet:
             stretch[:length] = rows[first : first + length]
         return torch.from_numpy(batch), torch.tensor(lengths)
 
+    def draw(
+        self, chosen: np.ndarray, streams: Iterable[str], rng: Callable[[], np.random.Generator], whole: bool = False
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """The same snippets of several streams, for methods that train them together: `sample`, or where `whole` a `stretch`.
+
+        Args:
+            rng: gives the same random numbers again at each call, as `lambda: run.rng(name)` does.
+
+        Returns:
+            By stream float32 [len(chosen), T, D]; int64 [len(chosen)], how many rows are snippets.
+        """
+        if not whole:
+            found = {stream: self.sample(chosen, stream, rng()) for stream in streams}
+            return found, torch.full((len(chosen),), self.settings.snippets)
+        stretches = {stream: self.stretch(chosen, stream, rng()) for stream in streams}
+        return {stream: x for stream, (x, _) in stretches.items()}, next(iter(stretches.values()))[1]
+
     def fingerprint(self) -> str:
         """SHA-256 over what training depends on: the store's header, ids, labels and every array."""
         digest = hashlib.sha256(json.dumps(asdict(self.store.header), sort_keys=True).encode())
         digest.update(json.dumps([self.videos, self.classes]).encode())
-        if self.labels is not None:
-            digest.update(self.labels.tobytes())
+        for matrix in (self.labels, self.counts):
+            if matrix is not None:
+                digest.update(matrix.tobytes())
         for video in self.videos:
             for stream, features in self.store.load(video, check=False).items():
                 digest.update(f"{stream} {features.shape} {features.dtype}".encode())

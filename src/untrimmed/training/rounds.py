@@ -60,8 +60,8 @@ def votes_of(data: TrainingSet, run: Run, stretch: int, voters: int) -> voting.V
     """Who votes about which stretch of the training videos; found once a run."""
 
     def find() -> dict[str, np.ndarray]:
-        found = voting.find_votes(data.store, data.videos, stretch, voters)
-        return {"snippets": found.snippets, "neighbour": found.neighbour}
+        votes = voting.find_votes(data.store, data.videos, stretch, voters)
+        return {"snippets": votes.snippets, "neighbour": votes.neighbour}
 
     arrays = run.once("votes", find)
     return voting.Votes(arrays["snippets"], arrays["neighbour"], stretch)

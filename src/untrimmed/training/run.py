@@ -359,10 +359,10 @@ class Run:
                 raise _damaged(file, error) from error
 
     def _check_same(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
-        there = _read_yaml(self.folder / "config.yaml")
-        if not isinstance(there, dict):
+        earlier = _read_yaml(self.folder / "config.yaml")
+        if not isinstance(earlier, dict):
             raise InputError(f"{self.folder / 'config.yaml'}: damaged (not as a run writes it); begin with `force`")
-        if differences := list(_differences(there, config)):
+        if differences := list(_differences(earlier, config)):
             raise InputError(f"{self.folder}: cannot resume with other settings: {shortened('; '.join(differences), 200)}")
         before = read_json(self.folder / "environment.json")
         check_shape(before, {"classes?": ([str], None), "data?": (dict, None)}, str(self.folder / "environment.json"))
@@ -490,9 +490,9 @@ def _unflatten(value: Any, content: Any) -> Any:
     return value
 
 
-def _differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key in {**there, **here}:
-            yield from _differences(there.get(key), here.get(key), f"{where}.{key}" if where else str(key))
-    elif there != here:
-        yield f"{where} was {shortened(there, 60)}, is now {shortened(here, 60)}"
+def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in {**then, **now}:
+            yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else str(key))
+    elif then != now:
+        yield f"{where} was {shortened(then, 60)}, is now {shortened(now, 60)}"

@@ -35,6 +35,7 @@ class ExtractReport:
     frames: int = 0
 
 
+# Many parameters: it is the function of the command `extract`, and has one for each option.
 def extract(
     paths: str | Path | Iterable[str | Path],
     out: str | Path,
@@ -100,32 +101,37 @@ def extract(
     tasks.sort(key=lambda task: -_size(task.path))
 
     try:
-        with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
-            for outcome in _outcomes(tasks, engine, workers, at):
-                _take(outcome, report, alone=len(videos) == 1)
-                if outcome.fatal:
-                    kept = len(report.finished) + len(report.skipped)
-                    raise InputError(
-                        f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on"
-                    )
-                at(outcome.video, 1.0)
+        _extract_all(tasks, engine, workers, report, alone=len(videos) == 1)
+        _check_any(report)
     except InputError:
         if fresh:
             writer.remove_if_empty()
         raise
-    report.finished.sort()
-    report.failures = dict(sorted(report.failures.items()))
     report.seconds = time.monotonic() - began
-
-    if report.failures and not report.finished and not report.skipped:
-        if fresh:
-            writer.remove_if_empty()
-        reasons = list(report.failures.values())
-        more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
-        raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
     writer.compact()
     _keep_failures(out, report)
     return report
+
+
+def _extract_all(tasks: list[Task], engine: str, workers: int | None, report: ExtractReport, alone: bool) -> None:
+    """Extract each task's video, and put down what became of it; what no further video could get past ends it."""
+    with progress_within("extracting", {task.video: max(_size(task.path), 1) for task in tasks}) as at:
+        for outcome in _outcomes(tasks, engine, workers, at):
+            _take(outcome, report, alone)
+            if outcome.fatal:
+                kept = len(report.finished) + len(report.skipped)
+                raise InputError(f"{outcome.fault}; {kept} videos are finished and kept: make room and run the same again to go on")
+            at(outcome.video, 1.0)
+    report.finished.sort()
+    report.failures = dict(sorted(report.failures.items()))
+
+
+def _check_any(report: ExtractReport) -> None:
+    """Refuse an extraction in which every video failed, with the first reasons."""
+    if report.failures and not report.finished and not report.skipped:
+        reasons = list(report.failures.values())
+        more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+        raise InputError("; ".join(reasons[:3]) + more if len(reasons) > 1 else reasons[0])
 
 
 def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, download: bool = False) -> Header:
@@ -154,15 +160,15 @@ def arguments_of(header: Header) -> dict[str, Any]:
 def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Callable[[str, float], None]) -> Iterator[Outcome]:
     """What becomes of each video, as they are done, each in one process at a time."""
     on_gpu = any(task.device != "cpu" for task in tasks)
-    there = tasks
+    sent = tasks
     if engine == "ray":
-        there = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
+        sent = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
     elif workers is None and on_gpu:
         workers = min(cores(), SHARING)
     done = each(
         extract_one,
         None,
-        there,
+        sent,
         engine=engine,
         workers=workers,
         gpu_share=1 / SHARING if on_gpu else 0.0,
@@ -171,7 +177,7 @@ def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Ca
         under_way=lambda i, share: under_way(tasks[i].video, share),
     )
     for i, outcome, reason in done:
-        task, path = tasks[i], there[i].path
+        task, path = tasks[i], sent[i].path
         if outcome is None:
             outcome = Outcome(task.video, task.path, fault=f"{task.path}: the process that decoded it {reason}")
         outcome.fault = outcome.fault and outcome.fault.replace(path, task.path)  # as it was named here
@@ -234,14 +240,14 @@ def _check_ids(videos: dict[str, Path], finished: dict[str, VideoEntry], out: Pa
     """Raise InputError where a video would take the place of another file's that is kept: one id, two files (also by case)."""
     by_case = {video.casefold(): video for video in finished}
     for video, file in videos.items():
-        there = by_case.get(video.casefold())
-        if there is None:
+        known = by_case.get(video.casefold())
+        if known is None:
             continue
-        before = (finished[there].source or {}).get("path")
-        moved = there == video and _is_current(finished[there], file)
+        before = (finished[known].source or {}).get("path")
+        moved = known == video and _is_current(finished[known], file)
         if before is None or moved or Path(before).resolve() == file.resolve():
             continue
-        if keep is not None and there == video and video not in keep:
+        if keep is not None and known == video and video not in keep:
             note(f"{video}: extracted anew from {file}; the features of {before} give way")
             continue
         raise InputError(

@@ -2,6 +2,7 @@
 
 import { data } from "./data.js";
 import { make } from "./dom.js";
+import { editing } from "./editing.js";
 import { clock, grouped, many, scoreText } from "./format.js";
 import { linkTo } from "./hash.js";
 import { lookOf } from "./look.js";
@@ -64,6 +65,7 @@ export class Viewer {
       this.readout,
     );
     this.root = make("div", { class: "body" }, stage, this.timeline.root, legend);
+    if (editing.on) stage.after(editing.on.tools(this));
   }
 
   /**
@@ -87,7 +89,9 @@ export class Viewer {
     this.buttons.clear();
     this.order.value = view.picksByTime ? "time" : "score";
     const ordered = view.picksByTime ? [...shown].sort((a, b) => a.start - b.start || a.end - b.end) : shown;
-    const picks = ordered.map((detection) => make("li", {}, this.makePick(detection)));
+    const picks = ordered.map((detection) =>
+      make("li", {}, this.makePick(detection), ...(editing.on?.judge(this, detection) ?? [])),
+    );
     if (!picks.length) {
       const words = detections.length
         ? "None that the filter and the slider let through."
@@ -128,9 +132,11 @@ export class Viewer {
     this.readout.textContent = `${clock(at, 1)} / ${clock(this.video.duration)}`;
     for (const [button, detection] of this.buttons) button.classList.toggle("on", detection === segment);
     this.timeline.mark();
+    editing.on?.moved(this);
   }
 
   close() {
+    editing.on?.closed(this);
     this.player.close();
     this.root.remove();
   }
