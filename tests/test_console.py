@@ -14,8 +14,8 @@ def test_elsewhere_than_on_a_terminal_a_line_at_most_every_15_seconds(monkeypatc
             now = seconds
             at(name, share)
     assert capsys.readouterr().err.splitlines() == [
-        "extracting: 0/2, 15%, about 113 s left",
-        "extracting: 1/2, 48%, about 44 s left",
+        "extracting: 0/2 videos, 15%, about 113 s left",
+        "extracting: 1/2 videos, 48%, about 44 s left",
     ]
 
 

@@ -15,13 +15,21 @@ from untrimmed.runs.fit import FitOptions
 from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.refine import STUDENT
 from untrimmed.runs.refine import refine as refine_runs
+from untrimmed.runs.reliability import Reliability, check_run
 from untrimmed.training import claim
 from untrimmed.training.device import check_device
 
 
 @dataclass(frozen=True)
 class RefineReport(Run):
-    """The run folder of the student."""
+    """The run folder of the student, and what it can be trusted with, None without labels."""
+
+    reliability: Reliability | None = None
+
+    def text(self) -> str:
+        """How training ended, and what to do next."""
+        lines = [] if self.reliability is None else [self.reliability.text()]
+        return "\n".join([*lines, f"{self.run}: trained; next: untrimmed localize {self.run} VIDEOS --out new.json"])
 
 
 def refine(
@@ -71,4 +79,4 @@ def refine(
     check_writable(out / "config.yaml")
     options = FitOptions(STUDENT, preset, settings, seed, device)
     refine_runs(teachers, out, options, features=features, labels=labels, annotations=annotations, resume=resume, force=force)
-    return RefineReport(out)
+    return RefineReport(out, check_run(RunFolder(out), device))

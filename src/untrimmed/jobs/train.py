@@ -13,6 +13,9 @@ from untrimmed.data.run_files import RunFiles
 from untrimmed.engine.local import cores
 from untrimmed.methods.base import resolve
 from untrimmed.runs.fit import FitOptions, fit
+from untrimmed.runs.folder import RunFolder
+from untrimmed.runs.refine import STUDENT
+from untrimmed.runs.reliability import Reliability, check_run
 from untrimmed.runs.supervision import Supervision
 from untrimmed.training import claim
 from untrimmed.training.device import check_device
@@ -22,9 +25,20 @@ from untrimmed.video.extraction import arguments_of, extract, header_for
 
 @dataclass(frozen=True)
 class TrainReport(Run):
-    """The run folder, and the videos that could not be extracted (with `videos` only), with the reason."""
+    """The run folder; the method's name; the videos that could not be extracted (with `videos` only), with the reason; and what
+    the run can be trusted with, None without labels."""
 
+    method: str
     failures: dict[str, str]
+    reliability: Reliability | None = None
+
+    def text(self) -> str:
+        """How training ended, and what to do next."""
+        lines = [] if self.reliability is None else [self.reliability.text()]
+        lines.append(f"{self.run}: trained; next: untrimmed localize {self.run} VIDEOS --out new.json")
+        if self.reliability is not None and self.method != STUDENT:
+            lines.append(f"or better, on most data: untrimmed refine {self.run} --out {self.run}-refined")
+        return "\n".join(lines)
 
 
 def train(
@@ -103,7 +117,7 @@ def train(
         features = files.features
     assert features is not None
     fit(options, supervision, features, out, resume=resume, force=force and videos is None, left_out=failures)
-    return TrainReport(out, failures)
+    return TrainReport(out, method, failures, check_run(RunFolder(out), device))
 
 
 def _with_flow(settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

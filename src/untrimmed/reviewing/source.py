@@ -8,6 +8,7 @@ from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import DetectionFile, read_detections
 from untrimmed.data.corrections import read_corrections
 from untrimmed.data.errors import InputError
+from untrimmed.data.outputs import activations_beside, named_after
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
@@ -43,8 +44,7 @@ def source_of(path: Path) -> Source:
     """
     if not path.is_dir():
         read_detections(path)
-        name = path.name.removesuffix(".json")
-        return Source((path,), path.with_name(f"{name}.annotations.json"), path.with_name(f"{name}.review"))
+        return Source((path,), named_after(path, ".annotations.json"), named_after(path, ".review"))
     folder = RunFolder(path)
     classes = folder.method().classes
     store = FeatureStore(features_of(folder, None))
@@ -62,7 +62,7 @@ def localize_training_videos(run: Path) -> Path:
     """Localize a run's own training videos into `RUN/review/detections.json`, unless that is done, and return the file."""
     folder = RunFolder(run)
     out, made = run / "review" / "detections.json", folder.model / "model.json"
-    if out.exists() and out.with_suffix(".activations").exists() and out.stat().st_mtime_ns >= made.stat().st_mtime_ns:
+    if out.exists() and activations_beside(out).exists() and out.stat().st_mtime_ns >= made.stat().st_mtime_ns:
         return out
     wanted = set(folder.record()["training_videos"])
     found, cutting, about = activations_of_run(run, features_of(folder, None), wanted, {}, "cpu")

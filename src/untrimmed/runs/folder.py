@@ -137,4 +137,4 @@ class RunFolder(RunFiles):
 def _unequal(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for key in {**then, **now}:
         if then.get(key) != now.get(key):
-            yield f"{key}: {shortened(then.get(key), 60)} then, {shortened(now.get(key), 60)} now"
+            yield f"{key}: {shortened(then.get(key), 30)} then, {shortened(now.get(key), 30)} now"
