@@ -87,8 +87,7 @@ def wrapped(text: str, width: int) -> str:
         else:
             table = 1
             indent = " " * (len(lines[0]) - len(lines[0].lstrip()) + 2)
-            words = {"break_long_words": False, "break_on_hyphens": False, "subsequent_indent": indent}
-            fitted += textwrap.wrap(lines[0], width, **words) if len(lines[0]) > width else lines[:1]
+            fitted += _between_words(lines[0], width, indent)
         lines = lines[table:]
     return "\n".join(fitted)
 
@@ -107,17 +106,15 @@ def _folded(lines: Sequence[str], width: int) -> list[str]:
             parts[-1] = joined
         else:
             parts.append([f"{left}  {cell}" for left, cell in zip(_even(first), column)])
-    hang = {
-        "break_long_words": False,
-        "break_on_hyphens": False,
-        "subsequent_indent": " " * min(max(map(len, first)) + 2, width // 2),
-    }
-    return [
-        piece.rstrip()
-        for part in parts
-        for line in part
-        for piece in (textwrap.wrap(line, width, **hang) if len(line) > width else [line])
-    ]
+    indent = " " * min(max(map(len, first)) + 2, width // 2)
+    return [piece.rstrip() for part in parts for line in part for piece in _between_words(line, width, indent)]
+
+
+def _between_words(line: str, width: int, indent: str) -> list[str]:
+    """A line in pieces of at most `width`, the later ones behind `indent`; a word that is longer stays whole."""
+    if len(line) <= width:
+        return [line]
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _plain(lines: Sequence[str]) -> list[str]:

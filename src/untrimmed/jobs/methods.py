@@ -61,7 +61,7 @@ def as_set(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _range(field: dataclasses.Field) -> str:
+def _range(field: dataclasses.Field[Any]) -> str:
     """What values a setting may have, in brackets."""
     low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
     if choices:
