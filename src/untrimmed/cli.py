@@ -39,6 +39,9 @@ Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster
 Workers = Annotated[int | None, typer.Option(help="Processes of one thread; by default one per core.", min=1)]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where it runs: this machine, or a Ray cluster.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
+VideosOf = Annotated[Path | None, typer.Option("--videos", help="The folder with the video files: names, frame rates, lengths.")]
+FeaturesOf = Annotated[Path | None, typer.Option("--features", help="A feature store that knows the videos' lengths.")]
+FramesASecond = Annotated[float | None, typer.Option("--fps", help="Frames per second of all videos.")]
 Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
 
 
@@ -132,7 +135,7 @@ def validate(
     from untrimmed.jobs.validate import validate as job
 
     report = job(features, labels, annotations)
-    show(report.text())
+    show("\n".join(shortened(line, LONGEST) for line in report.text().splitlines()))
     if report.faults:
         raise typer.Exit(USER_FAULT)
 
@@ -380,16 +383,62 @@ def review(
 
 @app.command()
 def export(
-    detections: Annotated[Path, typer.Argument(help="A detections file.")],
+    detections: Annotated[Path, typer.Argument(help="A file of detections, or of annotations.")],
     out: Annotated[Path, typer.Option(help="The file, or for several videos the folder, to write.")],
-    format: Annotated[str, typer.Option(help="csv, vtt, srt or eaf.")],
+    format: Annotated[str, typer.Option(help="csv, vtt, srt, eaf, boris-tabular, edl, otio …; see docs/formats.md.")],
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
+    videos: VideosOf = None,
+    features: FeaturesOf = None,
+    fps: FramesASecond = None,
 ) -> None:
     """Write detections for other programs."""
     from untrimmed.jobs.export import export as job
 
-    for path in job(detections, format=format, out=out, min_score=min_score):
+    for path in job(detections, format=format, out=out, min_score=min_score, videos=videos, features=features, fps=fps):
         print(path)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="What people marked in another program; or folders of it.")
+    ],
+    out: Annotated[Path, typer.Option(help="The annotations file to write.")],
+    format: Annotated[str | None, typer.Option(help="The files' format, where it cannot be told; see docs/formats.md.")] = None,
+    videos: VideosOf = None,
+    features: FeaturesOf = None,
+    fps: FramesASecond = None,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="What is not marked is not known, instead of background.")] = False,
+    force: Force = False,
+) -> None:
+    """Read what people marked in other programs, for evaluate, report and refine."""
+    from untrimmed.jobs.import_ import import_ as job
+
+    print(job(files, out=out, format=format, videos=videos, features=features, fps=fps, unchecked=unchecked, force=force).text())
+
+
+@app.command()
+def clips(
+    detections: Annotated[Path, typer.Argument(help="A file of detections, or of annotations.")],
+    videos: Annotated[Path, typer.Option(help="The folder with the video files.")],
+    out: Annotated[Path, typer.Option(help="The folder for the clips and their list, clips.csv.")],
+    min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only this label; may be repeated.")] = None,
+    pad: Annotated[float, typer.Option(metavar="SECONDS", help="Begin earlier and end later.", min=0)] = 0.0,
+    copy: Annotated[
+        bool,
+        typer.Option("--copy/--reencode", help="Copy the packets, from the keyframe before on, or encode exactly these frames."),
+    ] = False,
+) -> None:
+    """Cut detections out of their videos."""
+    from untrimmed.jobs.clips import clips as job
+
+    done = job(detections, videos=videos, out=out, min_score=min_score, label=label or None, pad=pad, copy=copy)
+    for path in done.clips:
+        print(path)
+    if done.failures:
+        note(f"{len(done.failures)} video(s) could not be cut, see above: {', '.join(sorted(done.failures)[:5])}")
+        raise typer.Exit(SOME_LEFT_OUT)
 
 
 @app.command()

@@ -103,8 +103,8 @@ class Command(TyperCommand):
             groups[title] = [name for name in names.split() if name in left]
         placed = {name for names in groups.values() for name in names}
         groups["Other"] = [name for name in (*left, "help") if name not in placed]
-        for title, names in groups.items():
-            if shown := [rows[name] for name in names if name in rows]:
+        for title, of_group in groups.items():
+            if shown := [rows[name] for name in of_group if name in rows]:
                 with formatter.section(title):
                     formatter.write_dl(shown)
 

@@ -87,7 +87,7 @@ def wrapped(text: str, width: int) -> str:
         else:
             table = 1
             indent = " " * (len(lines[0]) - len(lines[0].lstrip()) + 2)
-            fitted += _between_words(lines[0], width, indent)
+            fitted += _wrapped_line(lines[0], width, indent)
         lines = lines[table:]
     return "\n".join(fitted)
 
@@ -106,12 +106,12 @@ def _folded(lines: Sequence[str], width: int) -> list[str]:
             parts[-1] = joined
         else:
             parts.append([f"{left}  {cell}" for left, cell in zip(_even(first), column)])
-    indent = " " * min(max(map(len, first)) + 2, width // 2)
-    return [piece.rstrip() for part in parts for line in part for piece in _between_words(line, width, indent)]
+    hang = " " * min(max(map(len, first)) + 2, width // 2)
+    return [piece.rstrip() for part in parts for line in part for piece in _wrapped_line(line, width, hang)]
 
 
-def _between_words(line: str, width: int, indent: str) -> list[str]:
-    """A line in pieces of at most `width`, the later ones behind `indent`; a word that is longer stays whole."""
+def _wrapped_line(line: str, width: int, indent: str) -> list[str]:
+    """The line in pieces of the width, none of which breaks a word; the later ones are indented."""
     if len(line) <= width:
         return [line]
     return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
@@ -151,6 +151,10 @@ def progress(description: str, total: int, done: int = 0, unit: str = "videos") 
         with Progress(*columns, TextColumn("{task.fields[suffix]}"), console=Console(stderr=True)) as bar:
             task = bar.add_task(description, total=total, completed=done, suffix="")
             yield lambda count=1, suffix="": bar.update(task, advance=count, suffix=suffix)
+        return
+
+    if (write := _line_of_a_cell()) is not None:
+        yield _counting(write, description, total, done)
         return
 
     began = last = time.monotonic()
@@ -196,6 +200,20 @@ def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Ca
             yield show
         return
 
+    if (write := _line_of_a_cell()) is not None:
+        counting = _counting(write, description, 100, 0)
+        at_percent = 0
+
+        def grow(name: str, share: float) -> None:
+            nonlocal at_percent
+            shares[name] = share
+            part, finished = done()
+            counting(int(100 * part) - at_percent, f"% ({finished}/{len(sizes)})")
+            at_percent = int(100 * part)
+
+        yield grow
+        return
+
     began = last = time.monotonic()
 
     def at(name: str, share: float) -> None:
@@ -209,3 +227,31 @@ def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Ca
             note(f"{description}: {finished}/{len(sizes)} videos, {part:.0%}, about {left:.0f} s left")
 
     yield at
+
+
+def _line_of_a_cell() -> Callable[[str], None] | None:
+    """In a cell of a notebook, a line that can be written over; None elsewhere."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython.display import display
+
+    line = display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda text: line.update({"text/plain": text}, raw=True)
+
+
+def _counting(write: Callable[[str], None], description: str, total: int, done: int) -> Callable[..., None]:
+    """`advance(count=1, suffix="")`, which says twice a second how far it is and, once that can be told, the time left."""
+    began, last, position = time.monotonic(), 0.0, done
+
+    def advance(count: int = 1, suffix: str = "") -> None:
+        nonlocal last, position
+        position += count
+        now = time.monotonic()
+        if now - last >= 0.5 or position >= total:
+            last = now
+            left = (now - began) / max(position - done, 1) * (total - position)
+            about = f", about {left:.0f} s left" if done < position < total else ""
+            write(visible(shortened(f"{description}: {position}/{total} {suffix}".rstrip() + about, LONGEST)))
+
+    return advance

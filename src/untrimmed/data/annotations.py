@@ -14,7 +14,7 @@ from untrimmed.data.labels import LONGEST_LABEL
 from untrimmed.data.shapes import shown
 from untrimmed.data.types import Detection, Results, Segment
 
-LATEST = 1e9
+LATEST = 1e10
 """Seconds: no video is longer, and no other program can write such a time."""
 
 AMBIGUOUS = "Ambiguous"
@@ -252,7 +252,7 @@ def times_of(item: Any, where: str) -> tuple[float, float]:
     if end < start:
         raise InputError(f"{where}: the segment ends ({end:g} s) before it starts ({start:g} s)")
     if max(-start, end) > LATEST:
-        raise InputError(f"{where}: expected seconds, found {start:g} to {end:g}, which is more than thirty years")
+        raise InputError(f"{where}: expected seconds, found {start:g} to {end:g}, which is more than three hundred years")
     return start, end
 
 

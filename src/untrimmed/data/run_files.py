@@ -17,6 +17,8 @@ class RunFiles:
     reliability.json     how well the labels can be told apart, and the score cut, of a finished run on labels
     features/            a cache of the features of videos that were trained on or localized
     annotations.json     what its user has corrected
+    review/              what `review` makes: detections of the training videos, small copies of videos, marks to learn from
+    taught/01/           students that were taught there, each a run
     detections.json      what was found, where `localize` was told to write it here
     .lock                held while a process trains
     """

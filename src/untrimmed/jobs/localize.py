@@ -1,6 +1,7 @@
 """`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any, Literal
 
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError
+from untrimmed.data.notebook import Detections
 from untrimmed.data.outputs import PAGE, check_output
 from untrimmed.data.settings import of_stream
 from untrimmed.data.store import FeatureStore
-from untrimmed.data.types import Activation, Results
+from untrimmed.data.types import Activation
 from untrimmed.engine import check_engine
 from untrimmed.jobs.report import report as write_report
 from untrimmed.localization import Localization
@@ -36,7 +38,7 @@ from untrimmed.video.decode import find_videos
 
 
 @dataclass(frozen=True)
-class LocalizeReport:
+class LocalizeReport(Detections):
     """What was written, and what it is worth.
 
     results: the detections by video. failures: the videos that could not be extracted, with the reason.
@@ -44,8 +46,6 @@ class LocalizeReport:
     score_cut: above it nothing was detected in the training videos without an action; None where that is not known.
     """
 
-    out: Path
-    results: Results
     failures: dict[str, str]
     classes: tuple[str, ...] = ()
     video_scores: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class LocalizeReport:
 
 
 def localize(
-    source: str | Path | Sequence[str | Path],
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     paths: str | Path | Iterable[str | Path] | None = None,
     features: str | Path | None = None,
@@ -108,8 +108,8 @@ def localize(
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
     """
     out = Path(out)
-    sources = [Path(folder) for folder in ([source] if isinstance(source, str | Path) else source)]
-    named = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths or ())]
+    sources = [Path(folder) for folder in ([source] if isinstance(source, str | os.PathLike) else source)]
+    named = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths or ())]
     if not sources:
         raise InputError("name a run to localize with")
     for folder in sources:

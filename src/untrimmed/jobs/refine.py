@@ -1,5 +1,6 @@
 """`untrimmed refine`: a student of trained runs, and of what a person has marked in their training videos."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
+from untrimmed.data.notebook import Run
 from untrimmed.data.settings import merge
 from untrimmed.methods.base import presets_of
 from untrimmed.runs.fit import FitOptions
@@ -19,10 +21,9 @@ from untrimmed.training.device import check_device
 
 
 @dataclass(frozen=True)
-class RefineReport:
+class RefineReport(Run):
     """The run folder of the student, and what it can be trusted with, None without labels."""
 
-    run: Path
     reliability: Reliability | None = None
 
     def text(self) -> str:
@@ -32,7 +33,7 @@ class RefineReport:
 
 
 def refine(
-    runs: str | Path | Sequence[str | Path],
+    runs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     out: str | Path,
     features: str | Path | None = None,
@@ -60,7 +61,7 @@ def refine(
         InputError: a teacher is not finished, its features or labels are not where they were, the annotations hold a video that
             was not trained on or a label that is not known, or `out` is taken.
     """
-    teachers = [RunFolder(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
+    teachers = [RunFolder(Path(run)) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs)]
     if not teachers:
         raise InputError("name a trained run to refine")
     out = Path(out)

@@ -1,12 +1,14 @@
 """`untrimmed train`: from a feature store and labels to a run folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_writable
+from untrimmed.data.files import check_writable, set_aside
+from untrimmed.data.labels import read_labels, write_labels
+from untrimmed.data.notebook import Run
 from untrimmed.data.run_files import RunFiles
 from untrimmed.engine.local import cores
 from untrimmed.methods.base import resolve
@@ -22,11 +24,10 @@ from untrimmed.video.extraction import arguments_of, extract, header_for
 
 
 @dataclass(frozen=True)
-class TrainReport:
+class TrainReport(Run):
     """The run folder; the method's name; the videos that could not be extracted (with `videos` only), with the reason; and what
     the run can be trusted with, None without labels."""
 
-    run: Path
     method: str
     failures: dict[str, str]
     reliability: Reliability | None = None
@@ -45,7 +46,7 @@ def train(
     *,
     features: str | Path | None = None,
     videos: str | Path | None = None,
-    labels: str | Path | None = None,
+    labels: str | Path | Mapping[str, Iterable[str]] | None = None,
     unlabelled: bool = False,
     clusters: int | None = None,
     trimmed: str | Path | None = None,
@@ -71,6 +72,7 @@ def train(
         features: a feature store; or videos: a folder of them, whose features are extracted into `<out>/features` first.
         labels: `labels.csv`; or unlabelled: no labels are used, and what recurs is grouped into `clusters` of videos (None: the
             method estimates their number).
+            Labels may be a dict, such as `{"match_01": ["goal", "foul"], "match_03": []}`; it is written to `<out>.labels.csv`.
         trimmed, trimmed_labels: a feature store of short clips that show their action throughout, and their labels.
         only: a CSV whose `video` column restricts the training videos.
         classes: those of the labels to learn; videos that hold only others are left out. None: all.
@@ -86,6 +88,8 @@ def train(
         InputError: anything the user gave is at fault; nothing is left behind but what was there (and extracted features).
     """
     out, files = Path(out), RunFiles(out)
+    if isinstance(labels, Mapping):
+        labels = _written(labels, out)
     settings = dict(settings or {})
     of_extractor = settings.pop("extractor", {})
     options = FitOptions(method, preset, settings, seed, device, init, workers or cores())
@@ -119,3 +123,18 @@ def train(
 def _with_flow(settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """An extractor's settings, and the optical flow that stands among them."""
     return {name: value for name, value in settings.items() if name != "flow"}, settings.get("flow", "dis")
+
+
+def _written(labels: Mapping[str, Iterable[str]], out: Path) -> Path:
+    """The file beside a run with the labels of a dict; another one that is there is renamed."""
+    tags = {video: frozenset([own] if isinstance(own, str) else own) for video, own in labels.items()}
+    file = out.with_name(f"{out.name}.labels.csv")
+    if file.exists():
+        try:
+            if read_labels(file).tags == tags:
+                return file
+        except InputError:
+            pass
+        set_aside(file)
+    write_labels(file, [(video, label) for video, own in sorted(tags.items()) for label in sorted(own) or [""]])
+    return file
