@@ -73,6 +73,7 @@ def test_labels_of_few_videos_or_of_all(planted):
     checks = check_labels(planted.store, tags, ["all", "rare"])
     assert checks["all"].remark == "weak: hardly better than chance"
     assert checks["rare"].remark == "too few videos to tell"
+    assert check_labels(planted.store, {videos[0]: frozenset({"a"})}, ["a"])["a"].remark == "too few videos to tell"
 
 
 def test_the_cut_keeps_empty_videos_empty():

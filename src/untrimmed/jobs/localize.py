@@ -60,6 +60,8 @@ class LocalizeReport(Detections):
         least = f" --min-score {self.score_cut:g}" if self.score_cut is not None else ""
         if least:
             lines += ["", f"score cut {self.score_cut:g}: above it nothing was detected in training videos without an action"]
+            if all(d.score < self.score_cut for of_video in self.results.values() for d in of_video):
+                lines.append("warning: nothing here is above it; the run may not tell these videos from empty ones")
         page, table = self.out.with_suffix(".html"), self.out.with_suffix(".csv")
         lines.append(f"next: untrimmed report {self.out} --videos DIR --out {page}")
         lines.append(f"or:   untrimmed export {self.out} --format csv{least} --out {table}")

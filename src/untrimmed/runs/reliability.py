@@ -14,6 +14,7 @@ than this says, for a method need not take the mean of the whole video.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
@@ -91,14 +92,17 @@ class Reliability:
 
 
 def check_run(run: RunFolder, device: str = "cpu") -> Reliability | None:
-    """Look at a trained run, and keep what is seen in its folder; None for a run without labels.
+    """Look at a trained run, and keep what is seen in its folder, where that is not done yet; None for a run without labels, or
+    one whose features or labels are no longer where they were.
 
     Raises:
-        InputError: the run is damaged, or its features or labels are not where they were.
+        InputError: the run is damaged.
     """
+    if run.reliability.is_file():
+        return read_reliability(run)
     record = run.record()
     features, labels = record["data"]["features"], record["data"]["labels"]
-    if labels is None:
+    if labels is None or not Path(labels).is_file() or not Path(features).is_dir():
         return None
     classes, store = record["classes"], FeatureStore(features)
     known = read_labels(labels).tags
@@ -148,7 +152,7 @@ def held_out_scores(x: np.ndarray, truth: np.ndarray) -> np.ndarray:
     fold = np.empty(len(x), dtype=int)
     fold[order] = np.arange(len(x)) % FOLDS
     score = np.zeros(truth.shape)
-    for number in range(min(FOLDS, len(x))):
+    for number in range(min(FOLDS, len(x)) if len(x) > 1 else 0):
         fitted, held = fold != number, fold == number
         mean, std = x[fitted].mean(0), x[fitted].std(0) + 1e-6
         a, b = (x[fitted] - mean) / std, (x[held] - mean) / std
