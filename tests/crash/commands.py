@@ -1,5 +1,6 @@
 """The commands that are ended at every point, each on a small problem."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,16 @@ def videos(folder: Path) -> None:
     _one_process()
 
 
+def marked(folder: Path) -> None:
+    """Two videos, and detections in them; a table of marks, and an older annotations file."""
+    for name in ("one", "two"):
+        film(folder / "videos" / f"{name}.mp4", steady(1), draw=moving_blocks, width=64, height=48)
+    found = {name: [{"label": "run", "score": 1.0, "segment": [0.2, 0.6]}] for name in ("one", "two")}
+    (folder / "d.json").write_text(json.dumps({"results": found, "untrimmed": {}}))
+    (folder / "marks.csv").write_text("video,start,end,label\none,0.1,0.5,run\n")
+    (folder / "a.json").write_text('{"database": {}}')
+
+
 @dataclass(frozen=True)
 class Command:
     """A command line, what it works on, and what is done before."""
@@ -80,6 +91,7 @@ def _train(method: str, *more: str) -> list[str]:
 
 RUN = _train("dgam", *LABELLED)
 CLIPS = ["--trimmed", "clips", "--trimmed-labels", "clips.csv"]
+OTHER = ["--format", "csv", "--min-score", "2", "--out", "d.csv"]
 FOUND = ["localize", "run", *STORE, "--out", "d.json"]
 
 COMMANDS = {
@@ -101,6 +113,9 @@ COMMANDS = {
         ["report", "d.json", "--annotations", "annotations.json", "--subset", "test", "--out", "page.html"], before=[RUN, FOUND]
     ),
     "export": Command(["export", "d.json", "--format", "srt", "--out", "subtitles"], before=[RUN, FOUND]),
+    "export-again": Command(["export", "d.json", "--format", "csv", "--out", "d.csv"], marked, [["export", "d.json", *OTHER]]),
+    "import-force": Command(["import", "marks.csv", "--out", "a.json", "--force"], marked),
+    "clips": Command(["clips", "d.json", "--videos", "videos", "--out", "clips", "--copy"], marked),
     "convert": Command(
         ["convert", "pack", "--layout", "acmnet", "--out", "converted", "--fps", "25"],
         pack,

@@ -22,8 +22,10 @@ from typing import Any
 
 from safetensors import safe_open
 
+import untrimmed.jobs.clips
 import untrimmed.jobs.compare
 import untrimmed.jobs.export
+import untrimmed.jobs.import_
 import untrimmed.jobs.recipe
 import untrimmed.jobs.refine  # noqa: F401 (all is imported once, not in every fork)
 from tests.crash.commands import COMMANDS

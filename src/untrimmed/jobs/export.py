@@ -133,6 +133,8 @@ def _linked(place: Path) -> Path:
     """A second name for a file, NAME.1 or the next that is free; a copy where the file system has no links."""
     number = 1
     while exists(old := place.with_name(f"{place.name}.{number}")):
+        if old.exists() and old.samefile(place):  # of a call that was interrupted
+            return old
         number += 1
     try:
         try:
