@@ -19,6 +19,7 @@ METHODS = {
     "cola": "untrimmed.methods.cola:CoLA",
     "delu": "untrimmed.methods.delu:DELU",
     "dgam": "untrimmed.methods.dgam:DGAM",
+    "pmil": "untrimmed.methods.pmil:PMIL",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "stpn": "untrimmed.methods.stpn:STPN",
     "tcam": "untrimmed.methods.tcam:TCAM",
