@@ -231,7 +231,9 @@ def test_what_is_damaged(damage, planted, run, tmp_path):
     else:
         shutil.copytree(run, tmp_path / "run")
         (tmp_path / "run" / "config.yaml").write_text("method: [")
-        refused("config.yaml: cannot be read", tmp_path, tmp_path / "run", tmp_path / "e.json", features=planted.features)
+        refused(
+            "config.yaml: not usable YAML at line 1", tmp_path, tmp_path / "run", tmp_path / "e.json", features=planted.features
+        )
 
 
 def test_places_that_cannot_be_written(planted, run, tmp_path):

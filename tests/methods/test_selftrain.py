@@ -10,7 +10,8 @@ from torch import nn
 
 from tests.methods.planted import plant, plant_clips
 from untrimmed.data.store import FeatureStore
-from untrimmed.methods.base import resolve
+from untrimmed.jobs.train import train
+from untrimmed.methods.base import activations_of, load_method, resolve
 from untrimmed.methods.selftrain import (
     Believed,
     Config,
@@ -277,3 +278,14 @@ def test_without_labels_it_learns_from_the_clusters_that_votes_make(planted, tmp
         again.fit(replace(data, labels=np.array([[clusters[v] == c for c in data.classes] for v in data.videos], np.float32)), run)
     for mine, other in zip(model.state_dict().values(), again.state_dict().values()):
         assert torch.equal(mine, other), "as if the clusters had been its labels"
+
+
+def test_with_one_class_videos_are_still_told_apart(tmp_path):
+    """The share of the class among all classes is one in every video, whatever it shows."""
+    planted = plant(tmp_path, classes=1, train=12, test=8, empty=6)
+    run = train("selftrain", features=planted.features, labels=planted.labels, out=tmp_path / "run").run
+    method, scores = load_method(run / "model"), {}
+    for video, truth in planted.subset("test").items():
+        streams = activations_of(method, planted.store.load(video)).values()
+        scores.setdefault(bool(truth.segments), []).append(float(np.mean([s.class_score for s in streams])))
+    assert max(scores[False]) < min(scores[True])

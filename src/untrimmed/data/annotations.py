@@ -14,7 +14,7 @@ from untrimmed.data.labels import LONGEST_LABEL
 from untrimmed.data.shapes import shown
 from untrimmed.data.types import Detection, Results, Segment
 
-LATEST = 1e9
+LATEST = 1e10
 """Seconds: no video is longer, and no other program can write such a time."""
 
 AMBIGUOUS = "Ambiguous"
@@ -210,9 +210,13 @@ def mapping_of(content: Any, key: str, path: Path) -> dict[str, Any]:
 
 def _read(path: Path, what: str) -> Any:
     """A JSON file; a folder or a table in its place is told for what it is."""
-    if path.is_dir() or path.suffix.lower() in (".csv", ".tsv"):
-        raise InputError(f"{path}: a {'folder' if path.is_dir() else 'table'}; expected a JSON file of {what}")
-    return read_json(path)
+    try:
+        return read_json(path)
+    except InputError as error:
+        if path.is_dir() or (path.is_file() and path.suffix.lower() in (".csv", ".tsv")):
+            kind = "folder" if path.is_dir() else "table"
+            raise InputError(f"{path}: a {kind}; expected a JSON file of {what}") from error
+        raise
 
 
 def _new_id(name: str, known: dict[str, Any], path: Path) -> str:
@@ -248,7 +252,7 @@ def times_of(item: Any, where: str) -> tuple[float, float]:
     if end < start:
         raise InputError(f"{where}: the segment ends ({end:g} s) before it starts ({start:g} s)")
     if max(-start, end) > LATEST:
-        raise InputError(f"{where}: expected seconds, found {start:g} to {end:g}, which is more than thirty years")
+        raise InputError(f"{where}: expected seconds, found {start:g} to {end:g}, which is more than three hundred years")
     return start, end
 
 

@@ -39,7 +39,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     # The name is known before the file is: a signal that arrives while it is being created must not leave it behind.
     temporary = beside(target)
     create = mode.replace("w", "x")
-    held = -1
+    held, done = -1, False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -52,14 +52,16 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
                 yield stream
             break
         os.replace(temporary, target)
+        done = True
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{path}: cannot be written: a folder on its way is a file") from error
     except OSError as error:
         # NumPy reports a short write without an error number.
         raise InputError(f"{path}: cannot be written: {error.strerror or f'is the disk full? ({error})'}") from error
     finally:
-        with suppress(OSError):  # nothing is left under this name after a write that succeeded
-            os.unlink(temporary)
+        if not done:
+            with suppress(OSError):
+                os.unlink(temporary)
         with suppress(OSError):
             os.close(held)
 
@@ -85,7 +87,8 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):
             os.close(held)
 
@@ -232,7 +235,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def _whole_number(text: str) -> int:
-    if len(text) > 30:
+    if len(text) > 1000:
         raise ValueError(f"a number of {len(text)} digits")
     return int(text)
 
@@ -260,16 +263,21 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
+def check_movable(path: Path) -> None:
+    """Raise InputError where `set_aside` cannot rename a folder, because this process is in it."""
+    if path.is_dir() and path.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise InputError(f"{path}: cannot be renamed: it is the folder that you are in; choose another one")
+
+
 def set_aside(path: Path) -> Path:
     """Rename an existing file or folder to NAME.1 (or the next free number) and return its new place: nothing is ever deleted.
 
     Raises:
         InputError: it is the folder that this process is in, or one above it, or it cannot be renamed.
     """
+    check_movable(path)
     if not path.name or path.name == "..":
         path = path.resolve()
-    if path.is_dir() and path.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise InputError(f"{path}: cannot be renamed: it is the folder that you are in; choose another one")
     number = 1
     while exists(old := path.with_name(f"{path.name}.{number}")):
         number += 1

@@ -88,13 +88,14 @@ PAGE = Kind("a page", _begins(b'<meta name="generator" content="untrimmed">'))
 
 def activations_beside(detections: Path) -> Path:
     """Where the activations of a detections file lie: `X.activations` for `X.json`, and for any other name `NAME.activations`."""
-    return detections.with_name(f"{_bare(detections)}.activations")
+    return named_after(detections, ".activations")
 
 
 def failures_beside(detections: Path) -> Path:
     """Where it is said what was left out of a detections file: `X.failures.json` for `X.json`."""
-    return detections.with_name(f"{_bare(detections)}.failures.json")
+    return named_after(detections, ".failures.json")
 
 
-def _bare(detections: Path) -> str:
-    return detections.name.removesuffix(".json")
+def named_after(detections: Path, ending: str) -> Path:
+    """What goes with a detections file: its name without `.json`, which is the only ending that is one, and `ending`."""
+    return detections.with_name(f"{detections.name.removesuffix('.json')}{ending}")

@@ -415,11 +415,12 @@ def _segment(start: Any, end: Any, label: str, where: str) -> Segment:
     try:
         segment = Segment(float(start), float(end), label)
     except (TypeError, ValueError):
-        raise InputError(f"{where}: expected a start and an end in seconds, found {shown(start)} and {shown(end)}") from None
-    if not 0 <= segment.start <= segment.end < np.inf:
         raise InputError(
-            f"{where}: the segment {shown(start)} to {shown(end)} ends before it starts, or has a time below 0 or not finite"
-        )
+            f"{where}: expected a start and an end in seconds, found {shortened(start, 40)} and {shortened(end, 40)}"
+        ) from None
+    if not 0 <= segment.start <= segment.end < np.inf:
+        span = f"{shortened(start, 40)} to {shortened(end, 40)}"
+        raise InputError(f"{where}: the segment {span} ends before it starts, or has a time below 0 or not finite")
     return segment
 
 

@@ -1,6 +1,5 @@
-"""What the fields of a file must be, said in the words of a person: `FILE: videos: v1: duration: expected a number, found "x"`."""
+"""What the fields of a file must be, said in the words of a person: `FILE: videos: v1: duration: expected a number, found 'x'`."""
 
-import json
 import math
 from typing import Any
 
@@ -77,12 +76,14 @@ def _unlike(value: Any, expected: str, where: str) -> InputError:
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: as JSON where it is short, else by its kind."""
+    """A value as a message shows it: short, and what holds others by its kind."""
+    if isinstance(value, dict | list | tuple) and len(value) <= 3 and len(text := repr(value)) <= 40:
+        return text
     if isinstance(value, dict):
-        return "an object" if value else "{}"
+        return "an object"
     if isinstance(value, list | tuple):
-        return f"a list of {len(value)}" if value else "[]"
+        return f"a list of {len(value)}"
     try:
-        return shortened(json.dumps(value, ensure_ascii=False), 60)
-    except (TypeError, ValueError):  # not of JSON, or a number of more digits than Python writes
+        return shortened(repr(value), 60)
+    except ValueError:  # a number of more digits than Python writes
         return f"a {type(value).__name__}"

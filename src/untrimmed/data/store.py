@@ -42,7 +42,7 @@ HEADER = {
     "stride_seconds": float,
     "streams": {str: float},
     "weights_sha256?": (str, {str: str}, None),
-    "videos?": ({str: dict}, None),
+    "videos": {str: dict},
 }
 ENTRY = {
     "snippets": float,
@@ -453,7 +453,7 @@ def _read_header(content: Any, file: Path) -> Header:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         form = content.get("format") if isinstance(content, dict) else None
         raise InputError(f'{file}: expected "format": "{FORMAT}", found {shown(form)}')
-    check_shape(content, HEADER, str(file))
+    check_shape({**content, "videos": content.get("videos") or {}}, HEADER, str(file))
     # A method draws its weights stream by stream: in one order, whatever that of the file is. `rgb` comes before `flow`.
     streams = {check_id(name, file): int(content["streams"][name]) for name in sorted(content["streams"], reverse=True)}
     header = Header(

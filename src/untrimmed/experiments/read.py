@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
+from untrimmed.console import shortened
 from untrimmed.data.annotations import read_annotations
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
+from untrimmed.data.files import exists, read_json
 from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import build, unknown
 from untrimmed.data.shapes import shown
@@ -155,9 +156,9 @@ def _read_part(content: dict[str, Any], where: str, path: Path) -> Part:
 def _find(value: Any, where: str, path: Path) -> str:
     """A path relative to the experiment file or, where nothing is there, to the working directory."""
     for file in (path.parent / str(value), Path(str(value))):
-        if file.exists():
+        if exists(file):
             return str(file)
-    raise InputError(f"{where}: {value} is neither beside {path.name} nor in {Path.cwd()}")
+    raise InputError(f"{where}: {shortened(value)} is neither beside {path.name} nor in {Path.cwd()}")
 
 
 def _read_run(name: str, content: Any, where: str) -> RunSpec:

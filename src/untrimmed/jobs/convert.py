@@ -11,7 +11,7 @@ import numpy as np
 from untrimmed.console import note, progress
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import check_writable, set_aside, write_json
+from untrimmed.data.files import check_movable, check_writable, exists, fresh_folder, set_aside, sweep, write_json
 from untrimmed.data.labels import write_labels
 from untrimmed.data.packs import LAYOUTS, Pack, read_pack
 from untrimmed.data.places import shape_at
@@ -103,8 +103,10 @@ def convert(
             video to exclude, or a folder that exists or cannot be written.
     """
     out, source = Path(out), Path(source)
-    if out.exists() and not force:
-        raise InputError(f"{out}: exists already; choose another `out`, or rename it with `force`")
+    if exists(out):
+        if not force:
+            raise InputError(f"{out}: exists already; choose another `out`, or rename it with `force`")
+        check_movable(out)
     for name, value in (("fps", fps), ("stride", stride), ("frames", frames), ("every", every)):
         if value is not None and not 0 < value < np.inf:
             raise InputError(f"`{name}` {value:g}: must be above 0")
@@ -118,17 +120,20 @@ def convert(
     _check_frames(pack, rows, timing, every)
 
     # Everything that can be wrong with the input is known by now: nothing is written before.
-    if out.exists():
-        note(f"what was there is now {set_aside(out)}")
     for text in pack.notes:
         note(text)
-    if rows:
-        _write_store(out, source, layout, pack, rows, timing, streams)
-    if pack.truth:
-        write_annotations(out / "annotations.json", pack.truth, f"converted from the layout {layout}")
-    labels = _write_labels(out, pack, rows)
-    if failures:
-        write_json(out / "failures.json", failures, indent=1)
+    sweep(out.absolute().parent, out.name)
+    with fresh_folder(out) as fresh:
+        if rows:
+            _write_store(fresh, source, layout, pack, rows, timing, streams)
+        if pack.truth:
+            write_annotations(fresh / "annotations.json", pack.truth, f"converted from the layout {layout}")
+        labels = _write_labels(fresh, pack, rows)
+        if failures:
+            write_json(fresh / "failures.json", failures, indent=1)
+        if exists(out):
+            note(f"what was there is now {set_aside(out)}")
+        fresh.rename(out)
     return ConvertReport(
         out,
         len(rows),

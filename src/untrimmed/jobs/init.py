@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import set_aside
+from untrimmed.data.files import exists, set_aside, sweep
 from untrimmed.data.ids import VIDEO_SUFFIXES, ids_of
 from untrimmed.data.labels import FORM_MARK, NO_ACTION, scan_labels, write_labels
 
@@ -75,19 +75,22 @@ def init(videos: str | Path, out: str | Path, *, ids: Literal["stem", "relative"
         )
     if out.is_dir():
         raise InputError(f"{out}: a folder; name the file to write, such as {out / 'labels.csv'}")
-    if out.exists() and not force:
+    if exists(out) and not force:
         raise InputError(f"{out}: exists already and is not overwritten; choose another `out`, or rename it with `force`")
     files = _videos_below(videos)
     if not files:
         raise InputError(f"{videos}: no video in it (files named {', '.join(sorted(VIDEO_SUFFIXES)[:5])} ...)")
     places: dict[Path, list[Path]] = {}  # one video, linked into the folders of all its labels
     for file in files:
-        places.setdefault(file.resolve(), []).append(file)
+        places.setdefault(Path(os.path.realpath(file)), []).append(file)
     _check_level(files, videos)
     named = ids_of((linked[0] for linked in places.values()), videos if ids == "relative" else None)
-    rows = sorted({(video, _label(place, videos)) for video, file in named.items() for place in places[file.resolve()]})
+    rows = sorted(
+        {(video, _label(place, videos)) for video, file in named.items() for place in places[Path(os.path.realpath(file))]}
+    )
 
-    aside = set_aside(out) if out.exists() else None
+    sweep(out.absolute().parent, out.name)
+    aside = set_aside(out) if exists(out) else None
     write_labels(out, rows)
     counts = Counter(label for _, label in rows)
     tags = {label: counts[label] for label in sorted(counts) if label not in ("", FORM_MARK)}

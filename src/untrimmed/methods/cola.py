@@ -1,14 +1,14 @@
-"""CoLA: Weakly-Supervised Temporal Action Localization with Snippet Contrastive Learning (Zhang, Cao, Yang, Chen, Zou; CVPR 2021;
-arXiv:2103.16392).
+"""CoLA: Weakly-Supervised Temporal Action Localization with Snippet Contrastive Learning (Zhang, Cao, Yang, Chen, Zou;
+CVPR 2021; arXiv:2103.16392).
 
-A video of T snippets has labels and no times. A convolution embeds the snippets of all streams side by side, a classifier makes
-them a class activation sequence (CAS), whose sum over the classes is the actionness: how much a snippet looks like any action.
-Two losses train them:
+A video of T snippets has labels and no times. A convolution embeds the snippets of all streams side by side, a
+classifier makes them a class activation sequence (CAS), whose sum over the classes is the actionness: how much a
+snippet looks like any action. Two losses train them:
 
-    action loss L_a:        the mean of a class's highest scores is the video's, compared with the labels
-    SniCo loss L_s:         snippets that are hard to tell are drawn to those that are easy: hard action (HA), just inside the
-                            edges of what is active, to easy action (EA), of the highest actionness, and away from easy background
-                            (EB); hard background (HB), just outside of these edges, to EB and away from EA
+    action loss L_a:  the mean of a class's highest scores is the video's, compared with the labels
+    SniCo loss L_s:   snippets that are hard to tell are drawn to those that are easy: hard action (HA), just inside the
+                      edges of what is active, to easy action (EA), of the highest actionness, and away from easy
+                      background (EB); hard background (HB), just outside of these edges, to EB and away from EA
 
 Values that the paper does not give are the released code's; see `cola.yaml` and docs/paper_index.md.
 """
@@ -93,8 +93,9 @@ class Mined(NamedTuple):
 def mine(actionness: Tensor, keep: Tensor | None, config: Config) -> Mined:
     """Snippet mining by the actionness, [B, T].
 
-    Active is what lies above the video's median. Eroded by the smaller mask but not by the larger, it is hard action; dilated by
-    the larger but not by the smaller, hard background. Of both the snippets of the highest actionness are taken, as in the code.
+    Active is what lies above the video's median. Eroded by the smaller mask but not by the larger, it is hard action;
+    dilated by the larger but not by the smaller, hard background. Of both the snippets of the highest actionness are
+    taken, as in the code.
     """
     count = actionness.shape[1]
     easy_action, easy_background = easy(actionness, one_of(count, config.r_easy), keep)
@@ -114,12 +115,13 @@ def mine(actionness: Tensor, keep: Tensor | None, config: Config) -> Mined:
 
 
 def loss_action(cas: Tensor, labels: Tensor, r_easy: int) -> Tensor:
-    """L_a: binary cross-entropy of the softmax of the video scores with the labels, shared equally: cas [B, T, C(+1)], [B, C]."""
+    """L_a: binary cross-entropy of the softmax of the video scores with the labels, shared equally: [B, T, C(+1)],
+    [B, C]."""
     return binary_cross_entropy(top(cas, r_easy), targets_of(labels, background=cas.shape[-1] > labels.shape[1]))
 
 
 def nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) -> Tensor:
-    """-log of the key's share among key and negatives, by exp(cosine / temperature): [B, D], [B, D], [B, k, D] -> [B]."""
+    """-log of the key's share of all keys, by exp(cosine / temperature): [B, D], [B, D], [B, k, D] -> [B]."""
     query, key, negatives = (F.normalize(x, dim=-1) for x in (query, key, negatives))
     positive, negative = (query * key).sum(-1, keepdim=True), (negatives @ query.unsqueeze(-1)).squeeze(-1)
     return -F.log_softmax(torch.cat([positive, negative], 1) / temperature, 1)[:, 0]

@@ -450,10 +450,12 @@ class SelfTrain(Method):
         return {stream: net for stream, net in self.streams.items() if isinstance(net, StreamClassifier)}
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background)."""
+        """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background), which
+        of a single class says nothing: there it is the highest p."""
         pooled = {}
         for stream, curve in curves.items():
-            p = curve.class_logit.double().softmax(1)[:, :-1].sum(0)
+            p = curve.class_logit.double().softmax(1)[:, :-1]
+            score = p.sum(0) / p.sum().clamp_min(1e-30) if p.shape[1] > 1 else p.amax(0)
             logit = curve.class_logit[:, :-1] - curve.class_logit[:, -1:]
-            pooled[stream] = StreamActivation(None, logit.cpu().numpy(), (p / p.sum().clamp_min(1e-30)).cpu().numpy())
+            pooled[stream] = StreamActivation(None, logit.cpu().numpy(), score.cpu().numpy())
         return pooled

@@ -1,12 +1,15 @@
-"""UM: Weakly-supervised Temporal Action Localization by Uncertainty Modeling (Lee, Wang, Lu, Byun; AAAI 2021; arXiv:2006.07006).
+"""UM: Weakly-supervised Temporal Action Localization by Uncertainty Modeling (Lee, Wang, Lu, Byun; AAAI 2021;
+arXiv:2006.07006).
 
-A video of T snippets has labels and no times. A convolution embeds the snippets of all streams side by side, a classifier makes
-them a class activation sequence (CAS). Background is no class of its own here, since it has no appearance of its own: it is what
-the features say little about. How long a snippet's embedded feature is, its magnitude, tells how surely it is action:
+A video of T snippets has labels and no times. A convolution embeds the snippets of all streams side by side, a
+classifier makes them a class activation sequence (CAS). Background is no class of its own here, since it has no
+appearance of its own: it is what the features say little about. How long a snippet's embedded feature is, its
+magnitude, tells how surely it is action:
 
-    classification loss L_cls:        the mean of a class's highest scores is the video's, compared with the labels
-    uncertainty modeling loss L_um:   the features of the snippets of the highest magnitude must be long, of the lowest short
-    background entropy loss L_be:     the latter must be equally much of every class
+    classification loss L_cls:       the mean of a class's highest scores is the video's, compared with the labels
+    uncertainty modeling loss L_um:  the features of the snippets of the highest magnitude must be long, of the lowest
+                                     short
+    background entropy loss L_be:    the latter must be equally much of every class
 
 Values that the paper does not give are the released code's; see `um.yaml` and docs/paper_index.md.
 """
@@ -72,7 +75,8 @@ class Net(nn.Module):
 
 
 def loss_cls(cas: Tensor, labels: Tensor, r_act: float) -> Tensor:
-    """L_cls: binary cross-entropy of the softmax of the video scores with the labels, shared equally: [B, T, C(+1)], [B, C]."""
+    """L_cls: binary cross-entropy of the softmax of the video scores with the labels, shared equally: [B, T, C(+1)],
+    [B, C]."""
     return binary_cross_entropy(top(cas, r_act), targets_of(labels, background=cas.shape[-1] > labels.shape[1]))
 
 
@@ -90,7 +94,7 @@ def loss_um(action: Tensor, background: Tensor, labels: Tensor, margin: float) -
 
 
 def loss_be(cas: Tensor) -> Tensor:
-    """L_be: binary cross-entropy of the softmax of the pseudo background's mean CAS with equal shares: cas [B, l, C]."""
+    """L_be: binary cross-entropy of the softmax of the pseudo background's mean CAS, [B, l, C], with equal shares."""
     logit = cas.mean(1)
     return binary_cross_entropy(logit, torch.full_like(logit, 1 / logit.shape[1]))
 
@@ -152,8 +156,8 @@ class UM(Method):
         return {JOINT: SnippetScores(embedded[0].norm(dim=-1), cas[0])}
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """Video scores as in L_cls. Attention: magnitudes, 0 at the mean of the lowest T / r_bkg, 1 at that of the highest T /
-        r_act. What the paper cuts: attention times the softmax of the CAS, brought to 0..1 in the video."""
+        """Video scores as in L_cls. Attention: magnitudes, 0 at the mean of the lowest T / r_bkg, 1 at that of the
+        highest T / r_act. What the paper cuts: attention times the softmax of the CAS, brought to 0..1 in the video."""
         config, magnitude, cas = self.config, curves[JOINT].attention_logit, curves[JOINT].class_logit
         assert magnitude is not None
         high, low = top(magnitude.unsqueeze(-1), config.r_act), -top(-magnitude.unsqueeze(-1), config.r_bkg)

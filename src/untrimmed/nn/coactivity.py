@@ -10,10 +10,12 @@ from untrimmed.nn.pooling import inside
 
 
 def loss_cas(embedded: Tensor, class_logit: Tensor, length: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Co-activity similarity loss of pairs of videos, rows 0 and 1, 2 and 3, ...; the mean over the classes that a pair shares.
+    """Co-activity similarity loss of pairs of videos, rows 0 and 1, 2 and 3, ...; the mean over the classes that a pair
+    shares.
 
-    A class's scores, softmax over time, weigh the embedded features: what is attended to (high), and what is not (low, the
-    weights (1 - a) / (T - 1)). By cosine distance, high must be nearer to the other's high than to the other's low, by `margin`.
+    A class's scores, softmax over time, weigh the embedded features: what is attended to (high), and what is not (low,
+    the weights (1 - a) / (T - 1)). By cosine distance, high must be nearer to the other's high than to the other's low,
+    by `margin`.
 
     Args:
         embedded: [2 P, T, D]. class_logit: [2 P, T, C]. length: [2 P]. labels: [2 P, C].
@@ -34,7 +36,8 @@ def loss_cas(embedded: Tensor, class_logit: Tensor, length: Tensor, labels: Tens
 
 
 def draw_videos(labels: np.ndarray, batch: int, pairs: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """A batch of videos, numbers into labels [N, C]: first pairs of two different videos of a class, then any; and how many pairs.
+    """A batch of videos, numbers into labels [N, C]: first pairs of two different videos of a class, then any; and how
+    many pairs.
 
     Each pair's class is drawn among those that have two videos, so that rare classes come as often as common ones.
     """

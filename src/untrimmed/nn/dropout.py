@@ -10,7 +10,8 @@ def kept(shape: tuple[int, ...], share: float, rng: torch.Generator, device: tor
 
 
 def dropout(x: Tensor, share: float, rng: torch.Generator | None) -> Tensor:
-    """x without a `share` of its values, the others larger by as much; x itself without `rng`, as when nothing is trained."""
+    """x without a `share` of its values, the others larger by as much; x itself without `rng`, as outside
+    of training."""
     if rng is None or share == 0:
         return x
     return x * kept(tuple(x.shape), share, rng, x.device) / (1 - share)

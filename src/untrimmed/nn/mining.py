@@ -1,4 +1,5 @@
-"""Which snippets of a video a loss looks at: those that some score puts first or last. All videos have the same length."""
+"""Which snippets of a video a loss looks at: those that some score puts first or last. All videos have the same
+length."""
 
 import torch
 from torch import Tensor
@@ -15,11 +16,13 @@ def one_of(count: int, share: float) -> int:
 
 
 def easy(score: Tensor, k: int, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The k snippets of the highest and those of the lowest score, of those that `keep` leaves in: [B, T] -> [B, k] twice.
+    """The k snippets of the highest and those of the lowest score, of those that `keep` leaves in: [B, T] -> [B, k]
+    twice.
 
     Args:
         score: [B, T], zero or above.
-        keep: [B, T], which snippets are left in, so that it is not always the same that are first; those left out come last.
+        keep: [B, T], which snippets are left in, so that it is not always the same that are first; those left out come
+        last.
     """
     reverse = score.amax(1, keepdim=True) - score
     if keep is not None:

@@ -28,10 +28,10 @@ def binary_cross_entropy(logit: Tensor, target: Tensor) -> Tensor:
 
 
 def check_background(background: bool, labels: np.ndarray) -> None:
-    """Whether a softmax over the classes alone can learn from labels [N, C].
+    """See that a softmax without a `background` class can be held to labels, [N, C].
 
     Raises:
-        InputError: there is no background class, and only one class, or a video without action.
+        InputError: there is only one class, or some videos hold no action.
     """
     if not background and (labels.shape[1] == 1 or not labels.any(1).all()):
         what = "there is only one class" if labels.shape[1] == 1 else "some training videos hold no action"

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import DetectionFile, read_detections
 from untrimmed.data.corrections import read_corrections
 from untrimmed.data.errors import InputError
+from untrimmed.data.outputs import activations_beside, named_after
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
@@ -43,7 +44,7 @@ def source_of(path: Path) -> Source:
     """
     if not path.is_dir():
         read_detections(path)
-        return Source((path,), path.with_suffix(".annotations.json"), path.with_suffix(".review"))
+        return Source((path,), named_after(path, ".annotations.json"), named_after(path, ".review"))
     folder = RunFolder(path)
     classes = folder.method().classes
     store = FeatureStore(features_of(folder, None))
@@ -61,7 +62,7 @@ def localize_training_videos(run: Path) -> Path:
     """Localize a run's own training videos into `RUN/review/detections.json`, unless that is done, and return the file."""
     folder = RunFolder(run)
     out, made = run / "review" / "detections.json", folder.model / "model.json"
-    if out.exists() and out.with_suffix(".activations").exists() and out.stat().st_mtime_ns >= made.stat().st_mtime_ns:
+    if out.exists() and activations_beside(out).exists() and out.stat().st_mtime_ns >= made.stat().st_mtime_ns:
         return out
     wanted = set(folder.record()["training_videos"])
     found, cutting, about = activations_of_run(run, features_of(folder, None), wanted, {}, "cpu")
@@ -74,8 +75,8 @@ def localize_training_videos(run: Path) -> Path:
 
 def stored_activations(detections: Path) -> dict[str, Activation]:
     """The activations beside a detections file, if they are kept."""
-    folder = detections.with_suffix(".activations")
-    return {activation.video: activation for activation in read_activations(folder)[0]} if folder.is_dir() else {}
+    folder = find_activations(detections)
+    return {} if folder is None else {activation.video: activation for activation in read_activations(folder)[0]}
 
 
 def durations_of(file: DetectionFile, activations: Mapping[str, Activation], lengths: Mapping[str, float]) -> dict[str, float]:

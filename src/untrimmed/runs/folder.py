@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json
 from untrimmed.data.run_files import RunFiles
@@ -136,4 +137,4 @@ class RunFolder(RunFiles):
 def _unequal(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for key in {**then, **now}:
         if then.get(key) != now.get(key):
-            yield f"{key}: {then.get(key)} then, {now.get(key)} now"
+            yield f"{key}: {shortened(then.get(key), 30)} then, {shortened(now.get(key), 30)} now"

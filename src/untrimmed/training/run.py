@@ -17,7 +17,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,11 @@ def _of_cache(child: Path) -> bool:
     return re.fullmatch(r"features(\.\d+)?", child.name) is not None
 
 
-def _was_beginning(folder: Path) -> bool:
-    """Whether a run was killed there before its `config.yaml` was written, so that nothing has been learned."""
+def _was_beginning(folder: Path, besides: Set[str] = frozenset()) -> bool:
+    """Whether a run was killed there before its `config.yaml` (or what else is `besides`) was written: nothing has been learned."""
     try:
         others = {child.name for child in folder.iterdir() if not (_of_cache(child) or PART.fullmatch(child.name))}
-        return "checkpoints" in others <= {".lock", "checkpoints", "environment.json"} and not any(
+        return "checkpoints" in others <= {".lock", "checkpoints", "environment.json", *besides} and not any(
             (folder / "checkpoints").iterdir()
         )
     except OSError:
@@ -143,7 +143,7 @@ class Run:
 
     def forget(self) -> None:
         """Remove what stands in the folder of a run in which nothing has been learned yet, so that the folder is free again."""
-        if self._log_file.exists() or any((self.folder / "checkpoints").iterdir()):
+        if not _was_beginning(self.folder, {"config.yaml"}):
             return
         for name in ("config.yaml", "environment.json", ".lock"):
             (self.folder / name).unlink(missing_ok=True)
@@ -200,9 +200,9 @@ class Run:
         start = self._load(file, stateful) if file.exists() else 0
         last_save = time.monotonic()
         with ExitStack() as stack:
-            advance = None
+            advance, unit = None, "rounds" if name in ("round", "relabel") else "epochs"
             if not self._showing:
-                advance, self._showing = stack.enter_context(progress(name, n, start)), True
+                advance, self._showing = stack.enter_context(progress(f"training: {name}", n, start, unit)), True
                 stack.callback(setattr, self, "_showing", False)
             for index in range(start, n):
                 self._position.append((name, index))
@@ -289,6 +289,7 @@ class Run:
             with open(self._log_file, "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
         except OSError as error:
+            self.check_there()
             raise InputError(f"{self._log_file}: cannot be written: {error.strerror or error}") from error
 
     def keep_clusters(self, number: int, assigned: Mapping[str, str]) -> None:
@@ -359,10 +360,10 @@ class Run:
 
     def _check_same(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
         earlier = _read_yaml(self.folder / "config.yaml")
-        if not isinstance(earlier, dict) or not earlier.keys() >= config.keys() - {"init"}:
+        if not isinstance(earlier, dict):
             raise InputError(f"{self.folder / 'config.yaml'}: damaged (not as a run writes it); begin with `force`")
         if differences := list(_differences(earlier, config)):
-            raise InputError(f"{self.folder}: cannot resume with other settings: {'; '.join(differences)}")
+            raise InputError(f"{self.folder}: cannot resume with other settings: {shortened('; '.join(differences), 200)}")
         before = read_json(self.folder / "environment.json")
         check_shape(before, {"classes?": ([str], None), "data?": (dict, None)}, str(self.folder / "environment.json"))
         then, now = (len(about.get("classes") or ()) for about in (before, environment))
@@ -494,4 +495,4 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
         for key in {**then, **now}:
             yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else str(key))
     elif then != now:
-        yield f"{where} was {then}, is now {now}"
+        yield f"{where} was {shortened(then, 60)}, is now {shortened(now, 60)}"
