@@ -411,7 +411,7 @@ def import_(
     unchecked: Annotated[bool, typer.Option("--unchecked", help="What is not marked is not known, instead of background.")] = False,
     force: Force = False,
 ) -> None:
-    """Read what people marked in other programs, as annotations."""
+    """Read what people marked in other programs."""
     from untrimmed.jobs.import_ import import_ as job
 
     print(job(files, out=out, format=format, videos=videos, features=features, fps=fps, unchecked=unchecked, force=force).text())

@@ -74,6 +74,14 @@ EXAMPLES = {
         "untrimmed review runs/first --videos videos/train",
         "untrimmed review new.json --videos videos/new --annotations corrections.json",
     ),
+    "clips": (
+        "untrimmed clips new.json --videos videos/new --label goal --pad 2 --out clips",
+        "untrimmed clips new.json --videos videos/new --min-score 0.4 --copy --out clips",
+    ),
+    "import": (
+        "untrimmed import marked.eaf --videos videos/train --out annotations.json",
+        "untrimmed import marked --videos videos/train --fps 25 --unchecked --out annotations.json",
+    ),
     "names": (
         "untrimmed names groups.json --out names.csv",
         "untrimmed names groups.json --names names.csv --out labels.csv",
