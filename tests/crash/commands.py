@@ -12,7 +12,6 @@ from tests.video.films import film, moving_blocks, steady
 from untrimmed.methods.registry import METHODS
 
 QUICK = ["--set", "size=32", "--set", "fps=10", "--set", "frames=4", "--set", "stride=4"]
-EXTRACTING = [text.replace("size", "extractor.size").replace("fps", "extractor.fps") for text in QUICK[:4]]
 STORE = ["--features", "features"]
 LABELLED = [*STORE, "--labels", "labels.csv"]
 
