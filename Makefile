@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint lint-page crash fuzz lock clean
+.PHONY: setup demo test lint lint-page site crash fuzz lock clean
 
 setup: .venv/.done
 
@@ -34,6 +34,10 @@ lint-page:
 node_modules/.done: package.json package-lock.json
 	npm ci --no-fund --no-audit
 	touch $@
+
+# The pages of docs/ as a site, in build/site; any dead link is an error.
+site: setup
+	$(BIN)/mkdocs build --strict
 
 # Two workers of one thread each: the suite is meant for two cores. UNTRIMMED_* variables pass through.
 test: lint

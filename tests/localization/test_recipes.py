@@ -156,13 +156,41 @@ def basnet(stream):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_papers_preset_cuts_as_the_paper_says(paper, preset, kind, seed):
     activation = video(seed, kind)
-    # Suppression has tests of its own.
-    chosen = resolve(preset, "thumos14", {"localization": {"nms": 1.0}}, streams=["rgb"]).localization
+    # Suppression has tests of its own; what is only in a released code has, too.
+    chosen = resolve(preset, "thumos14", {"localization": {"nms": 1.0, "official": False}}, streams=["rgb"]).localization
     found = sorted((CLASSES.index(d.label), d.start, d.end, d.score) for d in localize([activation], chosen)["v"])
     expected = sorted(paper(activation.streams["rgb"]))
     assert len(found) == len(expected)
     assert found
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_costs_the_released_codes_of_cola_and_um_results(seed):
+    """Left-aligned snippets, surroundings without what is below a level, sides of a quarter, a lost first class and step."""
+    activation = video(seed)
+    stream, scale = activation.streams["rgb"], 24
+    count = len(stream.attention)
+
+    def left_aligned(values):
+        at = np.arange(count * scale) / scale
+        return np.interp(at, np.arange(count), values) + np.maximum(at - (count - 1), 0) * (values[-1] - values[-2])
+
+    expected = []
+    for c in (0, 1):
+        curve, gate = left_aligned(stream.extra["own"][:, c]), left_aligned(stream.attention)
+        cuts = [(curve > level, np.where(curve < level, 0, curve)) for level in np.arange(10) * 0.025]
+        above = {run for level in 0.1 + np.arange(33) * 0.025 for run in runs(gate > level)}
+        found = [(a, b, score) for cut, score in cuts for a, b in runs(cut)] + [(a, b, curve) for a, b in above]
+        for a, b, score in found:
+            size = b - a
+            around = np.concatenate([score[max(a - -(-size // 4), 0) : a], score[b : b + size // 4]])
+            if size >= 2:
+                value = score[a:b].mean() - mean(around) + 0.2 * stream.class_score[c]
+                expected.append((c, a / scale, b / scale, value))
+    chosen = resolve("cola", "thumos14", {"localization": {"nms": 1.0}}, streams=["rgb"]).localization
+    found = sorted((CLASSES.index(d.label), d.start, d.end, d.score) for d in localize([activation], chosen)["v"])
+    np.testing.assert_allclose(found, sorted(expected), rtol=0, atol=1e-9)
 
 
 def test_a_method_without_scores_of_its_own_has_no_curve_of_them():

@@ -210,9 +210,13 @@ def mapping_of(content: Any, key: str, path: Path) -> dict[str, Any]:
 
 def _read(path: Path, what: str) -> Any:
     """A JSON file; a folder or a table in its place is told for what it is."""
-    if path.is_dir() or path.suffix.lower() in (".csv", ".tsv"):
-        raise InputError(f"{path}: a {'folder' if path.is_dir() else 'table'}; expected a JSON file of {what}")
-    return read_json(path)
+    try:
+        return read_json(path)
+    except InputError as error:
+        if path.is_dir() or (path.is_file() and path.suffix.lower() in (".csv", ".tsv")):
+            kind = "folder" if path.is_dir() else "table"
+            raise InputError(f"{path}: a {kind}; expected a JSON file of {what}") from error
+        raise
 
 
 def _new_id(name: str, known: dict[str, Any], path: Path) -> str:

@@ -91,7 +91,7 @@ class Work:
         left = [task for task in unique.values() if not task.is_done()]
         if not left:
             return
-        with progress(what, len(unique), len(unique) - len(left)) as advance:
+        with progress(what, len(unique), len(unique) - len(left), "tasks") as advance:
             for task, fault in self.perform_all(left):
                 if fault is not None:
                     self.failed.add(task.folder)

@@ -23,6 +23,7 @@ from untrimmed.data.packs import KNOWN_FAULTS, training_subset
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
+from untrimmed.data.types import Segment
 from untrimmed.evaluation.results import AnyEvaluation, ClassificationEvaluation, Evaluation
 from untrimmed.jobs.convert import convert
 from untrimmed.jobs.evaluate import evaluate
@@ -299,7 +300,7 @@ def _training_tags(
     return {video: labels for video, labels in tags.items() if video in store.videos}
 
 
-def _counts(video: str, segments: tuple) -> bool:
+def _counts(video: str, segments: tuple[Segment, ...]) -> bool:
     """Whether a test video of THUMOS14 is scored."""
     return bool(segments) and video not in KNOWN_FAULTS
 

@@ -1,5 +1,6 @@
 """`untrimmed report`: one HTML page with what was found, beside the videos and the truth."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from untrimmed.video.decode import Frames, open_video, video_track
 
 
 def report(
-    detections: str | Path,
+    detections: str | os.PathLike[str],
     *,
     out: str | Path,
     activations: str | Path | None = None,
@@ -61,7 +62,7 @@ def report(
     out = Path(out)
     check_output(out, PAGE, force)
     page = page_of(
-        read_detections(detections),
+        read_detections(Path(detections)),
         activations=activations,
         truth=None if annotations is None else read_annotations(annotations),
         subset=subset,
@@ -311,6 +312,11 @@ def small_copy(file: Path, target: Path) -> None:
             yield frame
 
     write_copy(target, told(), fps, late=lambda: frames.start)
+
+
+def make_copy(shared: None, item: tuple[str, str]) -> None:
+    """`small_copy` of a file to another, as a background process calls it, which need not import torch for that."""
+    small_copy(Path(item[0]), Path(item[1]))
 
 
 def _many(count: int, what: str) -> str:

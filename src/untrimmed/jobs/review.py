@@ -18,7 +18,7 @@ from untrimmed.data.files import check_writable
 from untrimmed.data.locks import lock
 from untrimmed.data.run_files import RunFiles
 from untrimmed.jobs.refine import refine
-from untrimmed.jobs.report import page_of, small_copy
+from untrimmed.jobs.report import make_copy, page_of
 from untrimmed.reporting.page import Page, page_html
 from untrimmed.reviewing.background import Background
 from untrimmed.reviewing.films import films_of
@@ -130,11 +130,6 @@ def teach(run: Path, item: tuple[str, str]) -> str:
         raise
 
 
-def make_copy(shared: None, item: tuple[str, str]) -> None:
-    """Write a small copy of a video; a background process calls it."""
-    small_copy(Path(item[0]), Path(item[1]))
-
-
 class _Served:
     """What the server shows, made again when a student has been taught."""
 
@@ -176,7 +171,7 @@ class _Served:
             "run": None if self.shown.run is None else str(self.shown.run),
             "annotations": str(self.annotations),
         }
-        return replace(page, durations=self.durations, clusters=(), review=told)
+        return replace(page, durations=self.durations, review=told)
 
     def _begin(self) -> tuple[str, str]:
         """What `teach` is given: what is marked now, and a folder that is free."""
@@ -197,6 +192,7 @@ def _listen(port: int | None) -> socket.socket:
     for wanted in (PORT, 0) if port is None else (port,):
         try:
             listening.bind(("127.0.0.1", wanted))
+            listening.listen(128)  # from now on whoever has the address is answered
             return listening
         except (OSError, OverflowError) as error:
             fault = error

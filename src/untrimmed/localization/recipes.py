@@ -14,6 +14,7 @@ from untrimmed.localization.proposals import Proposals, Runs, each_once
 from untrimmed.localization.steps import (
     Rows,
     attention,
+    brought,
     logits,
     mean_over_streams,
     normalized,
@@ -118,6 +119,11 @@ def own(rows: Rows) -> Proposals:
     return scored(rows, runs, upsampled(rows, mean_over_streams(rows, scores)))
 
 
+def pmil(rows: Rows) -> Proposals:
+    """P-MIL (Ren et al., CVPR 2023, arXiv 2305.17861): nothing is cut; its proposals have scores already."""
+    return brought(rows)
+
+
 RECIPES: dict[str, Callable[[Rows], Proposals]] = {
     "gated": dgam,
     "attention": by_attention,
@@ -130,6 +136,7 @@ RECIPES: dict[str, Callable[[Rows], Proposals]] = {
     "positive": basnet,
     "softmax": cmcs,
     "own": own,
+    "proposals": pmil,
 }
 """The recipe of each value of the setting `curve`."""
 
@@ -151,13 +158,21 @@ def basnet_official(rows: Rows) -> Proposals:
     surroundings."""
 
     def recipe(rows: Rows) -> Proposals:
-        curve = upsampled(rows, positive(rows, logits(rows)[rows.number]))
-        found = []
-        for level in rows.settings.thresholds:
-            own = replace(rows, value=np.ones(len(rows.value)), settings=replace(rows.settings, thresholds=(level,)))
-            runs = thresholded(own, curve)
-            found.append(scored(own, runs, np.where(curve < level, 0.0, curve), _quarters(runs)))
-        return Proposals.concatenate(found)
+        rows = replace(rows, value=np.ones(len(rows.value)))
+        return _by_level(rows, upsampled(rows, positive(rows, logits(rows)[rows.number])))
+
+    return _lost_firsts(rows, recipe)
+
+
+def own_official(rows: Rows) -> Proposals:
+    """Of CoLA and UM: besides what DGAM's does, at each level of the method's own scores what is below it counts 0 in the
+    surroundings; not so of proposals from the attention."""
+
+    def recipe(rows: Rows) -> Proposals:
+        curve = upsampled(rows, own_scores(rows)[rows.number])
+        levels = replace(rows, settings=replace(rows.settings, thresholds=rows.settings.attention_thresholds))
+        runs = thresholded(levels, upsampled(rows, attention(rows)))
+        return Proposals.concatenate([_by_level(rows, curve), scored(rows, runs, curve, _quarters(runs))])
 
     return _lost_firsts(rows, recipe)
 
@@ -173,9 +188,13 @@ def cmcs_official(rows: Rows) -> Proposals:
     return scored(rows, runs, curve, (left, np.maximum(right, 1)))
 
 
-OFFICIAL: dict[str, Callable[[Rows], Proposals]] = {"positive": basnet_official, "softmax": cmcs_official}
+OFFICIAL: dict[str, Callable[[Rows], Proposals]] = {
+    "positive": basnet_official,
+    "softmax": cmcs_official,
+    "own": own_official,
+}
 """The recipe of each value of `curve` with `official=true`, where it is another than `dgam_official`."""
-LONGER = {"positive": 1.0}
+LONGER = {"positive": 1.0, "own": 1.0}
 """By so many seconds such a code takes segments to be longer than they are when it suppresses what overlaps."""
 
 
@@ -183,6 +202,15 @@ def _lost_firsts(rows: Rows, recipe: Callable[[Rows], Proposals]) -> Proposals:
     rows = rows[np.isin(rows.video, rows.video[rows.label > 0])]
     proposals = recipe(replace(rows, left_aligned=True))
     return proposals[(proposals.first > 0) | (proposals.last > 0)]
+
+
+def _by_level(rows: Rows, curve: np.ndarray) -> Proposals:
+    """Proposals of each level by itself, scored by the curve of which what is below the level is zero."""
+    found = [Proposals(*np.empty((5, 0), dtype=np.intp))]
+    for level in rows.settings.thresholds:
+        runs = thresholded(replace(rows, settings=replace(rows.settings, thresholds=(level,))), curve)
+        found.append(scored(rows, runs, np.where(curve < level, 0.0, curve), _quarters(runs)))
+    return Proposals.concatenate(found)
 
 
 def _quarters(runs: Runs) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,26 @@ No step stands here, so that whoever only needs the settings (a preset, a run's 
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import setting
+
+Curve = Literal[
+    "gated",
+    "attention",
+    "class",
+    "logit",
+    "normalized",
+    "video",
+    "snippet",
+    "weighted",
+    "positive",
+    "softmax",
+    "own",
+    "proposals",
+]
+"""What of a stream is cut; each has a recipe in `recipes.py`."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +59,18 @@ class Localization:
     )
 
     # Curve: what of a stream is cut.
-    curve: Literal[
-        "gated", "attention", "class", "logit", "normalized", "video", "snippet", "weighted", "positive", "softmax", "own"
-    ] = setting(
+    curve: Curve = setting(
         "gated",
         "what is thresholded: attention times class activation, attention alone, class activation alone, or its logit, by "
         "which proposals are then scored as well; normalized: the logit brought to 0..1 by its minimum and maximum in the "
         "video; video, snippet: attention times the class score of the video, or of each snippet, which scores proposals as "
         "well; weighted: attention times class activation, scored by attention times logit; positive: the logit as a share of "
         "its maximum in the video, less its minimum where that is positive; softmax: a snippet's class score by itself, "
-        "normalized; own: what the method itself makes of each snippet and class, which scores proposals as well",
-        choices=(
-            "gated",
-            "attention",
-            "class",
-            "logit",
-            "normalized",
-            "video",
-            "snippet",
-            "weighted",
-            "positive",
-            "softmax",
-            "own",
-        ),
+        "normalized; own: what the method itself makes of each snippet and class, which scores proposals as well; proposals: "
+        "nothing, since the method brings segments and their scores",
+        choices=get_args(Curve),
         source="logit: W-TALC; normalized: TCAM; video: TSRNet; snippet: ours, for videos with several classes; "
-        "weighted: STPN; positive: BaS-Net; softmax: CMCS; own: CoLA and those after it",
+        "weighted: STPN; positive: BaS-Net; softmax: CMCS; own: CoLA and those after it; proposals: P-MIL",
     )
     literal: bool = setting(
         False,
@@ -149,8 +152,8 @@ class Localization:
     # As released.
     official: bool = setting(
         False,
-        "keep what costs the released codes of DGAM, STPN, BaS-Net (curve=positive) or CMCS (curve=softmax) results, such as "
-        "left-aligned snippets, a lost first class and step, no NMS within a stream",
+        "keep what costs the released codes of DGAM, STPN, BaS-Net (curve=positive), CMCS (curve=softmax), CoLA and UM "
+        "(curve=own) results, such as left-aligned snippets, a lost first class and step, no NMS within a stream",
         by_stream=False,
     )
     streams: dict[str, dict[str, Any]] = setting({}, "settings that differ by stream")

@@ -113,6 +113,25 @@ def own_scores(rows: Rows) -> list[np.ndarray]:
     return [_laid([views[v].extra["own"][:, c] for v, c in zip(rows.video, rows.label)], np.float64) for views in rows.streams]
 
 
+def brought(rows: Rows) -> Proposals:
+    """The segments that each stream's method brings, with their scores; those of the stream that is cut.
+
+    Raises:
+        InputError: the method brings none.
+    """
+    found = []
+    for video, label, value in zip(rows.video, rows.label, rows.value):
+        extra = rows.streams[rows.number][video].extra
+        if "proposals" not in extra:
+            raise InputError("localization.curve=proposals: this method brings none; choose another curve")
+        first, after = np.rint(extra["proposals"].astype(np.float64) * rows.settings.upsample).astype(np.intp).T
+        score = extra["proposal_score"][:, label].astype(np.float64) + rows.settings.class_weight * value
+        same = np.full(len(first), video), np.full(len(first), label)
+        found.append(Proposals(*same, first, np.maximum(after - 1, first), score))
+    none = np.empty((5, 0), dtype=np.intp)
+    return Proposals.concatenate([Proposals(*none), *found])
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x))."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
@@ -191,6 +210,8 @@ def fused(views: Sequence[StreamActivation], weights: np.ndarray, settings: Loca
     extra = {}
     if settings.curve in ("video", "snippet"):  # the mean of the products is not the product of the means
         extra["w"] = np.average([weighted_score(view, settings) for view in views], axis=0, weights=weights)
+    if settings.curve == "proposals":  # the same in every stream
+        extra = {key: views[0].extra[key] for key in ("proposals", "proposal_score") if key in views[0].extra}
     if settings.curve == "own" and all("own" in view.extra for view in views):
         extra["own"] = np.average([view.extra["own"] for view in views], axis=0, weights=weights)
     gates = [view.attention for view in views if view.attention is not None]

@@ -13,6 +13,7 @@ from untrimmed.data.yaml_files import read_yaml
 METHODS = {
     "3cnet": "untrimmed.methods.threecnet:ThreeCNet",
     "basnet": "untrimmed.methods.basnet:BaSNet",
+    "case": "untrimmed.methods.case:CASE",
     "cmcs": "untrimmed.methods.cmcs:CMCS",
     "co2net": "untrimmed.methods.co2net:CO2Net",
     "cola": "untrimmed.methods.cola:CoLA",

@@ -70,20 +70,23 @@ class Background:
             self._status = replace(self._status, share=share)
 
         try:
-            for _, result, lost in self._pool(self.function, self.shared, [item], under_way=told):
-                if lost is None:
-                    self.done(item, result)
-                    self._status = Status("done", item, 1.0)
-                elif not self._cancelling:
-                    self._status = Status("failed", item, words=f"the process at it {lost}")
-                else:
-                    raise _Cancelled
+            with self._pool:
+                status = self._outcome(item, told)
         except _Cancelled:
-            self._status = Status("cancelled", item)
+            status = Status("cancelled", item)
         except InputError as error:
-            self._status = Status("failed", item, words=str(error))
-        except Exception as error:  # a bug, which must not leave the page waiting
+            status = Status("failed", item, words=str(error))
+        except BaseException as error:  # a bug, which must not leave the page waiting
             self._status = Status("failed", item, words=f"{type(error).__name__}: {error}")
             raise
-        finally:
-            self._pool.close()
+        self._status = status
+
+    def _outcome(self, item: Any, told: Callable[[int, float], None]) -> Status:
+        for _, result, lost in self._pool(self.function, self.shared, [item], under_way=told):
+            if lost is None:
+                self.done(item, result)
+                return Status("done", item, 1.0)
+            if self._cancelling:
+                raise _Cancelled
+            return Status("failed", item, words=f"the process at it {lost}")
+        raise AssertionError("an item is answered")

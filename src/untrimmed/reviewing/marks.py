@@ -47,7 +47,7 @@ class MarksFile:
 
     def __init__(self, path: Path, who: str, labels: Collection[str], durations: Mapping[str, float]) -> None:
         self.path, self.who, self.labels, self.durations = path, who, frozenset(labels), dict(durations)
-        self.history = path.with_suffix(".history.jsonl")
+        self.history = path.with_name(f"{path.name.removesuffix('.json')}.history.jsonl")
         self._lock = Lock()
         self._read_at: tuple[int, int] | None = None
         self._content: dict[str, Any] = {"version": "marks", "taxonomy": [], "database": {}}

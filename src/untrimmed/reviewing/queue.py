@@ -47,7 +47,7 @@ def worth_a_look(
         least = [_enough(of) for of in (results, beside)]
         unlike = [unlike_count(results[video], beside.get(video, []), *least) for video in videos]
         signs["runs that disagree"] = np.array(unlike, dtype=float)
-    ranks = {why: rankdata(values) / len(videos) for why, values in signs.items() if np.ptp(values) > 0}
+    ranks = {why: rankdata(values) / len(videos) for why, values in signs.items() if len(set(values)) > 1}
     worth = np.mean(list(ranks.values()), axis=0) if ranks else np.zeros(len(videos))
     looks = [
         Look(video, float(worth[i]), max(ranks, key=lambda why: ranks[why][i]) if ranks else "not looked at yet")

@@ -153,9 +153,10 @@ class _Handlers:
         if not isinstance(video, str) or type(revision) is not int or not isinstance(what, str):
             return PlainTextResponse("Expected a video, its revision, its marks, and what was changed.", 400)
         try:
-            return JSONResponse(await run_in_threadpool(self.review.marks.save, video, revision, body.get("marks"), what))
-        except Stale as stale:
-            return JSONResponse(stale.entry, 409)
+            entry = await run_in_threadpool(self.review.marks.save, video, revision, body.get("marks"), what)
+            return JSONResponse({"stale": False, "entry": entry})
+        except Stale as refused:  # nothing that went wrong: the page lays its change over what is there now
+            return JSONResponse({"stale": True, "entry": refused.entry})
 
     def teach_status(self, request: Request) -> Response:
         if self.review.teaching is None:

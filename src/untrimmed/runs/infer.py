@@ -42,7 +42,7 @@ def activations_of_run(
     videos = _videos(store, wanted)
 
     by_place: dict[int, Activation] = {}
-    with progress(f"localize {len(videos)} videos", len(videos)) as advance:
+    with progress("localize", len(videos)) as advance:
         for i, activation in _each_video(method, store, preset.data, device, videos, engine):
             by_place[i] = activation
             advance()

@@ -200,9 +200,9 @@ class Run:
         start = self._load(file, stateful) if file.exists() else 0
         last_save = time.monotonic()
         with ExitStack() as stack:
-            advance = None
+            advance, unit = None, "rounds" if name in ("round", "relabel") else "epochs"
             if not self._showing:
-                advance, self._showing = stack.enter_context(progress(name, n, start)), True
+                advance, self._showing = stack.enter_context(progress(f"training: {name}", n, start, unit)), True
                 stack.callback(setattr, self, "_showing", False)
             for index in range(start, n):
                 self._position.append((name, index))

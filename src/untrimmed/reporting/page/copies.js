@@ -5,7 +5,7 @@ import { ask } from "./server.js";
 /** @typedef {import("./player.js").Player} Player */
 /** @typedef {import("./data.js").Media} Media */
 
-const EVERY = 500;
+const COPY_EVERY = 500;
 
 /**
  * Wait for the copy, say how far it is, and play it then.
@@ -30,6 +30,6 @@ export async function playCopy(player, media) {
     }
     const far = value.state === "waiting" ? "another one is made first" : `${Math.round(100 * value.share)} %`;
     player.say("A small copy is being made", `Browsers do not play ${media.holds}: ${far}.`);
-    await new Promise((resume) => setTimeout(resume, EVERY));
+    await new Promise((resume) => setTimeout(resume, COPY_EVERY));
   }
 }

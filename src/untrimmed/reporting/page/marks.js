@@ -160,19 +160,21 @@ class Marks {
    */
   async save(id, what) {
     this.saving.add(id);
+    this.changed("");
     for (;;) {
       const [base, sent] = [this.saved.get(id) ?? nothing(), this.of(id)];
       const body = { video: id, revision: base.revision, marks: sent, what };
       const answer = await ask("POST", "api/marks", body).catch(() => ({ status: 0, value: null, text: "" }));
-      if (answer.status === 200 || answer.status === 409) {
+      if (answer.status === 200) {
+        const { stale, entry } = answer.value;
         this.trouble = "";
-        this.saved.set(id, answer.value);
+        this.saved.set(id, entry);
         const current = this.of(id);
-        if (answer.status === 200 && current === sent) {
-          this.here.set(id, answer.value);
+        if (!stale && current === sent) {
+          this.here.set(id, entry);
           break;
         }
-        this.here.set(id, laidOver(answer.status === 200 ? sent : base, current, answer.value));
+        this.here.set(id, laidOver(stale ? base : sent, current, entry));
         this.changed(id);
         continue;
       }

@@ -1,5 +1,6 @@
 /** The page as `untrimmed review` serves it: what is found is corrected here. */
 
+import { showClusters } from "./clusters.js";
 import { playCopy } from "./copies.js";
 import { data } from "./data.js";
 import { make } from "./dom.js";
@@ -110,6 +111,7 @@ function makeBar() {
 async function begin() {
   document.querySelector("main")?.append(makeBar());
   showList();
+  showClusters();
   await marks.load();
   orderBy("look");
   if (!openMoment()) next();

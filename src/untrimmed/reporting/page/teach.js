@@ -8,7 +8,7 @@ import { marks } from "./marks.js";
 import { ask } from "./server.js";
 import { passingBeside, passingOf } from "./view.js";
 
-const EVERY = 1000;
+const TEACH_EVERY = 1000;
 
 const button = make("button", { type: "button", class: "main" }, "Teach");
 const cancel = make("button", { type: "button", hidden: true }, "cancel");
@@ -55,7 +55,7 @@ function show({ status, value, text }) {
     if (value.share > 0) bar.value = value.share;
     else bar.removeAttribute("value");
     said.textContent = "a student learns from your marks; go on meanwhile";
-    setTimeout(look, EVERY);
+    setTimeout(look, TEACH_EVERY);
   } else if (value.state === "failed") said.textContent = value.words;
   else if (value.state === "cancelled") said.textContent = "cancelled; nothing is left of it";
   else if (value.state === "done") {

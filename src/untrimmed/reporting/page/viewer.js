@@ -1,12 +1,13 @@
 /** An open video: the player, its detections as a list, and the timeline. */
 
-import { data } from "./data.js";
+import { addressOf, data } from "./data.js";
 import { make } from "./dom.js";
 import { editing } from "./editing.js";
 import { clock, grouped, many, scoreText } from "./format.js";
 import { linkTo } from "./hash.js";
 import { lookOf } from "./look.js";
 import { Player } from "./player.js";
+import { Thumbs } from "./thumbs.js";
 import { Timeline } from "./timeline.js";
 import { view } from "./view.js";
 
@@ -20,6 +21,8 @@ export class Viewer {
     this.video = video;
     this.player = new Player(video, () => this.mark());
     this.timeline = new Timeline(video, this.player);
+    const { media } = video;
+    this.thumbs = media?.plays && !media.fault ? new Thumbs(addressOf(media)) : null;
     this.picks = make("ol");
     this.caption = make("h4");
     this.link = make(
@@ -110,6 +113,7 @@ export class Viewer {
     const button = make(
       "button",
       { class: "pick", type: "button", "aria-label": words, onclick: () => this.playSegment(detection) },
+      this.thumbs?.of(detection),
       make("i", { class: "dab", ...lookOf(label) }),
       make("span", { class: "what" }, name),
       make("span", { class: "when" }, `${clock(start, 1)} – ${clock(end, 1)}`),
@@ -138,6 +142,7 @@ export class Viewer {
   close() {
     editing.on?.closed(this);
     this.player.close();
+    this.thumbs?.close();
     this.root.remove();
   }
 }
