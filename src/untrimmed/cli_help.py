@@ -64,7 +64,7 @@ EXAMPLES = {
     ),
     "import": (
         "untrimmed import marks.csv --videos videos/train --out annotations.json",
-        "untrimmed import elan --out corrected.json --unchecked",
+        "untrimmed import marked.eaf --videos videos/train --unchecked --out corrected.json",
     ),
     "clips": (
         "untrimmed clips new.json --videos videos/new --min-score 0.4 --out clips",
@@ -73,14 +73,6 @@ EXAMPLES = {
     "review": (
         "untrimmed review runs/first --videos videos/train",
         "untrimmed review new.json --videos videos/new --annotations corrections.json",
-    ),
-    "clips": (
-        "untrimmed clips new.json --videos videos/new --label goal --pad 2 --out clips",
-        "untrimmed clips new.json --videos videos/new --min-score 0.4 --copy --out clips",
-    ),
-    "import": (
-        "untrimmed import marked.eaf --videos videos/train --out annotations.json",
-        "untrimmed import marked --videos videos/train --fps 25 --unchecked --out annotations.json",
     ),
     "names": (
         "untrimmed names groups.json --out names.csv",
