@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
     """A folder with the films that the page lists; in those of a fight the patch is fast."""
     folder = tmp_path_factory.mktemp("cameras")
     names = re.findall(r"^(videos/\S+\.mp4)", PAGE.read_text(encoding="utf-8"), re.M)
-    assert len(names) == 7
+    assert len(names) == 8
     for i, name in enumerate(names):
         speed = 4.0 if "fight" in name or "new" in name else 0.0
         film(folder / name, steady(2), width=96, height=72, draw=partial(moving_blocks, speed=speed, seed=i))
@@ -35,7 +35,8 @@ def test_the_whole_way_to_the_cut_list(run_page, folder):
     taught = read_annotations(folder / "annotations.json").videos
     assert taught["gate_0800"].segments == (Segment(0.5, 1.5, "fight"),)
     assert "annotated" in (folder / "runs" / "second" / "environment.json").read_text()
-    assert set(read_detections(folder / "new.json").results) == {"gate_2100", "yard_2100"}
+    assert set(read_detections(folder / "new.json").results) == {"gate_2100", "yard_2100", "yard_2230"}
+    assert read_annotations(folder / "corrected.json").videos["yard_2230"].segments == ()
     assert "../videos/new/gate_2100.mp4" in (folder / "elan" / "gate_2100.eaf").read_text()
 
     wanted = {"gate_2100": (Segment(0.2, 1.6, "fight"),), "yard_2100": (Segment(0.4, 1.0, "fight"),)}

@@ -147,10 +147,11 @@ def test_an_edl_without_markers_or_with_dropped_frames(tmp_path):
 
 
 def test_a_table_for_people(tmp_path):
-    text = "Video;Start;End;Label;who\nmatch.mp4;0:01:02,5;63,5;goal;me\n\n=x;1;2;'=1\n"
+    text = "Video;Start;End;Label;who\nmatch.mp4;0:01:02,5;63,5;goal;me\n\n=x;1;2;'=1\nempty.mp4;;;;me\n"
     marks = read(tmp_path / "a.csv", text, "csv")
     assert marks["match"].segments == (Segment(62.5, 63.5, "goal"),)
     assert marks["=x"].segments == (Segment(1, 2, "=1"),)
+    assert (marks["empty"].segments, marks["empty"].checked) == ((), True)
 
 
 @pytest.mark.parametrize(

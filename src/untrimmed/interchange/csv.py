@@ -42,7 +42,7 @@ def write(results: Mapping[str, Sequence[Item]], path: str | Path, known: Known 
 
 def read(path: Path, known: Known) -> Marks:
     """Read a table with the columns video, start, end and label, times in seconds or as h:mm:ss; other columns do not matter.
-    `match_01.mp4` is `match_01`.
+    `match_01.mp4` is `match_01`; a row with nothing but the video says that nothing happens in it.
 
     Raises:
         InputError: a column is missing, or a row is at fault; the line is named.
@@ -51,10 +51,13 @@ def read(path: Path, known: Known) -> Marks:
     names = [table.column(name) for name in COLUMNS[:4]]
     if None in names:
         raise InputError(f"{path}, line 1: no column {COLUMNS[names.index(None)]!r}; expected video,start,end,label")
-    found = []
+    videos, found = [], []
     for line, row in table.rows:
         where = f"{path}, line {line}"
         video, start, end, label = (unquote_cell(row[name].strip()) for name in names if name is not None)
+        videos.append(video_of(video, where))
+        if not (start or end or label):
+            continue
         times = [parse_clock(time) if ":" in time else time.replace(",", ".") for time in (start, end)]
-        found.append((video_of(video, where), mark(times[0], times[1], label, where)))
-    return marks_of((), found)
+        found.append((videos[-1], mark(times[0], times[1], label, where)))
+    return marks_of(videos, found)
