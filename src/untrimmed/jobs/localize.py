@@ -57,10 +57,11 @@ class LocalizeReport(Detections):
         lines += by_class(self.results, self.classes, self.score_cut)
         if self.video_scores:
             lines += ["", *by_video(self.video_scores)]
-        least = f" --min-score {self.score_cut:g}" if self.score_cut is not None else ""
-        if least:
-            lines += ["", f"score cut {self.score_cut:g}: above it nothing was detected in training videos without an action"]
-            if all(d.score < self.score_cut for of_video in self.results.values() for d in of_video):
+        cut, least = self.score_cut, ""
+        if cut is not None:
+            least = f" --min-score {cut:g}"
+            lines += ["", f"score cut {cut:g}: above it nothing was detected in training videos without an action"]
+            if all(d.score < cut for of_video in self.results.values() for d in of_video):
                 lines.append("warning: nothing here is above it; the run may not tell these videos from empty ones")
         page, table = self.out.with_suffix(".html"), self.out.with_suffix(".csv")
         lines.append(f"next: untrimmed report {self.out} --videos DIR --out {page}")
