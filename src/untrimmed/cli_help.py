@@ -18,11 +18,12 @@ ORDER = {
 GROUPS = {
     "Videos, features and what is known of them": (
         "features videos labels unlabelled clusters trimmed trimmed_labels only classes annotations subset subset_from "
-        "names ids test_labels activations beside parts layout fps stride frames every exclude flow_first allow_pickle label unchecked"
+        "names ids test_labels activations beside parts layout fps stride frames every exclude flow_first allow_pickle "
+        "label unchecked"
     ),
     "How": (
         "method preset set_ seed seeds init rounds extractor flow download protocol tiou map_clusters map_clusters_oracle "
-        "min_score pad copy quick published where"
+        "min_score quick published where pad copy"
     ),
     "What is written": "out format report no_activations as_json diagnose proxies keep force",
     "Where it runs": "engine workers device resume port open_ who",
@@ -59,19 +60,19 @@ EXAMPLES = {
     ),
     "export": (
         "untrimmed export new.json --format csv --min-score 0.4 --out new.csv",
-        "untrimmed export new.json --format vtt --out subtitles",
+        "untrimmed export new.json --format edl --videos videos/new --out cuts.edl",
+    ),
+    "import": (
+        "untrimmed import marks.csv --videos videos/train --out annotations.json",
+        "untrimmed import marked.eaf --videos videos/train --unchecked --out corrected.json",
+    ),
+    "clips": (
+        "untrimmed clips new.json --videos videos/new --min-score 0.4 --out clips",
+        "untrimmed clips new.json --videos videos/new --label goal --pad 2 --copy --out goals",
     ),
     "review": (
         "untrimmed review runs/first --videos videos/train",
         "untrimmed review new.json --videos videos/new --annotations corrections.json",
-    ),
-    "clips": (
-        "untrimmed clips new.json --videos videos/new --label goal --pad 2 --out clips",
-        "untrimmed clips new.json --videos videos/new --min-score 0.4 --copy --out clips",
-    ),
-    "import": (
-        "untrimmed import marked.eaf --videos videos/train --out annotations.json",
-        "untrimmed import marked --videos videos/train --fps 25 --unchecked --out annotations.json",
     ),
     "names": (
         "untrimmed names groups.json --out names.csv",

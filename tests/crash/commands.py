@@ -1,5 +1,6 @@
 """The commands that are ended at every point, each on a small problem."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,39 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from tests.methods.planted import plant, plant_clips
+from tests.methods.suite import HERE, read
 from tests.video.films import film, moving_blocks, steady
-from untrimmed.training import Run
-
-# A run is saved after every step, so that there are points to go on from; and videos are extracted in the process itself.
-assert Run.__init__.__kwdefaults__ is not None
-Run.__init__.__kwdefaults__["save_seconds"] = 0.0
+from untrimmed.methods.registry import METHODS
 
 QUICK = ["--set", "size=32", "--set", "fps=10", "--set", "frames=4", "--set", "stride=4"]
-EXTRACTING = [text.replace("size", "extractor.size").replace("fps", "extractor.fps") for text in QUICK[:4]]
 STORE = ["--features", "features"]
 LABELLED = [*STORE, "--labels", "labels.csv"]
-SETTINGS = {
-    "dgam": ["epochs=2", "batch=8", "hidden=8", "latent=4", "data.snippets=8"],
-    "wtalc": ["epochs=2", "batch=4", "data.snippets=8"],
-    "tsrnet": ["epochs=2", "data.snippets=8"],
-    "tcam": ["epochs=2", "hidden=8", "data.snippets=8", "rounds=3"],
-    "selftrain": ["epochs=2", "hidden=8", "rounds=2", "data.snippets=8"],
-}
+
+
+def settings_of(method: str) -> list[str]:
+    """Those with which a method merely runs, in two turns."""
+    suite = read(HERE / "suite.yaml")[method]
+    brief = suite["brief"] | dict.fromkeys(suite.get("once", {"epochs": 1}), 2)
+    return [f"{name}={value}" for name, value in brief.items() if name != "data"] + ["data.snippets=8"]
 
 
 def _set(values: list[str]) -> list[str]:
     return [part for value in values for part in ("--set", value)]
-
-
-def _one_process() -> None:
-    """Workers in the process itself: their own deaths are tested where they are."""
-    from untrimmed.video import extraction
-
-    def each(function, shared, items, **_):
-        for index, item in enumerate(items):
-            yield index, function(shared, item), None
-
-    extraction.each = each
 
 
 def planted(folder: Path) -> None:
@@ -62,7 +48,16 @@ def videos(folder: Path) -> None:
     for place in ("run/one", "run/two", "jump/three"):
         film(folder / "videos" / f"{place}.mp4", steady(1), draw=moving_blocks, width=64, height=48)
     (folder / "labels.csv").write_text("video,label\none,run\ntwo,run\nthree,jump\n")
-    _one_process()
+
+
+def marked(folder: Path) -> None:
+    """Two videos, and detections in them; a table of marks, and an older annotations file."""
+    for name in ("one", "two"):
+        film(folder / "videos" / f"{name}.mp4", steady(1), draw=moving_blocks, width=64, height=48)
+    found = {name: [{"label": "run", "score": 1.0, "segment": [0.2, 0.6]}] for name in ("one", "two")}
+    (folder / "d.json").write_text(json.dumps({"results": found, "untrimmed": {}}))
+    (folder / "marks.csv").write_text("video,start,end,label\none,0.1,0.5,run\n")
+    (folder / "a.json").write_text('{"database": {}}')
 
 
 @dataclass(frozen=True)
@@ -75,22 +70,25 @@ class Command:
 
 
 def _train(method: str, *more: str) -> list[str]:
-    return ["train", method, "--out", "run", "--workers", "1", *_set(SETTINGS[method]), *more]
+    return ["train", method, "--out", "run", "--workers", "1", *_set(settings_of(method)), *more]
 
 
 RUN = _train("dgam", *LABELLED)
 CLIPS = ["--trimmed", "clips", "--trimmed-labels", "clips.csv"]
+OTHER = ["--format", "csv", "--min-score", "2", "--out", "d.csv"]
 FOUND = ["localize", "run", *STORE, "--out", "d.json"]
+
+TRAININGS = {f"train-{method}": Command(_train(method, *LABELLED)) for method in METHODS} | {
+    "train-tsrnet": Command(_train("tsrnet", *LABELLED, *CLIPS)),
+    "train-tcam-unlabelled": Command(_train("tcam", *STORE, "--unlabelled", "--clusters", "2", *_set(["rounds=3"]))),
+}
+FEW = ("train-dgam", "train-tcam-unlabelled")
+"""Of the trainings, those of which points are tried each time: learned side by side, and in rounds of clusters."""
 
 COMMANDS = {
     "extract": Command(["extract", "videos", "--out", "store", "--workers", "1", *QUICK], videos),
     "init": Command(["init", "videos", "--out", "tags.csv"], videos),
     "init-force": Command(["init", "videos", "--out", "labels.csv", "--force"], videos),
-    "train-dgam": Command(RUN),
-    "train-wtalc": Command(_train("wtalc", *LABELLED)),
-    "train-tsrnet": Command(_train("tsrnet", *LABELLED, *CLIPS)),
-    "train-tcam": Command(_train("tcam", *STORE, "--unlabelled", "--clusters", "2")),
-    "train-selftrain": Command(_train("selftrain", *LABELLED)),
     "train-videos": Command(
         [*_train("wtalc", "--videos", "videos", "--labels", "labels.csv"), *_set(["extractor.size=32", "extractor.fps=10"])], videos
     ),
@@ -101,11 +99,12 @@ COMMANDS = {
         ["report", "d.json", "--annotations", "annotations.json", "--subset", "test", "--out", "page.html"], before=[RUN, FOUND]
     ),
     "export": Command(["export", "d.json", "--format", "srt", "--out", "subtitles"], before=[RUN, FOUND]),
+    "export-again": Command(["export", "d.json", "--format", "csv", "--out", "d.csv"], marked, [["export", "d.json", *OTHER]]),
+    "import-force": Command(["import", "marks.csv", "--out", "a.json", "--force"], marked),
+    "clips": Command(["clips", "d.json", "--videos", "videos", "--out", "clips", "--copy"], marked),
     "convert": Command(
         ["convert", "pack", "--layout", "acmnet", "--out", "converted", "--fps", "25"],
         pack,
     ),
-    "refine": Command(
-        ["refine", "run", "--out", "student", *_set(["epochs=2", "hidden=8", "rounds=2", "data.snippets=8"])], before=[RUN]
-    ),
-}
+    "refine": Command(["refine", "run", "--out", "student", *_set(settings_of("selftrain"))], before=[RUN]),
+} | TRAININGS

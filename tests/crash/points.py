@@ -16,20 +16,25 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
+import untrimmed.jobs.clips
 import untrimmed.jobs.compare
 import untrimmed.jobs.export
+import untrimmed.jobs.import_
 import untrimmed.jobs.recipe
 import untrimmed.jobs.refine  # noqa: F401 (all is imported once, not in every fork)
-from tests.crash.commands import COMMANDS
+from tests.crash.commands import COMMANDS, Command
 from untrimmed.cli import main as command_line
 from untrimmed.methods.base import method_class
 from untrimmed.methods.registry import METHODS
+from untrimmed.training import Run
+from untrimmed.video import extraction
 
 UNLIKE = ("log.txt", ".lock")
 """Files that need not be the same: logs of what was said, and locks, which are empty."""
@@ -141,6 +146,12 @@ def fault_of(arguments: list[str], ending: int, want: dict, work: Path, make: Ca
     return "; ".join(parts) or None
 
 
+def in_this_process(function: Callable, shared: Any, items: list, **_: Any) -> Iterator[tuple[int, Any, None]]:
+    """An engine without processes."""
+    for index, item in enumerate(items):
+        yield index, function(shared, item), None
+
+
 def spread(points: int, tried: int | None) -> list[int]:
     """So many of the numbers from 1 to `points`, evenly; None: all."""
     if tried is None or tried >= points:
@@ -148,25 +159,31 @@ def spread(points: int, tried: int | None) -> list[int]:
     return sorted({1 + (2 * number + 1) * points // (2 * tried) for number in range(tried)})
 
 
+def base_of(command: Command, folder: Path) -> Path:
+    """What a command begins with; made once for all commands that begin with the same, and always in `folder / "work"`."""
+    done = json.dumps([command.make.__name__, command.before])
+    base, work = folder / f"base-{zlib.crc32(done.encode())}", folder / "work"
+    if not base.exists():
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        command.make(work)
+        (work / "diary.txt").write_text("the user's")
+        for before in command.before:
+            code, said, _ = call(before, work)
+            assert code == 0, said
+        work.rename(base)
+    return base
+
+
 def try_command(name: str, folder: Path, tried: int | None) -> dict[str, Any]:
     """Everything about one command; see `main`."""
     command, work = COMMANDS[name], folder / "work"
-    base = folder / "base"
-    shutil.rmtree(folder, ignore_errors=True)
-    base.mkdir(parents=True)
-    command.make(base)
-    (base / "diary.txt").write_text("the user's")
+    base = base_of(command, folder)
 
     def make() -> None:
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(base, work, symlinks=True)
 
-    make()
-    for before in command.before:
-        code, said, _ = call(before, work)
-        assert code == 0, said
-    shutil.rmtree(base)
-    work.rename(base)
     make()
     ending, said, points = call(command.arguments, work)
     assert ending in (0, 3), said
@@ -180,9 +197,12 @@ def main() -> None:
     folder, tried, names = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
     for method in METHODS:
         method_class(method)
+    assert Run.__init__.__kwdefaults__ is not None
+    Run.__init__.__kwdefaults__["save_seconds"] = 0.0  # a run is saved after every step, so that there are points to go on from
+    extraction.each = in_this_process  # the deaths of workers are tested where they are
     bad = False
     for name in names or COMMANDS:
-        about = try_command(name, folder / name, None if tried == "all" else int(tried))
+        about = try_command(name, folder, None if tried == "all" else int(tried))
         print(json.dumps(about), flush=True)
         bad |= bool(about["bad"])
     sys.exit(bad)

@@ -105,6 +105,13 @@ def test_via(tmp_path):
     assert (marks["b"].segments, marks["b"].points) == ((), (Point(3.0, "seen"),))
 
 
+def test_a_stretch_of_via_with_several_boxes_ticked(tmp_path):
+    boxes = {"7": {"aname": "act", "anchor_id": "FILE1_Z2_XY0", "type": 2, "options": {"0": "goal", "1": "foul"}}}
+    ticked = {"x": {"vid": "1", "z": [1.0, 2.5], "xy": [], "av": {"7": "0,1"}}}
+    marks = read(tmp_path / "v.json", VIA | {"attribute": boxes, "metadata": ticked})
+    assert [s.label for s in marks["match"].segments] == ["foul", "goal"]
+
+
 def test_subtitles_by_hand(tmp_path):
     assert read(tmp_path / "a.srt", SUBTITLES, "srt")["a"].segments == (Segment(1.5, 2, "goal"), Segment(60, 61, "two lines"))
 

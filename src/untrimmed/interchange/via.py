@@ -14,7 +14,7 @@ from untrimmed.interchange.text import Item, one_line, score_text
 SEGMENT = "FILE1_Z2_XY0"
 """VIA's name for an attribute of a stretch of one file."""
 
-TEXT, SELECT = 1, 4
+TEXT, CHECKBOX, SELECT = 1, 2, 4
 VIDEO, IN_BROWSER = 4, 1
 """VIA's numbers for kinds of attributes, of files, and for a file that its user picks in the browser."""
 
@@ -102,8 +102,8 @@ def read(path: Path, known: Known) -> Marks:
         videos = shown.get(str(item.get("vid")), [])
         if chosen is None or len(videos) != 1:
             raise InputError(f"{where}: expected a label, and a view of one file")
-        value = str(values[chosen])
-        options = attributes[chosen].get("options")
-        label = options.get(value, value) if isinstance(options, dict) else value
-        found.append((videos[0], mark(span[0], span[-1], label, where)))
+        value, options = str(values[chosen]), attributes[chosen].get("options")
+        for one in value.split(",") if attributes[chosen].get("type") == CHECKBOX else [value]:
+            label = options.get(one, one) if isinstance(options, dict) else one
+            found.append((videos[0], mark(span[0], span[-1], label, where)))
     return marks_of(names.values(), found)

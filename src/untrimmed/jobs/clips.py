@@ -13,7 +13,7 @@ from typing import NamedTuple
 from untrimmed.console import note, progress
 from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, sweep
 from untrimmed.interchange.tables import table_of
 from untrimmed.interchange.text import Item, one_line, score_text, short_clock
 from untrimmed.jobs.export import selected
@@ -93,6 +93,7 @@ def clips(
             times = (f"{start:.3f}", f"{end:.3f}")
             how = "copied" if copy else "encoded"
             planned.append((Clip(name, video, *times, one_line(item.label), score_text(item), how), media.file, start, end))
+    sweep(out)
     before = _listed(out)
     for clip, *_ in planned:
         if clip.file not in before and (out / clip.file).exists():

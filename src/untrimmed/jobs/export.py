@@ -2,13 +2,14 @@
 
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from untrimmed.console import note
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import set_aside, target_of
+from untrimmed.data.files import exists, target_of
 from untrimmed.data.outputs import Kind, check_output
 from untrimmed.data.settings import unknown
 from untrimmed.interchange.activitynet import items_of
@@ -112,16 +113,34 @@ def _is_of(path: Path, name: str) -> bool:
 
 @contextmanager
 def _kept(target: Path) -> Iterator[None]:
-    """While a file is written: what is there is kept as NAME.1, unless it is the same, since it may have been corrected by hand."""
+    """While a file is written: what is there is kept as NAME.1, unless it is the same, since it may have been corrected by hand.
+    At no time is there neither the old file nor the new one."""
     place = target_of(target)
-    old = set_aside(place) if place.is_file() and place.stat().st_size else None
+    old = _linked(place) if place.is_file() and place.stat().st_size else None
     try:
         yield
     except BaseException:
         if old is not None:
-            old.rename(place)
+            old.unlink()
         raise
     if old is not None and old.read_bytes() == place.read_bytes():
         old.unlink()
     elif old is not None:
         note(f"{target}: what was there is now {old}")
+
+
+def _linked(place: Path) -> Path:
+    """A second name for a file, NAME.1 or the next that is free; a copy where the file system has no links."""
+    number = 1
+    while exists(old := place.with_name(f"{place.name}.{number}")):
+        if old.exists() and old.samefile(place):  # of a call that was interrupted
+            return old
+        number += 1
+    try:
+        try:
+            os.link(place, old)
+        except OSError:
+            shutil.copy2(place, old)
+    except OSError as error:
+        raise InputError(f"{old}: cannot be written: {error.strerror or error}") from error
+    return old

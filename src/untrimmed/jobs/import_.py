@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_writable, set_aside
+from untrimmed.data.files import check_writable, set_aside, sweep
 from untrimmed.data.settings import unknown
 from untrimmed.interchange.formats import FORMATS, guess, suffixes
 from untrimmed.interchange.marks import Marks, write_marks
@@ -79,6 +79,7 @@ def import_(
             marks[video], places[video] = replace(own, checked=own.checked and not unchecked), file
     if videos is not None:
         note_missing(look, marks, videos)
+    sweep(out.absolute().parent, out.name)
     if out.exists():
         set_aside(out)
     write_marks(out, marks, known)

@@ -57,9 +57,9 @@ class LocalizeReport(Detections):
         lines += by_class(self.results, self.classes, self.score_cut)
         if self.video_scores:
             lines += ["", *by_video(self.video_scores)]
-        cut, least = self.score_cut, ""
-        if cut is not None:
-            least = f" --min-score {cut:g}"
+        least = ""
+        if self.score_cut is not None:
+            least, cut = f" --min-score {self.score_cut:g}", self.score_cut
             lines += ["", f"score cut {cut:g}: above it nothing was detected in training videos without an action"]
             if all(d.score < cut for of_video in self.results.values() for d in of_video):
                 lines.append("warning: nothing here is above it; the run may not tell these videos from empty ones")

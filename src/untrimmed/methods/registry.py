@@ -13,11 +13,13 @@ from untrimmed.data.yaml_files import read_yaml
 METHODS = {
     "3cnet": "untrimmed.methods.threecnet:ThreeCNet",
     "basnet": "untrimmed.methods.basnet:BaSNet",
+    "case": "untrimmed.methods.case:CASE",
     "cmcs": "untrimmed.methods.cmcs:CMCS",
     "co2net": "untrimmed.methods.co2net:CO2Net",
     "cola": "untrimmed.methods.cola:CoLA",
     "delu": "untrimmed.methods.delu:DELU",
     "dgam": "untrimmed.methods.dgam:DGAM",
+    "pmil": "untrimmed.methods.pmil:PMIL",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "stpn": "untrimmed.methods.stpn:STPN",
     "tcam": "untrimmed.methods.tcam:TCAM",

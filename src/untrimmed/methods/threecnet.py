@@ -258,7 +258,7 @@ class ThreeCNet(Method):
                     torch.from_numpy(counts[chosen]).to(run.device) if due and counts is not None else None,
                     number >= config.single_label_steps,
                 )
-                losses = losses_of(self.net, dict(centers), batch, config)
+                losses = losses_of(self.net, dict(centers.items()), batch, config)
                 step_of(losses["total"], optimizer, center_optimizer, config.center)
                 sums.update({name: loss.item() for name, loss in losses.items()})
                 times.update(losses.keys())
