@@ -133,8 +133,8 @@ def loss_irc(student: Tensor, teacher: Tensor, attention: Tensor, overlap: Tenso
 def pseudo_instances(attention: Tensor, overlap: Tensor, share: float) -> list[int]:
     """Those of the highest attention, [M], none of which overlaps another, down to `share` of the highest of all."""
     left = attention > share * attention.max()
-    if not left.any():  # all are zero
-        left = attention == attention.max()
+    if not left.any():  # all are zero, or the training diverges, which is told when it is logged
+        left = torch.ones_like(left)
     found = []
     while left.any():
         best = int(attention.masked_fill(~left, -math.inf).argmax())

@@ -83,8 +83,10 @@ class Marks {
     /** @type {Change[]} */
     this.undone = [];
     this.trouble = "";
-    /** @type {(id: string) => void} called when a video's marks are others, or "" when only the state of saving is */
+    /** @type {(id: string) => void} called when a video's marks are others */
     this.changed = () => {};
+    /** @type {(id: string) => void} called when they are saved, or being saved, or cannot be */
+    this.told = () => {};
   }
 
   /** @param {string} id */
@@ -160,7 +162,7 @@ class Marks {
    */
   async save(id, what) {
     this.saving.add(id);
-    this.changed("");
+    this.told(id);
     for (;;) {
       const [base, sent] = [this.saved.get(id) ?? nothing(), this.of(id)];
       const body = { video: id, revision: base.revision, marks: sent, what };
@@ -179,12 +181,12 @@ class Marks {
         continue;
       }
       this.trouble = answer.status === 0 ? "the server does not answer" : answer.text;
-      this.changed("");
+      this.told(id);
       if (answer.status === 400 || answer.status === 413) break; // it will not be taken later either
       await new Promise((resume) => setTimeout(resume, 1000 * AGAIN));
     }
     this.saving.delete(id);
-    this.changed(id);
+    this.told(id);
   }
 
   /**

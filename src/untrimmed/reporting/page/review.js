@@ -52,10 +52,13 @@ editing.on = {
 
 marks.changed = (id) => {
   const video = videoOf.get(id);
-  if (video) {
-    drawAgain(video);
-    editorOf(id)?.show();
-  }
+  if (video) drawAgain(video);
+  marks.told(id);
+};
+
+// Not drawn again: what is under the pointer must not be replaced because an answer comes in.
+marks.told = (id) => {
+  editorOf(id)?.show();
   showState();
 };
 
