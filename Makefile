@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint lint-page clean
+.PHONY: setup demo test lint lint-page site crash fuzz lock clean
 
 setup: .venv/.done
 
@@ -35,9 +35,29 @@ node_modules/.done: package.json package-lock.json
 	npm ci --no-fund --no-audit
 	touch $@
 
+# The pages of docs/ as a site, in build/site; any dead link is an error.
+site: setup
+	$(BIN)/mkdocs build --strict
+
 # Two workers of one thread each: the suite is meant for two cores. UNTRIMMED_* variables pass through.
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+# Every command, ended before each of its changes to the disk: an hour or two. `make test` tries two points of each.
+crash: setup
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.crash.points $$(mktemp -d)/crash all
+
+# Damaged files of every kind, others each time: with 6,000 a reader about an hour. What fails is put into FUZZ_KEEP.
+fuzz: setup
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),6000) FUZZ_KEEP=$(or $(FUZZ_KEEP),fuzz-kept) $(BIN)/pytest tests/fuzz
+
+# After a change of constraints.txt or pyproject.toml; uv is fetched for it.
+lock: setup
+	$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv
+	build/uv/bin/uv pip compile pyproject.toml --extra dev -c constraints.txt --generate-hashes --universal \
+		--python-version 3.11 --no-header --quiet --output-file build/requirements.lock
+	{ head -n 1 requirements.lock; cat build/requirements.lock; } > build/lock && mv build/lock requirements.lock
+	$(BIN)/python -m tests.docs.licences
 
 clean:
 	rm -rf .venv node_modules demo-out build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

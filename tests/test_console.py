@@ -14,8 +14,8 @@ def test_elsewhere_than_on_a_terminal_a_line_at_most_every_15_seconds(monkeypatc
             now = seconds
             at(name, share)
     assert capsys.readouterr().err.splitlines() == [
-        "extracting: 0/2, 15%, about 113 s left",
-        "extracting: 1/2, 48%, about 44 s left",
+        "extracting: 0/2 videos, 15%, about 113 s left",
+        "extracting: 1/2 videos, 48%, about 44 s left",
     ]
 
 
@@ -37,3 +37,21 @@ def test_nothing_to_do_is_no_fault(capsys):
     with console.progress_within("extracting", {}):
         pass
     assert capsys.readouterr().err == ""
+
+
+def test_in_a_notebook_a_line_is_written_over(monkeypatch):
+    written = []
+    monkeypatch.setattr(console, "_line_of_a_cell", lambda: written.append)
+    with console.progress("films", 3, done=1) as advance:
+        advance(suffix="a\x1b")
+        advance()
+    assert written[0].startswith("films: 2/3 a\\x1b, about 0 s left")
+    assert written[-1] == "films: 3/3"
+    with console.progress_within("extracting", {"a": 1.0, "b": 3.0}) as at:
+        at("a", 1.0)
+        at("b", 1.0)
+    assert written[-2:] == ["extracting: 25/100 % (1/2), about 0 s left", "extracting: 100/100 % (2/2)"]
+
+
+def test_outside_of_a_notebook_there_is_no_such_line():
+    assert console._line_of_a_cell() is None

@@ -12,6 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "clips": "untrimmed.jobs.clips",
     "compare": "untrimmed.jobs.compare",
     "convert": "untrimmed.jobs.convert",
     "demo": "untrimmed.jobs.demo",
@@ -20,16 +21,21 @@ _EXPORTS = {
     "evaluate": "untrimmed.jobs.evaluate",
     "export": "untrimmed.jobs.export",
     "extract": "untrimmed.jobs.extract",
+    "import_": "untrimmed.jobs.import_",
     "init": "untrimmed.jobs.init",
     "localize": "untrimmed.jobs.localize",
     "names": "untrimmed.jobs.names",
     "refine": "untrimmed.jobs.refine",
     "recipe": "untrimmed.jobs.recipe",
     "report": "untrimmed.jobs.report",
+    "review": "untrimmed.jobs.review",
     "train": "untrimmed.jobs.train",
     "validate": "untrimmed.jobs.validate",
+    "show": "untrimmed.reporting.show",
+    "Detections": "untrimmed.data.notebook",
     "FeatureStore": "untrimmed.data.store",
     "InputError": "untrimmed.data.errors",
+    "Run": "untrimmed.data.notebook",
 }
 
 __all__ = [*_EXPORTS, "__version__"]

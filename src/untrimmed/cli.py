@@ -11,17 +11,21 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from untrimmed.console import note, spelled
+from untrimmed.cli_help import App, Commands
+from untrimmed.console import LONGEST, Terminal, note, shortened, show, spelled
 from untrimmed.data.errors import InputError
 
 DONE, BUG, USER_FAULT, SOME_LEFT_OUT, INTERRUPTED = 0, 1, 2, 3, 130
 
-app = typer.Typer(
+SAVED, KEPT = ("train", "refine", "recipe"), ("demo", "extract", "compare", "localize", "convert")
+"""Commands that go on after Ctrl-C where they were saved, with --resume, and those that skip what is done already."""
+
+app = App(
+    cls=Commands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
 Features = Annotated[Path | None, typer.Option(help="A feature store (a folder with features.json).")]
@@ -35,6 +39,9 @@ Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster
 Workers = Annotated[int | None, typer.Option(help="Processes of one thread; by default one per core.", min=1)]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where it runs: this machine, or a Ray cluster.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
+VideosOf = Annotated[Path | None, typer.Option("--videos", help="The folder with the video files: names, frame rates, lengths.")]
+FeaturesOf = Annotated[Path | None, typer.Option("--features", help="A feature store that knows the videos' lengths.")]
+FramesASecond = Annotated[float | None, typer.Option("--fps", help="Frames per second of all videos.")]
 Force = Annotated[bool, typer.Option("--force", help="Rename what is there to NAME.1 first.")]
 
 
@@ -59,10 +66,10 @@ def demo(
     method: Annotated[str, typer.Option(help="The method to train.")] = "dgam",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer videos, a minute or two.")] = False,
 ) -> None:
-    """Draw videos, learn from their labels, find the actions, score them and show them on a page."""
+    """Draw films, learn from their labels, localize and score."""
     from untrimmed.jobs.demo import demo as job
 
-    print(job(out, method=method, quick=quick).text())
+    show(job(out, method=method, quick=quick).text())
 
 
 @app.command()
@@ -112,10 +119,10 @@ def init(
     ids: Ids = "stem",
     force: Force = False,
 ) -> None:
-    """Write labels.csv: labels from sub-folders, or an empty form to fill in."""
+    """Write a first labels.csv, from the names of sub-folders."""
     from untrimmed.jobs.init import init as job
 
-    print(job(videos, out, ids=ids, force=force).text())
+    show(job(videos, out, ids=ids, force=force).text())
 
 
 @app.command()
@@ -124,11 +131,11 @@ def validate(
     labels: Annotated[Path, typer.Option(help="labels.csv")],
     annotations: Annotated_ = None,
 ) -> None:
-    """Check features, labels and annotations, and show what time each row covers."""
+    """Check features, labels and annotations before you train."""
     from untrimmed.jobs.validate import validate as job
 
     report = job(features, labels, annotations)
-    print(report.text())
+    show("\n".join(shortened(line, LONGEST) for line in report.text().splitlines()))
     if report.faults:
         raise typer.Exit(USER_FAULT)
 
@@ -187,7 +194,7 @@ def train(
         resume=resume,
         force=force,
     )
-    note(f"{out}: trained")
+    note(done.text())
     _left_out(done.failures, out / "features" / "failures.json")
 
 
@@ -208,11 +215,11 @@ def refine(
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     force: Force = False,
 ) -> None:
-    """Train a student on what trained runs found, and on your corrections."""
+    """Train a student on what runs found, and on your corrections."""
     from untrimmed.data.settings import parse_assignments
     from untrimmed.jobs.refine import refine as job
 
-    job(
+    done = job(
         runs,
         out=out,
         features=features,
@@ -226,7 +233,7 @@ def refine(
         resume=resume,
         force=force,
     )
-    note(f"{out}: trained")
+    note(done.text())
 
 
 @app.command()
@@ -247,6 +254,7 @@ def localize(
     no_activations: Annotated[bool, typer.Option("--no-activations", help="Do not keep the activations.")] = False,
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
     names: Names = None,
+    force: Force = False,
 ) -> None:
     """Find the actions in videos."""
     from untrimmed.data.settings import parse_assignments
@@ -271,8 +279,10 @@ def localize(
         activations=not no_activations,
         min_score=min_score,
         names=names,
+        force=force,
     )
-    _left_out(done.failures, out.with_name("failures.json"))
+    note(done.text())
+    _left_out(done.failures, out.with_name(f"{out.name.removesuffix('.json')}.failures.json"))
 
 
 @app.command()
@@ -316,7 +326,11 @@ def evaluate(
         parts=parts,
         diagnose=diagnose,
     )
-    print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=False) if as_json else scores.table())
+    if as_json:
+        ascii_only = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+        print(json.dumps(scores.to_json(), allow_nan=False, ensure_ascii=ascii_only))
+    else:
+        show(scores.table())
 
 
 @app.command()
@@ -329,8 +343,9 @@ def report(
     subset: Annotated[str | None, typer.Option(help="Show only this subset of the annotations.")] = None,
     proxies: Annotated[bool, typer.Option("--proxies", help="Write small WebM files for what browsers cannot play.")] = False,
     beside: Annotated[Path | None, typer.Option(help="Another run's detections file, to see the two side by side.")] = None,
+    force: Force = False,
 ) -> None:
-    """Show the detections on a page where a click on one plays it."""
+    """Show detections on a page where a click on one plays it."""
     from untrimmed.jobs.report import report as job
 
     print(
@@ -343,22 +358,87 @@ def report(
             subset=subset,
             proxies=proxies,
             beside=beside,
+            force=force,
         )
     )
 
 
 @app.command()
+def review(
+    source: Annotated[Path, typer.Argument(metavar="RUN|DETECTIONS", help="A run: its training videos. Or a detections file.")],
+    videos: Annotated[Path | None, typer.Option(help="The folder with the video files.")] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(help="Where marks go; by default annotations.json in the run, or X.annotations.json beside X.json."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="On 127.0.0.1; by default 8765, or any.", min=0, max=65535)] = None,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    who: Annotated[str | None, typer.Option(help="In whose name marks are made; by default yours.")] = None,
+) -> None:
+    """Correct what was found, on the page, and teach a student."""
+    from untrimmed.jobs.review import review as job
+
+    print(job(source, videos=videos, annotations=annotations, port=port, open_browser=open_, who=who).text())
+
+
+@app.command()
 def export(
-    detections: Annotated[Path, typer.Argument(help="A detections file.")],
+    detections: Annotated[Path, typer.Argument(help="A file of detections, or of annotations.")],
     out: Annotated[Path, typer.Option(help="The file, or for several videos the folder, to write.")],
-    format: Annotated[str, typer.Option(help="csv, vtt, srt or eaf.")],
+    format: Annotated[str, typer.Option(help="csv, vtt, srt, eaf, boris-tabular, edl, otio …; see docs/formats.md.")],
     min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
+    videos: VideosOf = None,
+    features: FeaturesOf = None,
+    fps: FramesASecond = None,
 ) -> None:
     """Write detections for other programs."""
     from untrimmed.jobs.export import export as job
 
-    for path in job(detections, format=format, out=out, min_score=min_score):
+    for path in job(detections, format=format, out=out, min_score=min_score, videos=videos, features=features, fps=fps):
         print(path)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="What people marked in another program; or folders of it.")
+    ],
+    out: Annotated[Path, typer.Option(help="The annotations file to write.")],
+    format: Annotated[str | None, typer.Option(help="The files' format, where it cannot be told; see docs/formats.md.")] = None,
+    videos: VideosOf = None,
+    features: FeaturesOf = None,
+    fps: FramesASecond = None,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="What is not marked is not known, instead of background.")] = False,
+    force: Force = False,
+) -> None:
+    """Read what people marked in other programs."""
+    from untrimmed.jobs.import_ import import_ as job
+
+    print(job(files, out=out, format=format, videos=videos, features=features, fps=fps, unchecked=unchecked, force=force).text())
+
+
+@app.command()
+def clips(
+    detections: Annotated[Path, typer.Argument(help="A file of detections, or of annotations.")],
+    videos: Annotated[Path, typer.Option(help="The folder with the video files.")],
+    out: Annotated[Path, typer.Option(help="The folder for the clips and their list, clips.csv.")],
+    min_score: Annotated[float | None, typer.Option(help="Leave out detections with a lower score.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only this label; may be repeated.")] = None,
+    pad: Annotated[float, typer.Option(metavar="SECONDS", help="Begin earlier and end later.", min=0)] = 0.0,
+    copy: Annotated[
+        bool,
+        typer.Option("--copy/--reencode", help="Copy the packets, from the keyframe before on, or encode exactly these frames."),
+    ] = False,
+) -> None:
+    """Cut detections out of their videos."""
+    from untrimmed.jobs.clips import clips as job
+
+    done = job(detections, videos=videos, out=out, min_score=min_score, label=label or None, pad=pad, copy=copy)
+    for path in done.clips:
+        print(path)
+    if done.failures:
+        note(f"{len(done.failures)} video(s) could not be cut, see above: {', '.join(sorted(done.failures)[:5])}")
+        raise typer.Exit(SOME_LEFT_OUT)
 
 
 @app.command()
@@ -385,7 +465,7 @@ def recipe(
     resume: Annotated[bool, typer.Option("--resume", help="Resume in the folder.")] = False,
     force: Force = False,
 ) -> None:
-    """Repeat a paper's experiment on shared features: convert, train, localize, score."""
+    """Repeat a paper's experiment on features that others share."""
     from untrimmed.data.settings import parse_assignments
     from untrimmed.jobs.recipe import recipe as job
 
@@ -412,7 +492,7 @@ def recipe(
         resume=resume,
         force=force,
     )
-    print(done.text())
+    show(done.text())
     _left_out(done.failures, out / "data" / "failures.json")
 
 
@@ -431,13 +511,13 @@ def compare(
         list[str] | None, typer.Option("--where", metavar="COLUMN=VALUE", help="With --published alone: only these rows.")
     ] = None,
 ) -> None:
-    """Train and score several runs over several seeds, and say what their differences are worth."""
+    """Train and score several runs over seeds, in one table."""
     from untrimmed.reporting.published import fitting, markdown, read_published, select
 
     if experiment is None:
         if not published:
             raise InputError("give an experiment file, or --published for the published numbers alone")
-        print(markdown(select(read_published(), where or [])))
+        show(markdown(select(read_published(), where or [])))
         return
     if out is None:
         raise InputError("compare needs --out DIR: tables, plot and what is kept go there")
@@ -446,9 +526,9 @@ def compare(
     from untrimmed.jobs.compare import compare as job
 
     done = job(experiment, out=out, seeds=seeds, engine=engine, workers=workers, keep=keep)
-    print(done.markdown())
+    show(done.markdown())
     if published:
-        print("\n" + markdown(fitting(read_published(), done.methods, done.metrics)))
+        show("\n" + markdown(fitting(read_published(), done.methods, done.metrics)))
     if done.failures:
         _left_out(done.failures, out / "failures.json")
 
@@ -460,10 +540,10 @@ def names(
     names: Names = None,
     force: Force = False,
 ) -> None:
-    """Name the clusters of a run without labels: write labels.csv, or first the form for the names."""
+    """Name the clusters of a run without labels."""
     from untrimmed.jobs.names import names as job
 
-    print(job(detections, out=out, names=names, force=force).text())
+    show(job(detections, out=out, names=names, force=force).text())
 
 
 @app.command()
@@ -481,7 +561,7 @@ def convert(
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Unpickle the files of the layout wtalc.")] = False,
     force: Force = False,
 ) -> None:
-    """Read a pack of features or annotations that others made; features stay where they are."""
+    """Read features or annotations that others packed."""
     from untrimmed.jobs.convert import convert as job
 
     done = job(
@@ -498,16 +578,19 @@ def convert(
         allow_pickle=allow_pickle,
         force=force,
     )
-    print(done.text())
+    show(done.text())
     _left_out(done.failures, out / "failures.json")
 
 
 @app.command()
-def methods(name: Annotated[str | None, typer.Argument(help="Show this method's settings.")] = None) -> None:
-    """List the methods, or one method's settings and presets."""
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Show this method's settings.")] = None,
+    preset: Annotated[str, typer.Option(help="With the values of this preset.")] = "default",
+) -> None:
+    """List the methods, or one method's settings as a preset has them."""
     from untrimmed.jobs.methods import describe_methods
 
-    print(describe_methods(name))
+    show(describe_methods(name, preset))
 
 
 @app.command()
@@ -515,7 +598,7 @@ def doctor() -> None:
     """Say what is installed, and what works here."""
     from untrimmed.jobs.doctor import doctor as job
 
-    print(job())
+    show(job())
 
 
 def _left_out(failures: dict[str, str], file: Path) -> None:
@@ -527,8 +610,20 @@ def _left_out(failures: dict[str, str], file: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; what goes wrong becomes an exit code and one line."""
+    _mend_streams()
     with spelled(with_flags):
         _run(arguments)
+
+
+def _mend_streams() -> None:
+    """A result that was not asked for, a letter that the terminal lacks, or a control character in a name stops no command."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it stays open)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdout.isatty():
+        terminal: Any = Terminal(sys.stdout)
+        sys.stdout = terminal
 
 
 def _run(arguments: list[str] | None) -> None:
@@ -543,6 +638,12 @@ def _run(arguments: list[str] | None) -> None:
     except BrokenPipeError:  # the reader of our output has gone, as in `untrimmed … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DONE)
+    except OSError as error:  # what the machine refuses, such as a folder that one may not enter
+        where = "stdout" if error.filename is None else shortened(error.filename)
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say(f"{where}: cannot be read or written: {error.strerror or error}")
+        sys.exit(USER_FAULT)
     except SystemExit as end:
         if not isinstance(end.__context__, BrokenPipeError):  # how typer takes it
             raise
@@ -559,12 +660,22 @@ def _run(arguments: list[str] | None) -> None:
         _say(f"{error.format_message()}{hint}")
         sys.exit(USER_FAULT)
     if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this
-        note("interrupted")
+        note("interrupted" + _how_to_go_on(sys.argv[1:] if arguments is None else arguments))
     sys.exit(code if isinstance(code, int) else DONE)
 
 
+def _how_to_go_on(arguments: list[str]) -> str:
+    """What to type after Ctrl-C, where a command keeps what it has done."""
+    if arguments[:1] and arguments[0] in (*SAVED, *KEPT):
+        out = dict(zip(arguments, arguments[1:])).get("--out", "")
+        begun = Path(out) / ("data" if arguments[0] == "recipe" else "config.yaml")
+        resumes = arguments[0] in SAVED and "--resume" not in arguments and begun.exists()
+        return f"; to go on, run the same command {'with --resume' if resumes else 'again'}"
+    return ""
+
+
 def _say(message: str) -> None:
-    note("error: " + " ".join(message.split()))
+    note(shortened("error: " + " ".join(message.split()), LONGEST))
 
 
 def with_flags(text: str) -> str:

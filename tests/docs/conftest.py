@@ -29,7 +29,7 @@ TRUTH = {
 NOT_RUN = ("make", "python3 -m venv", "pip install", ". .venv/bin/activate", "git clone", "cd ", "OMP_NUM_THREADS=1 pytest")
 """What a page may tell people to type besides `untrimmed`; it is not run here."""
 
-SHORTER = {"demo": ["--quick"], "train": ["--set", "epochs=2"]}
+SHORTER = {"demo": ["--quick"], "train": ["--set", "epochs=2"], "refine": ["--rounds", "1"]}
 """What is put behind a command here, so that it ends soon."""
 
 

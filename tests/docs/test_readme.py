@@ -25,7 +25,7 @@ def test_all_that_is_typed_works(run_page, folder):  # one test, so that one pro
 
     assert set(json.loads((folder / "new.json").read_text())["results"]) == {"match_08", "match_09"}
     assert "videos/new/match_09.mp4" in (folder / "new.html").read_text()
-    assert (folder / "new.csv").read_text().startswith("video,start,end,label,score\n")
+    assert (folder / "new.csv").read_text().startswith("video,start,end,label,score,clock\n")
 
     assert FeatureStore(folder / "mine").streams == {"i3d": 1024}
     assert json.loads((folder / "runs/mine/model/model.json").read_text())["streams"] == {"i3d": 1024}

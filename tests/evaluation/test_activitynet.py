@@ -223,7 +223,7 @@ def test_only_the_same_instant_matches_a_segment_of_no_length():
     [
         ("rum", r"'rum' \(in video a\).*did you mean 'run'"),
         ("qqqqq", r"'qqqqq'.*those are: dig, jump, run"),
-        ("cluster_03", r"'cluster_03'.*--map-clusters"),
+        ("cluster_03", r"'cluster_03'.*`map_clusters`"),
     ],
 )
 def test_an_unknown_label_is_named_with_a_way_out(label, words):
@@ -284,5 +284,5 @@ def test_a_range_of_hundredths_includes_its_end(first, more, step):
     ],
 )
 def test_refuses_thresholds_that_make_no_sense(text):
-    with pytest.raises(InputError, match=r"--tiou .*; (write first:last:step|take a larger step)"):
+    with pytest.raises(InputError, match=r"`tiou` .*; (write first:last:step|take a larger step)"):
         parse_tious(text)

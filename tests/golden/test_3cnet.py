@@ -25,7 +25,7 @@ def ours(weights, group, centers="centers_{}"):
     for our, their in STREAMS.items():
         for layer, name in LAYERS.items():
             net |= {f"streams.{our}.{layer}.{kind}": weights[f"{group}.{name}_{their}.{kind}"] for kind in ("weight", "bias")}
-        net[f"weights.{our}"] = weights[f"{group}.mul_{their}"]
+        net[f"classifier.weights.{our}"] = weights[f"{group}.mul_{their}"]
     return net, {our: weights[f"{group}.{centers.format(their)}"] for our, their in STREAMS.items()}
 
 
@@ -44,7 +44,7 @@ def recorded(golden):
 def fresh(recorded, dtype):
     weights, centers = ours(recorded["saved"], "init")
     hidden, width = weights["streams.rgb.first.weight"].shape
-    net = threecnet.Net(dict.fromkeys(STREAMS, width), len(weights["weights.rgb"]), replace(CONFIG, hidden=hidden))
+    net = threecnet.Net(dict.fromkeys(STREAMS, width), len(weights["classifier.weights.rgb"]), replace(CONFIG, hidden=hidden))
     net.load_state_dict(weights)
     return net.to(dtype), torch.nn.ParameterDict(centers).to(dtype)
 
@@ -76,7 +76,7 @@ def test_forward(golden, recorded):
         embedded, scores[stream] = net.streams[stream](batch.x[stream], batch.keep[stream], CONFIG.dropout)
         np.testing.assert_allclose(embedded.detach(), truth[f"x_{their}"], rtol=1e-5, atol=1e-6)  # kept as float32
         np.testing.assert_allclose(scores[stream].detach(), truth[f"cls_{their}"], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(net.tcam(scores).detach(), truth["tcam"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(net.classifier(scores).detach(), truth["tcam"], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("part", "after"), [("A", "after5"), ("B", "after_6000_6001")])

@@ -63,7 +63,7 @@ def test_forward(golden, recorded):
     for branch, given, mask in (("base", x, keep[0]), ("supp", foreground.unsqueeze(-1) * x, keep[1])):
         cas = net.cas(given, mask, CONFIG.dropout)
         np.testing.assert_allclose(cas.detach(), truth[f"cas_{branch}"], rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(basnet.video_score(cas).detach(), truth[f"score_{branch}"], rtol=1e-10)
+        np.testing.assert_allclose(basnet.video_logit(cas).softmax(-1).detach(), truth[f"score_{branch}"], rtol=1e-10)
 
 
 @pytest.mark.parametrize("precision", ["f64", "f32"])

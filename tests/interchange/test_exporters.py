@@ -13,11 +13,11 @@ from untrimmed.data.cells import unquote_cell
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Detection
 from untrimmed.interchange import csv, eaf, srt, vtt
-from untrimmed.interchange.text import milliseconds, one_line
+from untrimmed.interchange.text import label_on_tier, milliseconds, one_line
 
 times = st.floats(0, 400_000, allow_nan=False)
 labels = st.one_of(
-    st.sampled_from(["goal", "=1+1", "-5", "@x", "+a", "'=b", "a --> b", "<b>&amp;", "goal (2)", 'x,y;"z"']),
+    st.sampled_from(["goal", "=1+1", "＝1", "-5", "@x", "+a", "'=b", "a --> b", "<b>&amp;", "goal (2)", 'x,y;"z"']),
     st.text(min_size=1, max_size=12),
 )
 labels = labels.filter(lambda label: label.strip() and not any("\ud800" <= c <= "\udfff" for c in label))
@@ -113,26 +113,35 @@ def test_eaf_gives_back_what_went_in_and_no_tier_overlaps(tmp_path_factory, foun
     path = tmp_path_factory.getbasetemp() / "round.eaf"
     eaf.write(found, path)
     tiers = read_eaf(path)
-    written = sorted(row for rows in tiers.values() for row in rows)
-    assert written == sorted((*milliseconds(d), f"{d.score:.4g}") for d in found)
+    rows = [(a, b, text, label_on_tier(text, tier, tiers)) for tier, spans in tiers.items() for a, b, text in spans]
+    assert sorted((a, b, label) for a, b, _, label in rows) == sorted((*milliseconds(d), one_line(d.label)) for d in found)
+    assert {text for *_, text, label in rows if text != label} <= {f"{d.score:.4g}" for d in found}
     for rows in tiers.values():
         assert all(before[1] <= after[0] for before, after in zip(rows, rows[1:], strict=False))
     assert {one_line(d.label) for d in found} <= set(tiers)
 
 
-@given(st.dictionaries(st.sampled_from(["a", "=b", "-c", "@d", "'e"]), found_lists))
+@given(st.dictionaries(st.sampled_from(["a", "=b", "-c", "@d", "'e", "＝f"]), found_lists))
 @settings(deadline=None, derandomize=True)
-def test_csv_gives_back_exact_numbers_and_no_cell_is_a_formula(tmp_path_factory, results):
+def test_csv_is_in_order_of_video_and_time_and_no_cell_is_a_formula(tmp_path_factory, results):
     path = tmp_path_factory.getbasetemp() / "round.csv"
     csv.write(results, path)
     with open(path, encoding="utf-8", newline="") as stream:
         head, *rows = csv_reader.reader(stream)
-    assert head == ["video", "start", "end", "label", "score"]
+    assert head == ["video", "start", "end", "label", "score", "clock"]
     for row in rows:
-        assert row[0][0] not in "=+-@\t\r"
-        assert row[3][0] not in "=+-@\t\r"
-    back = sorted((unquote_cell(v), float(a), float(b), unquote_cell(label), float(s)) for v, a, b, label, s in rows)
-    assert back == sorted((v, d.start, d.end, d.label, d.score) for v, found in results.items() for d in found)
+        assert row[0][0] not in "=+-@\t\r＝＋－＠"
+        assert row[3][0] not in "=+-@\t\r＝＋－＠"
+        assert all(re.fullmatch(r"\d+\.\d{3}", time) for time in row[1:3])
+        hours, minutes, seconds = map(int, row[5].split(":"))
+        assert hours * 3600 + minutes * 60 + seconds <= float(row[1]) + 0.0005 < hours * 3600 + minutes * 60 + seconds + 1.001
+    back = [(unquote_cell(v), float(a), float(b), unquote_cell(label), float(s)) for v, a, b, label, s, _ in rows]
+    assert [(v, a, b) for v, a, b, *_ in back] == sorted((v, a, b) for v, a, b, *_ in back)
+    assert sorted(back) == sorted(
+        (v, float(f"{d.start:.3f}"), float(f"{d.end:.3f}"), one_line(d.label), float(f"{d.score:.6g}"))
+        for v, found in results.items()
+        for d in found
+    )
 
 
 def test_a_player_can_read_the_exact_text(tmp_path):
@@ -155,7 +164,7 @@ def test_nothing_found_gives_valid_files(tmp_path):
     assert read_vtt((tmp_path / "a.vtt").read_text()) == []
     assert read_srt((tmp_path / "a.srt").read_text()) == []
     assert read_eaf(tmp_path / "a.eaf") == {}
-    assert (tmp_path / "a.csv").read_bytes() == b"video,start,end,label,score\r\n"
+    assert (tmp_path / "a.csv").read_bytes() == b"video,start,end,label,score,clock\r\n"
 
 
 def test_detections_of_one_label_that_overlap_share_no_tier(tmp_path):
@@ -168,7 +177,7 @@ def test_detections_of_one_label_that_overlap_share_no_tier(tmp_path):
     eaf.write(found, tmp_path / "a.eaf")
     tiers = read_eaf(tmp_path / "a.eaf")
     assert tiers["goal"] == [(0, 5000, "0.9"), (5000, 6000, "0.7")]
-    assert tiers["goal (2)"] == [(0, 1000, "0.1")]
+    assert tiers["goal (2)"] == [(0, 1000, "goal (2)")]  # by the tier's name alone it would be read as goal
     assert tiers["goal (3)"] == [(4000, 8000, "0.8")]
 
 

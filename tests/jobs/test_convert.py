@@ -237,9 +237,9 @@ def test_flow_first(tmp_path):
 
 def test_the_frame_rate_is_never_guessed(tmp_path):
     source = cmcs(tmp_path / "cmcs")
-    with pytest.raises(InputError, match=r"give --fps and --stride"):
+    with pytest.raises(InputError, match=r"give `fps` and `stride`"):
         convert(source, tmp_path / "out", layout="cmcs")
-    with pytest.raises(InputError, match=r"give --fps, the frame rate"):
+    with pytest.raises(InputError, match=r"give `fps`, the frame rate"):
         convert(source, tmp_path / "out", layout="cmcs", stride=4)
     # The pack says how many frames there are, which shows a wrong stride.
     with pytest.raises(InputError, match=r"50 frames make 3 rows at a stride of 16 frames, but there are 9"):
@@ -488,9 +488,9 @@ def test_faults(tmp_path):
         convert(source, out, layout="dgam")
     with pytest.raises(InputError, match=f"there is no such video .*did you mean '{TEST}'"):
         convert(source, out, layout="basnet", exclude=["video_test_000004"])
-    with pytest.raises(InputError, match="--fps 0: must be above 0"):
+    with pytest.raises(InputError, match="`fps` 0: must be above 0"):
         convert(source, out, layout="basnet", fps=0)
-    with pytest.raises(InputError, match=r"--exclude: no video of .* is left"):
+    with pytest.raises(InputError, match=r"`exclude`: no video of .* is left"):
         convert(source, out, layout="basnet", exclude=[TRAIN, OTHER, TEST])
     with pytest.raises(InputError, match=r"gt\.json is not a folder"):
         convert(source, source / "gt.json" / "out", layout="basnet")

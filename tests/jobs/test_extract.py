@@ -1,5 +1,6 @@
 """`extract`: complete, resumable, and not to be stopped by one bad file."""
 
+import fcntl
 import json
 import os
 import re
@@ -318,12 +319,27 @@ def test_two_extractions_into_one_store_lose_nothing(many, tmp_path):
 
 
 def test_what_a_killed_worker_left_is_swept_up_but_not_what_another_writes(videos, tmp_path):
-    for name, age in ((".old.npy.x.part", 7200), (".new.npy.y.part", 10)):
-        (tmp_path / "store" / "rgb").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "store" / "rgb" / name).write_bytes(b"half")
-        os.utime(tmp_path / "store" / "rgb" / name, (time.time() - age,) * 2)
-    extract(videos / "short.mp4", tmp_path / "store", settings=QUICK, workers=1)
-    assert sorted(f.name for f in (tmp_path / "store" / "rgb").iterdir()) == [".new.npy.y.part", "short.npy"]
+    extract(videos / "one.mp4", tmp_path / "store", settings=QUICK, workers=1)
+    dead, alive = (tmp_path / "store" / "rgb" / f".{name}.npy.{12 * digit}.part" for name, digit in (("two", "0"), ("six", "1")))
+    dead.write_bytes(b"half")  # however young it is
+    alive.write_bytes(b"half")
+    os.utime(alive, (0, 0))  # whatever the clock of its writer says
+    with open(alive) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        extract(videos / "short.mp4", tmp_path / "store", settings=QUICK, workers=1)
+    assert sorted(f.name for f in (tmp_path / "store" / "rgb").iterdir()) == [alive.name, "one.npy", "short.npy"]
+
+
+def test_a_new_store_does_not_write_over_what_is_in_the_folder(videos, tmp_path, monkeypatch):
+    """A folder in which the user has a folder `videos` of his own."""
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "short.json").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^\.: holds 'videos', which is of no feature store"):
+        extract(videos / "short.mp4", ".", settings=QUICK, workers=1)
+    with pytest.raises(InputError, match="it is the folder that you are in"):
+        extract(videos / "short.mp4", ".", settings=QUICK, workers=1, force=True)
+    assert [str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*")] == ["videos", "videos/short.json"]
 
 
 def test_a_crashing_decoder_costs_one_video(videos, tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from tests.methods.planted import Planted, plant
 from tests.video.films import film, moving_blocks, steady
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import VideoTruth, read_detections, write_annotations
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore, FeatureWriter
@@ -229,7 +231,9 @@ def test_what_is_damaged(damage, planted, run, tmp_path):
     else:
         shutil.copytree(run, tmp_path / "run")
         (tmp_path / "run" / "config.yaml").write_text("method: [")
-        refused("config.yaml: cannot be read", tmp_path, tmp_path / "run", tmp_path / "e.json", features=planted.features)
+        refused(
+            "config.yaml: not usable YAML at line 1", tmp_path, tmp_path / "run", tmp_path / "e.json", features=planted.features
+        )
 
 
 def test_places_that_cannot_be_written(planted, run, tmp_path):
@@ -276,7 +280,7 @@ def test_localize_videos_with_a_page(from_videos, tmp_path):
     done = localize(folder / "run", paths=[tmp_path / "new"], out=tmp_path / "d.json", report=tmp_path / "report.html")
     assert list(done.results) == ["unseen"]  # only what was asked for, though the run's cache holds more
     assert list(done.failures) == ["none"]
-    assert list(json.loads((tmp_path / "failures.json").read_text())) == ["none"]
+    assert list(json.loads((tmp_path / "d.failures.json").read_text())) == ["none"]
     store = FeatureStore(folder / "run" / "features")
     assert set(store.videos) == {"moving1", "moving2", "still", "unseen"}
     made = json.loads((folder / "run" / "environment.json").read_text())["extractor"]
@@ -314,4 +318,63 @@ def test_detections_below_a_score_are_left_out_and_clusters_get_names(planted, r
     refused(
         "has no cluster 'cluster_99'", tmp_path, run, tmp_path / "x.json", features=planted.features, names=tmp_path / "names.csv"
     )
-    refused("--min-score", tmp_path, run, tmp_path / "x.json", features=planted.features, min_score=float("nan"))
+    refused("`min_score`", tmp_path, run, tmp_path / "x.json", features=planted.features, min_score=float("nan"))
+
+
+def test_a_file_that_is_not_ours_is_refused_before_any_work(planted, run, tmp_path):
+    (tmp_path / "labels.csv").write_text("video,label\na,b\n")
+    localize(run, features=planted.features, out=tmp_path / "d.json")
+    words = "exists already and is not"
+    refused(words, tmp_path, run, tmp_path / "labels.csv", features=planted.features)
+    refused(words, tmp_path, run, tmp_path / "new.json", features=planted.features, report=tmp_path / "labels.csv")
+    refused(words, tmp_path, run, tmp_path / "new.json", features=planted.features, report=tmp_path / "d.json")
+    refused("name two files", tmp_path, run, tmp_path / "new.html", features=planted.features, report=tmp_path / "new.html")
+    localize(run, features=planted.features, out=tmp_path / "labels.csv", report=tmp_path / "d.json", force=True)
+    assert (tmp_path / "labels.csv.1").read_text() == "video,label\na,b\n"
+    assert "results" in json.loads((tmp_path / "d.json.1").read_text())
+    assert read_detections(tmp_path / "labels.csv").untrimmed["run"] == "run"
+
+
+def test_a_failures_json_beside_it_is_the_users(from_videos, tmp_path):
+    folder, _ = from_videos
+    film(tmp_path / "new" / "unseen.mp4", steady(2.5), draw=moving_blocks)
+    (tmp_path / "failures.json").write_text('{"mine": "kept"}')
+    for broken in (True, False):
+        (tmp_path / "new" / "none.mp4").write_bytes(b"") if broken else (tmp_path / "new" / "none.mp4").unlink()
+        localize(folder / "run", paths=[tmp_path / "new"], out=tmp_path / "n.json")
+        assert (tmp_path / "n.failures.json").exists() == broken
+        localize(folder / "run", paths=[tmp_path / "new"], out=tmp_path / "own" / "failures.json")
+        assert list(read_detections(tmp_path / "own" / "failures.json").results) == ["unseen"]
+    assert json.loads((tmp_path / "failures.json").read_text()) == {"mine": "kept"}
+    (tmp_path / "n.failures.json").write_text("[1]")
+    refused("n.failures.json: exists already", tmp_path, folder / "run", tmp_path / "n.json", paths=[tmp_path / "new"])
+
+
+def test_names_with_dots_share_no_activations(planted, run, tmp_path):
+    for name in ("det-v1.0", "det-v1.1"):
+        localize(run, features=planted.features, out=tmp_path / name)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["det-v1.0", "det-v1.0.activations", "det-v1.1", "det-v1.1.activations"]
+    assert find_activations(tmp_path / "det-v1.0") == tmp_path / "det-v1.0.activations"
+    (tmp_path / "det-v1.0.activations").rename(tmp_path / "det-v1.activations")  # as an earlier version named it
+    assert find_activations(tmp_path / "det-v1.0") == tmp_path / "det-v1.activations"
+    other = json.loads((tmp_path / "det-v1.0").read_text())
+    (tmp_path / "det-v1.0").write_text(json.dumps(other | {"untrimmed": {**other["untrimmed"], "run": "another"}}))
+    assert find_activations(tmp_path / "det-v1.0") is None  # of another run, not to be drawn
+    localize(run, features=planted.features, out=tmp_path / "det")
+    refused("would take the place of those of", tmp_path, run, tmp_path / "det.json", features=planted.features)
+
+
+def test_two_that_write_to_one_file_leave_the_whole_of_one(planted, run, tmp_path):
+    """Each of two processes writes its own detections with its own activations, over and over; a third one only looks."""
+    program = (
+        "import sys; from untrimmed.jobs.localize import localize\n"
+        f"for _ in range(12): localize({str(run)!r}, features={str(planted.features)!r}, out=sys.argv[1], "
+        "settings={'nms': float(sys.argv[2])})"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "d.json"), nms]) for nms in ("0.1", "0.9")]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    activations, about = read_activations(tmp_path / "d.activations")
+    again = localize(tmp_path / "d.activations", out=tmp_path / "again" / "d.json").results
+    assert again == read_detections(tmp_path / "d.json").results, about["localization"]
+    assert len(activations) == len(planted.store.videos)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["again", "d.activations", "d.json"]

@@ -89,7 +89,7 @@ def test_faults_in_the_names(found, tmp_path, rows, said):
 
 def test_detections_that_say_nothing_of_clusters(tmp_path):
     write_detections(tmp_path / "found.json", {"a": []}, {"method": "dgam"})
-    with pytest.raises(InputError, match="--unlabelled"):
+    with pytest.raises(InputError, match="`unlabelled`"):
         names(tmp_path / "found.json", out=tmp_path / "names.csv")
     write_detections(tmp_path / "found.json", {"a": []}, {"clusters": {"a": 3}})
     with pytest.raises(InputError, match="name of a cluster for each"):

@@ -233,7 +233,7 @@ def test_faults_are_told_before_anything_is_made(planted, pack, tmp_path):
         ({"trimmed": "clips", "trimmed_labels": "clips.csv"}, r"dgam does not learn from trimmed clips"),
         ({"layout": "basnett"}, r"no such layout"),
         ({"device": "abacus"}, r"no such device"),
-        ({"layout": None, "features": planted.features}, r"give the true segments: --annotations FILE"),
+        ({"layout": None, "features": planted.features}, r"give the true segments: `annotations` FILE"),
         ({"subset": "exam"}, r"no video is in the subset 'exam'"),
     ]
     for case, message in cases:

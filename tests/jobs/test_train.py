@@ -143,7 +143,7 @@ def test_labels_that_are_wrong(text, words, planted, tmp_path):
         ({"clusters": 3}, "`clusters`: goes with `unlabelled`"),
         ({"trimmed": "clips"}, "`trimmed` and `trimmed_labels` go together"),
         ({"trimmed": "clips", "trimmed_labels": "clips.csv"}, "dgam does not learn from trimmed clips"),
-        ({"features": None}, "give either --features DIR or --videos DIR"),
+        ({"features": None}, "give either `features` DIR or `videos` DIR"),
         ({"features": "nowhere"}, "nowhere: no such folder of features"),
         ({"preset": "thumos"}, "did you mean 'thumos14'?"),
         ({"settings": {"epoch": 1}}, "did you mean 'epochs'?"),

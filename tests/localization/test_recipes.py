@@ -102,6 +102,43 @@ def cola(stream):
                 yield c, a / 24, b / 24, curve[a:b].mean() - around + 0.2 * stream.class_score[c]
 
 
+def stpn(stream):
+    for c in (0, 1):
+        gate, logit = stream.attention, stream.class_logit[:, c]
+        curve, score = fine(gate * sigmoid(logit), 24), fine(gate * logit, 24)
+        for a, b in runs(curve > 0.05):
+            yield c, a / 24, b / 24, score[a:b].mean()
+
+
+def threecnet(stream):
+    top = np.sort(stream.class_logit, axis=0)[::-1][: max(len(stream.class_logit) // 8, 1)].mean(0)
+    for c in np.flatnonzero((top > 0) & (top > top.max() / 2)):
+        logit = stream.class_logit[:, c]
+        for a, b in runs(logit > (logit.min() + logit.max()) / 2):
+            if b - a >= 2:
+                yield c, a, b, logit[a:b].max() + top[c]
+
+
+def cmcs(stream):
+    scores = np.exp(np.pad(stream.class_logit, ((0, 0), (0, 1))))
+    scores /= scores.sum(1, keepdims=True)
+    for c in (0, 1):
+        curve = fine((scores[:, c] - scores[:, c].min()) / (scores[:, c].max() - scores[:, c].min()), 16)
+        for a, b in runs(binary_dilation(curve > curve.mean(), np.ones(20))):
+            around = mean(np.concatenate(sides(curve, a, b)))
+            yield c, a / 16, b / 16, curve[a:b].mean() - around + 0.25 * stream.class_score[c]
+
+
+def basnet(stream):
+    for c in (0, 1):  # class scores above 0.25
+        logit = stream.class_logit[:, c]
+        low, high = max(logit.min(), 0), max(logit.max(), 0)
+        curve = fine((logit - low) / (high - low or 1), 24)
+        for a, b in {run for level in np.arange(10) * 0.025 for run in runs(curve > level)}:
+            around = mean(np.concatenate(sides(curve, a, b)))
+            yield c, a / 24, b / 24, curve[a:b].mean() - around + 0.2 * stream.class_score[c]
+
+
 @pytest.mark.parametrize(
     ("paper", "preset", "kind"),
     [
@@ -110,6 +147,10 @@ def cola(stream):
         (tcam, "tcam", "gate"),
         (tsrnet, "tsrnet", "distribution"),
         (cola, "cola", "gate"),
+        (stpn, "stpn", "gate"),
+        (threecnet, "3cnet", "gate"),
+        (cmcs, "cmcs", "distribution"),
+        (basnet, "basnet", "gate"),
     ],
 )
 @pytest.mark.parametrize("seed", range(5))

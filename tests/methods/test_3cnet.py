@@ -12,7 +12,7 @@ from tests.methods.planted import plant
 from untrimmed.data.errors import InputError
 from untrimmed.jobs.train import train
 from untrimmed.methods import threecnet
-from untrimmed.methods.base import resolve
+from untrimmed.methods.base import carry_over, resolve
 from untrimmed.methods.registry import presets_of
 
 CONFIG = replace(resolve("3cnet").method, hidden=4)
@@ -31,7 +31,7 @@ def random_batch(several=True):
 def random_net():
     torch.manual_seed(0)
     net = threecnet.Net({"rgb": 5, "flow": 6}, 4, CONFIG).double()
-    for weight in net.weights.values():
+    for weight in net.classifier.weights.values():
         torch.nn.init.uniform_(weight)
     return net, {name: torch.randn(3, 4, dtype=torch.float64) for name in ("rgb", "flow")}
 
@@ -47,7 +47,7 @@ def test_the_losses_are_those_of_the_paper(several, official):
     batch, (net, centers) = random_batch(several), random_net()
     config = replace(CONFIG, official=official)
     told = {name: net.streams[name](x, batch.keep[name], CONFIG.dropout) for name, x in batch.x.items()}
-    tcam = sum(net.weights[name] * score for name, (_, score) in told.items()).detach().numpy()
+    tcam = sum(net.classifier.weights[name] * score for name, (_, score) in told.items()).detach().numpy()
     cls, center, count = 0.0, 0.0, 0.0
     rows = [n for n in range(3) if batch.length[n] >= 5 or not official]
     for score in (*(score.detach().numpy() for _, score in told.values()), tcam):
@@ -101,6 +101,20 @@ def test_a_step_moves_the_centres_by_their_own_loss_whatever_its_weight():
         moved.append(centers["rgb"].detach())
     torch.testing.assert_close(*moved)
     assert not torch.equal(moved[0], random_net()[1]["rgb"])
+
+
+def test_another_run_takes_the_weights_of_the_classes_that_both_know():
+    methods = []
+    for classes in (("jump", "run"), ("run", "throw")):
+        method = threecnet.ThreeCNet(replace(CONFIG, temporal=True), classes, {"rgb": 5})
+        torch.nn.init.uniform_(method.net.classifier.weights["rgb"])
+        methods.append(method)
+    later, earlier = methods
+    own = later.net.classifier.weights["rgb"].detach().clone()
+    assert carry_over(later, earlier) == []
+    weights, given = (method.net.classifier.weights["rgb"].tolist() for method in methods)
+    assert weights == [own[0].item(), given[0], given[2]]  # jump; run; background
+    assert torch.equal(later.net.classifier.temporal.weight[1], earlier.net.classifier.temporal.weight[0])
 
 
 def with_counts(planted, file, wrong=""):

@@ -10,7 +10,8 @@ from torch import nn
 
 from tests.methods.planted import plant, plant_clips
 from untrimmed.data.store import FeatureStore
-from untrimmed.methods.base import resolve
+from untrimmed.jobs.train import train
+from untrimmed.methods.base import activations_of, load_method, resolve
 from untrimmed.methods.selftrain import (
     Believed,
     Config,
@@ -104,9 +105,15 @@ def test_the_groups_are_those_of_least_variance_inside():
     def inside(x, cut):
         return sum(((part - part.mean()) ** 2).sum() for part in (x[x < cut], x[x >= cut]))
 
-    for x, found in zip(curve.T, level(curve, "groups")):
+    for x, cut in zip(curve.T, level(curve, "groups")):
         ordered = np.sort(x)
-        assert inside(x, found) == pytest.approx(min(inside(x, cut) for cut in (ordered[1:] + ordered[:-1]) / 2))
+        assert cut > x.mean()
+        assert inside(x, cut) == pytest.approx(min(inside(x, other) for other in (ordered[1:] + ordered[:-1]) / 2))
+
+
+def test_where_the_action_fills_most_of_a_video_the_cut_is_its_mean():
+    curve = np.r_[np.full(4, 0.1), np.linspace(0.8, 1.0, 36)][:, None]
+    assert level(curve, "groups") == level(curve, "mean")
 
 
 def test_rare_action_is_told_from_what_merely_lies_above_the_mean():
@@ -271,3 +278,14 @@ def test_without_labels_it_learns_from_the_clusters_that_votes_make(planted, tmp
         again.fit(replace(data, labels=np.array([[clusters[v] == c for c in data.classes] for v in data.videos], np.float32)), run)
     for mine, other in zip(model.state_dict().values(), again.state_dict().values()):
         assert torch.equal(mine, other), "as if the clusters had been its labels"
+
+
+def test_with_one_class_videos_are_still_told_apart(tmp_path):
+    """The share of the class among all classes is one in every video, whatever it shows."""
+    planted = plant(tmp_path, classes=1, train=12, test=8, empty=6)
+    run = train("selftrain", features=planted.features, labels=planted.labels, out=tmp_path / "run").run
+    method, scores = load_method(run / "model"), {}
+    for video, truth in planted.subset("test").items():
+        streams = activations_of(method, planted.store.load(video)).values()
+        scores.setdefault(bool(truth.segments), []).append(float(np.mean([s.class_score for s in streams])))
+    assert max(scores[False]) < min(scores[True])

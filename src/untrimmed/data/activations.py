@@ -10,14 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
+from untrimmed.console import shortened
+from untrimmed.data.arrays import read_tensors
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.outputs import activations_beside
+from untrimmed.data.shapes import check_shape
+from untrimmed.data.store import LATEST
 from untrimmed.data.types import Activation, Detection, StreamActivation, Timeline
 
 FORMAT = "untrimmed-activations/1"
+
+_TIMELINE = {"start": float, "step": float, "count": int, "duration": float}
+_SEGMENT = {"start": float, "end": float, "label": str, "score": float}
+HEAD = {
+    "classes": [str],
+    "attention_kind": str,
+    "run?": (str, None),
+    "method?": (str, None),
+    "selection?": (str, None),
+    "localization?": dict,
+    "clusters?": {str: str},
+    "videos": {str: {"timeline": _TIMELINE, "class_score": {str: [float]}, "segments?": ([_SEGMENT], None)}},
+}
 
 
 def write_activations(folder: str | Path, activations: Iterable[Activation], about: dict[str, Any]) -> None:
@@ -47,6 +65,28 @@ def write_activations(folder: str | Path, activations: Iterable[Activation], abo
     write_json(folder / "activations.json", head, indent=1)
 
 
+def find_activations(detections: Path) -> Path | None:
+    """The folder of activations beside a detections file, if there is one.
+
+    Where the file's name does not end in `.json`, an earlier version left away what is behind its last dot, so that files shared a
+    folder; such a folder is taken only if it is of the same run and videos.
+
+    Raises:
+        InputError: one of the two cannot be read.
+    """
+    beside, before = activations_beside(detections), detections.with_suffix(".activations")
+    if beside.is_dir():
+        return beside
+    if before == beside or not (before / "activations.json").is_file():
+        return None
+    found, stored = read_json(detections), read_json(before / "activations.json")
+    try:
+        of_run = all(found["untrimmed"].get(key) == stored.get(key) for key in ("run", "method", "selection"))
+        return before if of_run and found["results"].keys() == stored["videos"].keys() else None
+    except (TypeError, KeyError, AttributeError):
+        return None
+
+
 def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, Any]]:
     """The activations of a folder and what is known of their run.
 
@@ -60,17 +100,16 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
     head = read_json(head_file)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise InputError(f'{head_file}: expected "format": "{FORMAT}"')
+    check_shape(head, HEAD, str(head_file))
     activations = []
     try:
         classes, kind = tuple(head["classes"]), head["attention_kind"]
         for video, entry in head["videos"].items():
             file = folder / f"{check_id(video, head_file)}.safetensors"
             try:
-                arrays = load_file(file)
+                arrays = read_tensors(file)
             except FileNotFoundError:
                 raise InputError(f"{file}: no such file, though activations.json lists {video!r}") from None
-            except Exception as error:  # safetensors has its own exception type, raised from native code
-                raise InputError(f"{file}: not a readable safetensors file ({error})") from error
             streams = {
                 name: StreamActivation(
                     arrays.pop(f"{name}.attention", None),
@@ -81,6 +120,8 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
                 for name, scores in entry["class_score"].items()
             }
             timeline = Timeline(**entry["timeline"])
+            if timeline.step <= 0 or timeline.count < 1 or not 0 < timeline.duration <= LATEST:
+                raise InputError(f"{head_file}: video {video}: timeline: expected a step, a count and a duration above zero")
             for name, stream in streams.items():
                 expected = (timeline.count, len(classes))
                 if stream.class_logit.shape != expected or stream.class_score.shape != expected[1:]:
@@ -92,6 +133,8 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
                     np.isfinite(v).all() for v in (stream.class_logit, stream.class_score, stream.attention) if v is not None
                 ):
                     raise InputError(f"{file}: stream {name!r}: a value is not finite (NaN or infinity)")
+                if any(curve.dtype.kind != "f" for curve in (stream.class_logit, stream.attention) if curve is not None):
+                    raise InputError(f"{file}: stream {name!r}: expected floating-point numbers")
                 if stream.attention is not None and stream.attention.shape != expected[:1]:
                     raise InputError(
                         f"{file}: stream {name!r}: attention {list(stream.attention.shape)} does not fit {expected[0]} snippets"
@@ -101,5 +144,5 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
             activations.append(Activation(video, classes, timeline, streams, kind, segments))
         about = {k: v for k, v in head.items() if k not in ("format", "classes", "attention_kind", "videos")}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{head_file}: damaged ({type(error).__name__}: {error})") from error
+        raise InputError(f"{head_file}: damaged ({type(error).__name__}: {shortened(error)})") from error
     return activations, about

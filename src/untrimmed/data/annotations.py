@@ -10,7 +10,12 @@ from typing import Any
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, write_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.labels import LONGEST_LABEL
+from untrimmed.data.shapes import shown
 from untrimmed.data.types import Detection, Results, Segment
+
+LATEST = 1e10
+"""Seconds: no video is longer, and no other program can write such a time."""
 
 AMBIGUOUS = "Ambiguous"
 """The label of segments of which no one can say whether an action is in them, as THUMOS'14 has it. It is never a class."""
@@ -98,7 +103,7 @@ def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
     videos: dict[str, VideoTruth] = {}
     faults: list[str] = []
     instants = beyond = 0
-    for name, entry in mapping_of(read_json(path), "database", path).items():
+    for name, entry in mapping_of(_read(path, "annotations, with the segments of each video"), "database", path).items():
         try:
             video = _new_id(name, videos, path)
             if not isinstance(entry, dict):
@@ -159,7 +164,7 @@ def read_detections(path: str | Path) -> DetectionFile:
             score, or no label; the message names the video and the detection.
     """
     path = Path(path)
-    content = read_json(path)
+    content = _read(path, "detections, as `untrimmed localize` writes it")
     results: Results = {}
     for name, items in mapping_of(content, "results", path).items():
         video = _new_id(name, results, path)
@@ -203,6 +208,17 @@ def mapping_of(content: Any, key: str, path: Path) -> dict[str, Any]:
     return content[key]
 
 
+def _read(path: Path, what: str) -> Any:
+    """A JSON file; a folder or a table in its place is told for what it is."""
+    try:
+        return read_json(path)
+    except InputError as error:
+        if path.is_dir() or (path.is_file() and path.suffix.lower() in (".csv", ".tsv")):
+            kind = "folder" if path.is_dir() else "table"
+            raise InputError(f"{path}: a {kind}; expected a JSON file of {what}") from error
+        raise
+
+
 def _new_id(name: str, known: dict[str, Any], path: Path) -> str:
     video = check_id(name, path)
     if video in known:
@@ -222,7 +238,7 @@ def number_of(value: Any, where: str) -> float:
     except OverflowError:
         number = math.inf
     except (TypeError, ValueError):
-        raise InputError(f"{where}: expected a number, found {value!r}") from None
+        raise InputError(f"{where}: expected a number, found {shown(value)}") from None
     if not math.isfinite(number):
         raise InputError(f"{where}: {str(value)[:40]} is not finite")
     return number
@@ -235,6 +251,8 @@ def times_of(item: Any, where: str) -> tuple[float, float]:
     start, end = (number_of(value, f"{where}: segment") for value in segment)
     if end < start:
         raise InputError(f"{where}: the segment ends ({end:g} s) before it starts ({start:g} s)")
+    if max(-start, end) > LATEST:
+        raise InputError(f"{where}: expected seconds, found {start:g} to {end:g}, which is more than three hundred years")
     return start, end
 
 
@@ -242,6 +260,8 @@ def label_of(item: dict[str, Any], where: str) -> str:
     label = item.get("label")
     if not isinstance(label, str) or not label.strip():
         raise InputError(f'{where}: expected a "label"')
+    if len(label) > LONGEST_LABEL:
+        raise InputError(f"{where}: a label of {len(label)} characters; expected at most {LONGEST_LABEL}")
     if any("\ud800" <= c <= "\udfff" for c in label):
         raise InputError(f"{where}: the label {label[:40]!r} is not valid Unicode text")
     return unicodedata.normalize("NFC", label.strip())

@@ -2,8 +2,9 @@
 
 import re
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_QUOTED = re.compile(r"'+[=+\-@\t\r]")
+# Some programs take the full-width forms for formulas, too.
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+_QUOTED = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
 
 
 def quote_cell(text: str) -> str:

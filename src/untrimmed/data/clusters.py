@@ -7,7 +7,7 @@ from pathlib import Path
 
 from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, read_text
 from untrimmed.data.labels import named_columns
 
 
@@ -46,9 +46,8 @@ def read_clusters(path: Path) -> dict[str, str]:
         InputError: the file cannot be read, is not as `write_clusters` makes it, or holds no video.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.reader(read_text(path).splitlines(keepends=True), strict=True))
+    except csv.Error as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not rows or rows[0] != ["video", "cluster"] or any(len(row) != 2 for row in rows):
         raise InputError(f"{path}: not a file of clusters; its columns should be: video,cluster")

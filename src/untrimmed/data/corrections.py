@@ -23,6 +23,7 @@ from untrimmed.data.annotations import label_of, list_of, mapping_of, number_of,
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.shapes import shown
 from untrimmed.data.types import Segment, Timeline
 
 
@@ -54,7 +55,7 @@ class Corrections:
 
 
 def read_corrections(path: str | Path) -> dict[str, Corrections]:
-    """What is marked in each video of a file.
+    """What is marked in each video of a file; a video in which nothing is, and which is not checked, is left out.
 
     Raises:
         InputError: the file cannot be read, has no "database", or a mark has no label or no finite time; video and mark are named.
@@ -63,24 +64,44 @@ def read_corrections(path: str | Path) -> dict[str, Corrections]:
     videos: dict[str, Corrections] = {}
     for name, entry in mapping_of(read_json(path), "database", path).items():
         video = check_id(name, path)
-        where = f"{path}: video {video}"
         if video in videos:
             raise InputError(f"{path}: the video {video!r} stands there twice")
-        if not isinstance(entry, dict):
-            raise InputError(f"{where}: expected an object with 'annotations', found {type(entry).__name__}")
-        points = tuple(
-            Point(number_of(item.get("time") if isinstance(item, dict) else None, f"{place}: time"), label_of(item, place))
-            for item, place in _items(entry, "points", where)
-        )
-        segments, rejected = (
-            tuple(Segment(*times_of(item, place), label_of(item, place)) for item, place in _items(entry, key, where))
-            for key in ("annotations", "rejected")
-        )
-        checked = entry.get("checked", "points" not in entry and "rejected" not in entry)
-        if not isinstance(checked, bool):
-            raise InputError(f"{where}: checked: expected true or false, found {checked!r}")
-        videos[video] = Corrections(segments, points, rejected, checked)
+        marks = corrections_of(entry, f"{path}: video {video}")
+        if marks != Corrections():  # a person has only looked at it, or written a note
+            videos[video] = marks
     return videos
+
+
+def corrections_of(entry: Any, where: str) -> Corrections:
+    """What one video's entry says; `where` begins the message.
+
+    Raises:
+        InputError: see `read_corrections`.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f"{where}: expected an object with 'annotations', found {type(entry).__name__}")
+    points = tuple(
+        Point(number_of(item.get("time") if isinstance(item, dict) else None, f"{place}: time"), label_of(item, place))
+        for item, place in _items(entry, "points", where)
+    )
+    segments, rejected = (
+        tuple(Segment(*times_of(item, place), label_of(item, place)) for item, place in _items(entry, key, where))
+        for key in ("annotations", "rejected")
+    )
+    checked = entry.get("checked", "points" not in entry and "rejected" not in entry)
+    if not isinstance(checked, bool):
+        raise InputError(f"{where}: checked: expected true or false, found {shown(checked)}")
+    return Corrections(segments, points, rejected, checked)
+
+
+def entry_of(marks: Corrections) -> dict[str, Any]:
+    """The entry that says what is marked in a video, in order of time."""
+    return {
+        "annotations": [{"segment": [s.start, s.end], "label": s.label} for s in sorted(marks.segments)],
+        "points": [{"time": p.time, "label": p.label} for p in sorted(marks.points)],
+        "rejected": [{"segment": [s.start, s.end], "label": s.label} for s in sorted(marks.rejected)],
+        "checked": marks.checked,
+    }
 
 
 def _items(entry: Mapping[str, Any], key: str, where: str) -> list[tuple[Any, str]]:

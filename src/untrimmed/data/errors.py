@@ -14,7 +14,7 @@ class InputError(Exception):
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like another, upper or lower case alike; None where none is alike."""
     names = {other.casefold(): other for other in known}
-    close = difflib.get_close_matches(name.casefold(), list(names), n=1)
+    close = difflib.get_close_matches(name.casefold()[:200], list(names), n=1)  # its time grows with the square of the length
     return names[close[0]] if close else None
 
 

@@ -2,20 +2,26 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, read_text
 from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
 
-NO_ACTION = frozenset({"none", "_none", "no_action", "background"})
+NO_ACTION = frozenset(
+    ("none", "_none", "no_action", "no action", "no-action", "noaction", "nothing", "negative", "negatives", "background")
+)
 """Sub-folders of these names (in any case) hold videos in which surely nothing happens: their label is empty."""
+
+LONGEST_LABEL = 200
+"""Characters of a label."""
 
 FORM_MARK = "?"
 """What `untrimmed init` writes in the label column of an empty form; `train` refuses the file while one is left."""
@@ -52,11 +58,18 @@ class WeakLabels:
             for a, b in combinations(self.classes, 2)
             if where[a] == where[b] and counts[a] > 0
         ]
-        warnings += [
-            f"the labels {a!r} and {b!r} differ only in upper and lower case, yet count as two"
-            for a, b in combinations(self.classes, 2)
-            if a.casefold() == b.casefold()
-        ]
+        return warnings + self.slips()
+
+    def slips(self) -> list[str]:
+        """Labels that differ so little that one may be meant for the other."""
+        counts = Counter(label for tags in self.tags.values() for label in tags)
+        warnings = []
+        for a, b in combinations(self.classes, 2):
+            rare, usual = sorted((a, b), key=lambda label: counts[label])
+            if a.casefold() == b.casefold():
+                warnings.append(f"the labels {a!r} and {b!r} differ only in upper and lower case, yet count as two")
+            elif counts[rare] < 3 and _one_slip(a.casefold(), b.casefold()):
+                warnings.append(f"the labels {rare!r} (on {counts[rare]} video(s)) and {usual!r} count as two; is one a slip?")
         return warnings
 
 
@@ -88,9 +101,11 @@ def scan_labels(path: str | Path, known: Iterable[str] | None = None) -> tuple[W
     seen: dict[tuple[str, str], int] = {}
     faults: list[str] = []
     unfilled = []
+    cells = {row["video"].strip() for _, row in named_columns(path, ("video", "label"), [])}
+    free = None if ids is None else ids - cells  # who errs in an id means a video that has no row
     for line, row in named_columns(path, ("video", "label"), faults):
         try:
-            video = _match_id(row["video"], ids, path, line)
+            video = _match_id(row["video"], ids, path, line, free)
             label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
         except InputError as error:
             faults.append(str(error))
@@ -196,12 +211,11 @@ def _first(faults: list[str]) -> str:
 def named_columns(path: Path, columns: tuple[str, ...], faults: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and the named columns of every row that is not blank; rows that are too short go to `faults`."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            text = stream.read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save it as CSV UTF-8") from error
+        text = read_text(path)
+    except InputError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            raise InputError(f"{path}: not UTF-8 text; save it as CSV UTF-8") from error
+        raise
     if not text.strip():
         raise InputError(f"{path}: empty; its first line should be: {','.join(columns)}")
     lines = io.StringIO(text, newline="")
@@ -231,26 +245,45 @@ def named_columns(path: Path, columns: tuple[str, ...], faults: list[str]) -> It
         raise InputError(f"{path}, line {line}: {what}") from error
 
 
-def _match_id(cell: str, known: set[str] | None, path: Path, line: int) -> str:
+def _match_id(cell: str, known: set[str] | None, path: Path, line: int, free: Collection[str] | None = None) -> str:
+    """The id in a cell; `free` are the known ids that may be meant by one that is unknown, None: all."""
     text = unquote_cell(cell)
     if known is not None and (exact := unicodedata.normalize("NFC", text)) in known:
         return exact
     if not text.strip():
         raise InputError(f"{path}, line {line}: no video in this row; write its id before the label, or delete the row")
+    if len(parts := PurePosixPath(text.strip().replace("\\", "/")).parts) > 1:
+        name = Path(parts[-1]).stem if Path(parts[-1]).suffix.lower() in VIDEO_SUFFIXES else parts[-1]
+        raise InputError(f"{path}, line {line}: {text.strip()!r} is a path; the column 'video' holds ids: {name!r}")
     video = check_id(unquote_cell(cell.strip()), f"{path}, line {line}")
     if known is None or video in known:
         return video
     bare = Path(video)
     if bare.suffix.lower() in VIDEO_SUFFIXES and bare.stem in known:
         return bare.stem
-    raise InputError(f"{path}, line {line}: there is no video {video!r} among the features{did_you_mean(video, known)}")
+    raise InputError(
+        f"{path}, line {line}: there is no video {video!r} among the features{did_you_mean(video, known if free is None else free)}"
+    )
 
 
 def _check_label(label: str, where: str | Path) -> str:
+    if len(label) > LONGEST_LABEL:
+        raise InputError(f"{where}: a label of {len(label)} characters; expected at most {LONGEST_LABEL}")
     label = unicodedata.normalize("NFC", label)
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in label):
         what = (
             "a line break; is a quotation mark opened and not closed?" if "\n" in label or "\r" in label else "a control character"
         )
         raise InputError(f"{where}: the label {label[:40]!r} has {what}")
+    if len(parts := [part.strip() for part in re.split("[;|]", label) if part.strip()]) > 1:
+        raise InputError(f"{where}: the label {label[:40]!r} holds {len(parts)}; write a row for each: {', '.join(parts)[:80]}")
     return label
+
+
+def _one_slip(a: str, b: str) -> bool:
+    """Whether one letter added, left out, changed or swapped with the next makes one label of the other; digits tell apart."""
+    first = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    ends = (a[first + 1 :], b[first + 1 :]), (a[first + 1 :], b[first:]), (a[first:], b[first + 1 :])
+    swapped = a[first : first + 2] == b[first : first + 2][::-1] and a[first + 2 :] == b[first + 2 :]
+    alike = swapped or any(x == y for x, y in ends)
+    return len(min(a, b, key=len)) > 3 and alike and re.sub(r"\D", "", a) == re.sub(r"\D", "", b)

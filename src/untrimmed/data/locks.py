@@ -1,6 +1,10 @@
 """One lock, for whatever only one process may do in a folder at a time: `.lock`, held until it is released or its process ends."""
 
 import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +40,32 @@ def lock(folder: Path, busy: str = "another process is at work in it", wait: flo
             raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
         _say_once(folder)
     return held
+
+
+def hold(descriptor: int, wait: bool = False) -> bool | None:
+    """Lock what is open under a descriptor, a file or a folder, for as long as it is open.
+
+    Returns:
+        Whether it is locked now; False: another process holds it; None: the file system has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Within it no other process is within it, for the same folder; nothing is written there. Held for moments only."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        hold(descriptor, wait=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @cache

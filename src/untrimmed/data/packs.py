@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from untrimmed.console import shortened
 from untrimmed.data.annotations import AMBIGUOUS, VideoTruth, read_annotations
+from untrimmed.data.arrays import UNREADABLE, open_npy, read_npz_key
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import read_json
+from untrimmed.data.files import read_json, read_text
 from untrimmed.data.ids import check_id
-from untrimmed.data.places import UNREADABLE, Place, shape_at
+from untrimmed.data.places import Place, shape_at
+from untrimmed.data.shapes import shown
 from untrimmed.data.types import Segment
 
 THUMOS14_CLASSES = (
@@ -169,9 +172,8 @@ def _cmcs(source: Path, **_: Any) -> Pack:
         video, other = file.name.removesuffix("-rgb.npz"), file.with_name(file.name.replace("-rgb.npz", "-flow.npz"))
         _add(pack, video, {s: {"file": _below(f, source), "key": "feature"} for s, f in (("rgb", file), ("flow", other))})
         # A file that cannot be read is named when its rows are counted.
-        with suppress(*UNREADABLE, TypeError), np.load(file, allow_pickle=False) as arrays:
-            if "frame_cnt" in arrays.files:
-                pack.frames[video] = int(arrays["frame_cnt"])
+        with suppress(*UNREADABLE, TypeError):
+            pack.frames[video] = int(read_npz_key(file, "frame_cnt"))
     return pack
 
 
@@ -187,7 +189,7 @@ def _actionformer(source: Path, flow_first: bool, **_: Any) -> Pack:
         _take_truth(pack, file)
         for video, entry in read_json(file)["database"].items():
             if entry.get("fps"):
-                pack.fps[video] = _rate(entry["fps"], f"{file}: video {video}")
+                pack.fps[check_id(video, file)] = _rate(entry["fps"], f"{file}: video {video}")
     return pack
 
 
@@ -290,15 +292,23 @@ LAYOUTS = {
 }
 
 
+def _empty_array(*_: Any) -> np.ndarray:
+    """Every pickled array begins as an empty one; shape and numbers follow, and must agree."""
+    return np.ndarray((0,), "b")
+
+
 class _OnlyArrays(pickle.Unpickler):
     """Puts together nothing but NumPy arrays of bytes, text and numbers, so that a file cannot name a function to be called."""
 
     ALLOWED = frozenset(
-        [(f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")]
-        + [("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")]
+        [(f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")] + [("numpy", "dtype"), ("_codecs", "encode")]
     )
 
     def find_class(self, module: str, name: str) -> Any:
+        if name == "_reconstruct" and module.startswith("numpy."):
+            return _empty_array
+        if (module, name) == ("numpy", "ndarray"):
+            return None  # only ever an argument of `_reconstruct`; called, it would make an array of whatever size the file names
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"it would call {module}.{name}, which no array needs")
         return super().find_class(module, name)
@@ -314,18 +324,18 @@ def _unpickled(file: Path) -> Any:
             if not shape:
                 raise ValueError("a single value")
             if not dtype.hasobject:
-                return np.load(file, allow_pickle=False)
+                return np.asarray(open_npy(file))
             return np.asarray(_OnlyArrays(stream, encoding="bytes").load(), dtype=object).reshape(shape)
     except FileNotFoundError:
         raise InputError(f"{file}: no such file in the pack") from None
-    except (OSError, ValueError, EOFError, pickle.UnpicklingError, AttributeError, IndexError, TypeError, ImportError) as error:
-        raise InputError(f"{file}: not an array of arrays ({' '.join(str(error).split())})") from error
+    except Exception as error:  # a damaged pickle raises of any kind
+        raise InputError(f"{file}: not an array of arrays ({shortened(' '.join(str(error).split()))})") from error
 
 
 def _multi_hot(pack: Pack, file: Path, names: list[str], annotations: str | Path | None) -> None:
     """Tags from an array [N, C] of 0 and 1, whose columns are the classes in the order of the alphabet."""
     try:
-        rows = np.load(file, allow_pickle=False)
+        rows = open_npy(file)
     except UNREADABLE as error:
         raise InputError(f"{file}: not a readable .npy array ({error})") from error
     if rows.ndim != 2 or len(rows) != len(names) or rows.dtype.kind not in "biuf":
@@ -397,7 +407,7 @@ def _kit_segments(file: Path, label: str) -> Iterator[tuple[str, Segment]]:
         try:
             video, start, end = line.split()
         except ValueError:
-            raise InputError(f"{where}: expected VIDEO START END, found {line!r}") from None
+            raise InputError(f"{where}: expected VIDEO START END, found {shortened(repr(line), 60)}") from None
         yield video, _segment(start, end, label, where)
 
 
@@ -405,9 +415,12 @@ def _segment(start: Any, end: Any, label: str, where: str) -> Segment:
     try:
         segment = Segment(float(start), float(end), label)
     except (TypeError, ValueError):
-        raise InputError(f"{where}: expected a start and an end in seconds, found {start} and {end}") from None
+        raise InputError(
+            f"{where}: expected a start and an end in seconds, found {shortened(start, 40)} and {shortened(end, 40)}"
+        ) from None
     if not 0 <= segment.start <= segment.end < np.inf:
-        raise InputError(f"{where}: the segment {start} to {end} ends before it starts, or has a time below 0 or not finite")
+        span = f"{shortened(start, 40)} to {shortened(end, 40)}"
+        raise InputError(f"{where}: the segment {span} ends before it starts, or has a time below 0 or not finite")
     return segment
 
 
@@ -417,15 +430,12 @@ def _rate(value: Any, where: str) -> float:
     except (TypeError, ValueError):
         rate = np.nan
     if not 0 < rate < np.inf:
-        raise InputError(f"{where}: fps: expected frames a second, above 0, found {value!r}")
+        raise InputError(f"{where}: fps: expected frames a second, above 0, found {shown(value)}")
     return rate
 
 
 def _lines(file: Path) -> list[str]:
-    try:
-        return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read: {error}") from error
+    return [line for line in read_text(file).splitlines() if line.strip()]
 
 
 def _below(file: Path, folder: Path) -> str:
@@ -438,5 +448,5 @@ def _text(value: Any, where: str) -> str:
     except UnicodeDecodeError:
         text = None
     if not isinstance(text, str) or not text.strip():
-        raise InputError(f"{where}: expected text, found {value!r}")
+        raise InputError(f"{where}: expected text, found {shown(value)}")
     return str(text)

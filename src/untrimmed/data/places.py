@@ -10,20 +10,15 @@ every:   take every n-th row.
 An array may have a leading axis of crops (`[crops, T, D]`): one crop is taken as it is, several are averaged.
 """
 
-import math
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from untrimmed.data.arrays import UNREADABLE, npz_head, open_npy, read_npz_key
 from untrimmed.data.errors import InputError
 
 Place = dict[str, Any]
-
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What comes of reading an array from a file that is none, or is damaged."""
 
 
 def open_place(folder: Path, place: Place) -> np.ndarray:
@@ -34,11 +29,7 @@ def open_place(folder: Path, place: Place) -> np.ndarray:
     """
     file = folder / place["file"]
     try:
-        if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as arrays:
-                array = arrays[place["key"]]
-        else:
-            array = np.lib.format.open_memmap(file, mode="r")
+        array = read_npz_key(file, place["key"]) if file.suffix == ".npz" else open_npy(file)
     except UNREADABLE as error:
         raise _unreadable(file, error) from error
     _check(file, array.shape, array.dtype)
@@ -57,25 +48,15 @@ def shape_at(folder: Path, place: Place) -> tuple[int, int]:
     file = folder / place["file"]
     try:
         if file.suffix == ".npz":
-            with zipfile.ZipFile(file) as archive, archive.open(f"{place['key']}.npy") as stream:
-                shape, dtype = _head(stream)
+            shape, dtype = npz_head(file, place["key"])
         else:
-            with open(file, "rb") as stream:
-                shape, dtype = _head(stream)
-                if stream.tell() + math.prod(shape) * dtype.itemsize > file.stat().st_size:
-                    raise ValueError("it is cut off; fetch it again")
+            array = open_npy(file)
+            shape, dtype = array.shape, array.dtype
     except UNREADABLE as error:
         raise _unreadable(file, error) from error
     _check(file, shape, dtype)
     rows, columns = shape[-2:]
     return len(range(0, rows, place.get("every", 1))), len(range(columns)[slice(*place.get("columns", (None,)))])
-
-
-def _head(stream: Any) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype
 
 
 def _check(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:

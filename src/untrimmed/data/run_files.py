@@ -14,8 +14,11 @@ class RunFiles:
     rounds/NN/           clusters.csv, of an unlabelled run
     checkpoints/         one file per loop, and what `once` computed
     model/               weights.safetensors and model.json, when finished
+    reliability.json     how well the labels can be told apart, and the score cut, of a finished run on labels
     features/            a cache of the features of videos that were trained on or localized
     annotations.json     what its user has corrected
+    review/              what `review` makes: detections of the training videos, small copies of videos, marks to learn from
+    taught/01/           students that were taught there, each a run
     detections.json      what was found, where `localize` was told to write it here
     .lock                held while a process trains
     """
@@ -27,6 +30,7 @@ class RunFiles:
         self.metrics = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
+        self.reliability = self.path / "reliability.json"
         self.features = self.path / "features"
         self.annotations = self.path / "annotations.json"
         self.detections = self.path / "detections.json"

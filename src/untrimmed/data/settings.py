@@ -11,9 +11,10 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-import yaml
-
+from untrimmed.console import shortened
 from untrimmed.data.errors import InputError, did_you_mean
+from untrimmed.data.shapes import shown
+from untrimmed.data.yaml_files import parse_yaml
 
 S = TypeVar("S")
 
@@ -45,7 +46,7 @@ def build(cls: type[S], values: Mapping[str, Any], where: str) -> S:
         InputError: an unknown key (the nearest is named), a value of the wrong type, or one out of its range.
     """
     if not isinstance(values, Mapping):
-        raise InputError(f"{where}: expected settings by name, found {values!r}")
+        raise InputError(f"{where}: expected settings by name, found {shown(values)}")
     values = renamed(cls, values)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.name != "streams"}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
@@ -59,7 +60,7 @@ def build(cls: type[S], values: Mapping[str, Any], where: str) -> S:
             # `streams: {flow: ...}` is how a run's config.yaml writes it; `flow: ...` is how people do.
             for stream, overrides in value.items() if key == "streams" else [(key, value)]:
                 if not isinstance(overrides, Mapping):
-                    raise InputError(f"{where}.{stream}: expected settings by name, found {overrides!r}")
+                    raise InputError(f"{where}.{stream}: expected settings by name, found {shown(overrides)}")
                 for name, override in overrides.items():
                     if name not in fields:
                         raise unknown(name, fields, f"{where}.{stream}")
@@ -122,9 +123,10 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not all(path):
             raise InputError(f"`settings` {assignment}: write it as key=value, such as epochs=30 or localization.nms=0.5")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"`settings` {assignment}: {text!r} is no value ({str(error).splitlines()[0]})") from error
+            value = parse_yaml(text, assignment)
+        except InputError as error:
+            why = str(error).removeprefix(f"{assignment}: ")
+            raise InputError(f"`settings` {shortened(assignment, 60)}: {shortened(repr(text), 60)} is no value ({why})") from error
         for part in reversed(path):
             value = {part: value}
         tree = merge(tree, value)
@@ -135,7 +137,7 @@ def unknown(name: str, known: Iterable[str], where: str) -> InputError:
     """The error for a name that does not exist: it names the nearest that does, or all of them."""
     names = sorted(known)
     hint = did_you_mean(str(name), names, f"; there is {', '.join(names)}")
-    return InputError(f"{where}: unknown name {str(name)!r}{hint}")
+    return InputError(f"{where}: unknown name {shortened(repr(str(name)), 60)}{hint}")
 
 
 def _check(value: Any, hint: Any, field: dataclasses.Field, where: str) -> Any:
@@ -186,4 +188,4 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         expected = f"a list of {({str: 'names', dict: 'mappings'}).get(typing.get_origin(of) or of, 'numbers')}"
     else:
         expected = names.get(origin, str(origin))
-    raise InputError(f"{where}: expected {expected}, found {value!r}")
+    raise InputError(f"{where}: expected {expected}, found {shown(value)}")

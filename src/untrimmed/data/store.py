@@ -10,7 +10,6 @@ A store may also stand for someone else's pack of features (`untrimmed convert`)
 video's `source.arrays` says where in it a stream lies (see `places`), and the arrays stay where they are.
 """
 
-import json
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,14 +20,38 @@ from typing import IO, Any
 
 import numpy as np
 
+from untrimmed.console import shortened
+from untrimmed.data.arrays import NotAnArray, open_npy
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.ids import check_id
 from untrimmed.data.locks import lock
 from untrimmed.data.places import Place, open_place
+from untrimmed.data.shapes import check_shape, shown
 from untrimmed.data.types import Timeline
 
 FORMAT = "untrimmed-features/1"
+
+WIDEST, LATEST = 2**20, 1e9
+"""Columns of a stream, and seconds, beyond which a header is at fault."""
+
+HEADER = {
+    "extractor": str,
+    "settings?": (dict, None),
+    "window_seconds": float,
+    "stride_seconds": float,
+    "streams": {str: float},
+    "weights_sha256?": (str, {str: str}, None),
+    "videos": {str: dict},
+}
+ENTRY = {
+    "snippets": float,
+    "duration": float,
+    "start?": float,
+    "window_seconds?": (float, None),
+    "stride_seconds?": (float, None),
+    "source?": ({"path?": (str, None)}, None),
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +101,9 @@ def without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != "model" and not name.endswith("weights")}
 
 
+LARGEST = 1e12
+"""Of a feature: the sum of the squares of many larger ones is no number any more."""
+
 ROWS = 4096
 """Rows of an array that are checked at a time."""
 
@@ -125,6 +151,14 @@ class FeatureStore:
                     raise
                 self.videos.pop(file.stem, None)  # a writer is just extracting this video again
         self.videos = dict(sorted(self.videos.items()))
+
+    def left_out(self) -> dict[str, str]:
+        """The videos that `extract` could not extract, with the reason, as it keeps them in `failures.json`."""
+        file = self.path / "failures.json"
+        failures = read_json(file) if file.is_file() else {}
+        if not isinstance(failures, dict):
+            raise InputError(f"{file}: not as extract writes it; expected a reason by video")
+        return {video: str(reason) for video, reason in failures.items() if video not in self.videos}
 
     @property
     def streams(self) -> dict[str, int]:
@@ -178,14 +212,21 @@ class FeatureStore:
 
     def _check_finite(self, video: str, stream: str, array: np.ndarray) -> None:
         for first in range(0, len(array), ROWS):
-            finite = np.isfinite(array[first : first + ROWS])
-            release_pages(array)
+            rows = array[first : first + ROWS]
+            finite = np.isfinite(rows)
             if not finite.all():
                 bad = first + int(np.flatnonzero(~finite.all(1))[0])
                 raise InputError(
                     f"{self._file(video, stream)}: row {bad} has a value that is not finite (NaN or infinity); "
                     "extract the video again"
                 )
+            if rows.dtype != np.float16 and max(rows.max(), -rows.min()) > LARGEST:
+                bad = first + int(np.abs(rows).max(1).argmax())
+                raise InputError(
+                    f"{self._file(video, stream)}: row {bad} has a value of {np.abs(rows).max():.2g}; nothing can be "
+                    f"calculated with features above {LARGEST:g}; scale them"
+                )
+            release_pages(array)
 
     def _entry(self, video: str) -> VideoEntry:
         if video not in self.videos:
@@ -216,11 +257,11 @@ class FeatureStore:
                 )
             return self._check_array(open_place(*self._place(video, stream)), file, stream)
         try:
-            array = np.lib.format.open_memmap(file, mode="r")
+            array = open_npy(file)
         except FileNotFoundError:
             raise InputError(f"{file}: no such file, though the store lists the video {video!r}") from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file}: not a readable .npy array ({' '.join(str(error).split())})") from error
+        except NotAnArray as error:
+            raise InputError(f"{file}: not a readable .npy array ({error})") from error
         return self._check_array(array, file, stream)
 
     def _check_array(self, array: np.ndarray, file: Path, stream: str) -> np.ndarray:
@@ -404,51 +445,43 @@ def _read_pack(content: dict[str, Any], file: Path) -> Path | None:
     pack = content.get("pack")
     if pack is None:
         return None
-    if not isinstance(pack, dict) or not isinstance(pack.get("folder"), str):
-        raise InputError(f'{file}: pack: expected an object with the pack\'s "folder", found {json.dumps(pack)}')
+    check_shape(pack, {"folder": str}, f"{file}: pack")
     return Path(pack["folder"])
 
 
 def _read_header(content: Any, file: Path) -> Header:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         form = content.get("format") if isinstance(content, dict) else None
-        raise InputError(f'{file}: expected "format": "{FORMAT}", found {json.dumps(form)}')
-    try:
-        streams = {check_id(str(name), file): int(width) for name, width in content["streams"].items()}
-        header = Header(
-            extractor=str(content["extractor"]),
-            settings=dict(content.get("settings") or {}),
-            window_seconds=float(content["window_seconds"]),
-            stride_seconds=float(content["stride_seconds"]),
-            streams=streams,
-            weights_sha256=content.get("weights_sha256"),
-        )
-    except KeyError as error:
-        raise InputError(f"{file}: the field {error} is missing") from None
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise InputError(f"{file}: {error}") from error
+        raise InputError(f'{file}: expected "format": "{FORMAT}", found {shown(form)}')
+    check_shape({**content, "videos": content.get("videos") or {}}, HEADER, str(file))
+    # A method draws its weights stream by stream: in one order, whatever that of the file is. `rgb` comes before `flow`.
+    streams = {check_id(name, file): int(content["streams"][name]) for name in sorted(content["streams"], reverse=True)}
+    header = Header(
+        extractor=content["extractor"],
+        settings=dict(content.get("settings") or {}),
+        window_seconds=float(content["window_seconds"]),
+        stride_seconds=float(content["stride_seconds"]),
+        streams=streams,
+        weights_sha256=content.get("weights_sha256"),
+    )
     if not (0 < header.stride_seconds < np.inf and 0 < header.window_seconds < np.inf):
         raise InputError(f"{file}: window_seconds and stride_seconds must be finite and above zero")
-    if not streams or min(streams.values()) < 1:
-        raise InputError(f"{file}: streams: expected at least one stream, each with a width above zero, found {streams}")
+    if not streams or not 1 <= min(streams.values()) <= max(streams.values()) <= WIDEST:
+        raise InputError(f"{file}: streams: expected at least one stream, each with a width above zero, found {shortened(streams)}")
     return header
 
 
 def _read_entry(content: Any, where: str) -> VideoEntry:
-    try:
-        entry = VideoEntry(
-            snippets=int(content["snippets"]),
-            duration=float(content["duration"]),
-            start=float(content.get("start", 0.0)),
-            window_seconds=_optional_float(content.get("window_seconds")),
-            stride_seconds=_optional_float(content.get("stride_seconds")),
-            source=content.get("source"),
-        )
-    except KeyError as error:
-        raise InputError(f"{where}: the field {error} is missing; at least snippets and duration are needed") from None
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise InputError(f"{where}: expected at least snippets and duration, as numbers ({error})") from error
-    if not (np.isfinite(entry.duration) and entry.duration > 0 and np.isfinite(entry.start)):
+    check_shape(content, ENTRY, where)
+    entry = VideoEntry(
+        snippets=int(content["snippets"]),
+        duration=float(content["duration"]),
+        start=float(content.get("start", 0.0)),
+        window_seconds=_optional_float(content.get("window_seconds")),
+        stride_seconds=_optional_float(content.get("stride_seconds")),
+        source=content.get("source"),
+    )
+    if not (0 < entry.duration <= LATEST and abs(entry.start) <= LATEST):
         raise InputError(f"{where}: duration and start must be finite, and the duration above zero")
     if any(seconds is not None and not 0 < seconds < np.inf for seconds in (entry.window_seconds, entry.stride_seconds)):
         raise InputError(f"{where}: window_seconds and stride_seconds must be finite and above zero")

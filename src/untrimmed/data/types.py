@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Segment(NamedTuple):
@@ -39,7 +40,7 @@ class Timeline:
     count: int
     duration: float
 
-    def edge(self, i):
+    def edge(self, i: ArrayLike) -> np.ndarray:
         """Time in seconds of the left edge of snippet `i`, a number or an array, fractions allowed; clipped to the video."""
         return np.clip(self.start + np.asarray(i, dtype=np.float64) * self.step, 0.0, self.duration)
 

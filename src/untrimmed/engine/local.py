@@ -54,6 +54,11 @@ class Pool:
         """End the workers."""
         self._end(self.workers)
 
+    def stop(self) -> None:
+        """From another thread: end what is under way, which is then answered with how it ended."""
+        for worker in self.workers:
+            worker.process.terminate()
+
     def __call__(
         self,
         function: Callable[[Any, Any], Any],

@@ -65,20 +65,20 @@ def parse_tious(text: str) -> tuple[float, ...]:
     try:
         numbers = [float(part) for part in text.split(":" if ranged else ",")]
     except ValueError:
-        raise InputError(f"--tiou {text}: not a number in it; {how}") from None
+        raise InputError(f"`tiou` {text}: not a number in it; {how}") from None
     if ranged:
         if len(numbers) != 3:
-            raise InputError(f"--tiou {text}: a range has three numbers; {how}")
+            raise InputError(f"`tiou` {text}: a range has three numbers; {how}")
         first, last, step = numbers
         # The other usual order, first:step:last, ends up here too: 0.1:0.1:0.9 would otherwise mean 0.1 alone.
         if not 0 < step <= last - first + 1e-9:
-            raise InputError(f"--tiou {text}: the step must be above 0 and fit between first and last; {how}")
+            raise InputError(f"`tiou` {text}: the step must be above 0 and fit between first and last; {how}")
         steps = (last - first) / step
         if steps > MOST_TIOUS:
-            raise InputError(f"--tiou {text}: more than {MOST_TIOUS} thresholds; take a larger step")
+            raise InputError(f"`tiou` {text}: more than {MOST_TIOUS} thresholds; take a larger step")
         numbers = [round(first + i * step, 10) for i in range(int(steps + 1e-6) + 1)]
     if not all(0 < number <= 1 for number in numbers):
-        raise InputError(f"--tiou {text}: thresholds must be above 0 and at most 1; {how}")
+        raise InputError(f"`tiou` {text}: thresholds must be above 0 and at most 1; {how}")
     return tuple(sorted(set(numbers)))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from untrimmed.data.arrays import read_npz
 from untrimmed.data.errors import InputError
 from untrimmed.evaluation.detections import DetectionScores
 
@@ -70,19 +71,19 @@ class Matched:
             InputError: the file is not there or damaged.
         """
         try:
-            with np.load(path) as kept:
-                tious = kept["tious"]
-                hits, counted = (np.unpackbits(kept[name], axis=1, count=len(tious)).astype(bool) for name in ("hits", "counted"))
-                return cls(
-                    tious,
-                    hits,
-                    counted if len(counted) == len(hits) else None,
-                    kept["bounds"],
-                    kept["hit_videos"],
-                    kept["video_instances"],
-                    bool(kept["interpolated"]),
-                )
-        except (OSError, KeyError, ValueError) as error:
+            kept = read_npz(Path(path))
+            tious = kept["tious"]
+            hits, counted = (np.unpackbits(kept[name], axis=1, count=len(tious)).astype(bool) for name in ("hits", "counted"))
+            return cls(
+                tious,
+                hits,
+                counted if len(counted) == len(hits) else None,
+                kept["bounds"],
+                kept["hit_videos"],
+                kept["video_instances"],
+                bool(kept["interpolated"]),
+            )
+        except (OSError, KeyError, ValueError, TypeError) as error:
             raise InputError(f"{path}: damaged ({error}); delete its folder to make it anew") from error
 
 

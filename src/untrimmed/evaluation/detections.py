@@ -11,7 +11,7 @@ from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.types import Detection, Results
 
 CLUSTER_HINT = (
-    "say what the clusters stand for: --map-clusters majority (or soft, hungarian), or --names FILE with the columns cluster,name"
+    "say what the clusters stand for: `map_clusters` majority (or soft, hungarian), or `names` FILE with the columns cluster,name"
 )
 PAIRS_AT_ONCE = 2_000_000
 """How many pairs of a detection and a true segment are compared in one go; bounds the memory, not the result."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from untrimmed.data.notebook import Scored
 from untrimmed.evaluation.attention import LEVELS, QUANTILES, STANDARD, STATISTICS, AttentionStatistics, PartsReport
 from untrimmed.evaluation.classification import ClassificationScores
 from untrimmed.evaluation.clustering import ClusterScores, Mapped
@@ -38,7 +39,7 @@ class ClusterMapping:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Scored):
     """The scores of one set of detections, and by which rules they were made.
 
     protocol:    its name.
@@ -134,7 +135,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class ClassificationEvaluation:
+class ClassificationEvaluation(Scored):
     """How well class scores name what videos show.
 
     truth:   the file of the labels.
@@ -224,7 +225,7 @@ class ClusterRound:
 
 
 @dataclass(frozen=True)
-class ClusteringEvaluation:
+class ClusteringEvaluation(Scored):
     """How well the clusters of a run without labels agree with labels, round by round.
 
     truth:    the file of the labels; `first` says in words which label of several counts as the first.
@@ -294,7 +295,7 @@ class ClusteringEvaluation:
 
 
 @dataclass(frozen=True)
-class AttentionEvaluation:
+class AttentionEvaluation(Scored):
     """Where attention is high, against where the actions are.
 
     annotations, subset, selection, mapping: see Evaluation.

@@ -7,6 +7,7 @@ from typing import Any
 
 from untrimmed.console import note
 from untrimmed.data.files import atomic_write, write_json
+from untrimmed.data.notebook import pandas_frame
 from untrimmed.evaluation.bootstrap import DRAWS
 from untrimmed.experiments.cache import store_hash
 from untrimmed.experiments.check import check_training_data
@@ -21,6 +22,7 @@ from untrimmed.reporting.tables import (
     csv_text,
     differences_csv,
     differences_markdown,
+    html_of,
     latex,
     markdown,
     plot,
@@ -45,6 +47,24 @@ class Comparison:
     seeds: tuple[int, ...]
     methods: tuple[str, ...]
     metrics: tuple[str, ...]
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with a row per data set, run, metric and seed.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        rows = [
+            (table.name, run, metric.name, seed, value)
+            for table in self.tables
+            for run, of_run in zip(table.runs, table.values)
+            for metric, of_seeds in zip(table.metrics, of_run)
+            for seed, value in enumerate(of_seeds)
+        ]
+        return pandas_frame(("data", "run", "metric", "seed", "value"), rows)
+
+    def _repr_html_(self) -> str:
+        return "".join(html_of(table) for table in self.tables)
 
     def markdown(self) -> str:
         parts = [markdown(table) for table in self.tables]

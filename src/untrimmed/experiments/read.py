@@ -10,12 +10,15 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
+from untrimmed.console import shortened
 from untrimmed.data.annotations import read_annotations
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
+from untrimmed.data.files import exists, read_json
 from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import build, unknown
+from untrimmed.data.shapes import shown
 from untrimmed.data.store import FeatureStore
+from untrimmed.data.yaml_files import PlainLoader, read_yaml
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious
 from untrimmed.evaluation.attention import check_parts
 from untrimmed.experiments.check import check_plan, check_runs
@@ -37,12 +40,7 @@ def read_experiment(path: str | Path) -> Experiment:
         InputError: not YAML, an unknown key (the nearest is named), a run, file, method, setting or metric that does not exist.
     """
     path = Path(path)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not usable YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path, _Loader)
     where = str(path)
     top = _mapping(content, where, KEYS)
     for key in ("data", "runs", "metrics"):
@@ -73,7 +71,7 @@ def read_experiment(path: str | Path) -> Experiment:
     return plan
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(PlainLoader):
     """YAML in which no key may stand twice (all but the last would be lost), and ON, NO and the like are names, as in YAML 1.2."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as its base has it)
@@ -158,9 +156,9 @@ def _read_part(content: dict[str, Any], where: str, path: Path) -> Part:
 def _find(value: Any, where: str, path: Path) -> str:
     """A path relative to the experiment file or, where nothing is there, to the working directory."""
     for file in (path.parent / str(value), Path(str(value))):
-        if file.exists():
+        if exists(file):
             return str(file)
-    raise InputError(f"{where}: {value} is neither beside {path.name} nor in {Path.cwd()}")
+    raise InputError(f"{where}: {shortened(value)} is neither beside {path.name} nor in {Path.cwd()}")
 
 
 def _read_run(name: str, content: Any, where: str) -> RunSpec:
@@ -283,7 +281,7 @@ def _read_averages(
 
 def _mapping(content: Any, where: str, allowed: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(content, Mapping):
-        raise InputError(f"{where}: expected names with values, found {content!r}")
+        raise InputError(f"{where}: expected names with values, found {shown(content)}")
     for key in content:
         if not str(key).strip() or key is None or len(str(key).splitlines()) > 1:
             raise InputError(f"{where}: {key!r} is no name; write some text in one line")

@@ -9,7 +9,9 @@ import numpy as np
 
 from untrimmed.data.activations import read_activations, write_activations
 from untrimmed.data.annotations import read_annotations
+from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.shapes import check_shape
 from untrimmed.evaluation.bootstrap import Matched
 from untrimmed.evaluation.detections import DetectionScores
 from untrimmed.experiments.folds import name_clusters, pool
@@ -139,4 +141,10 @@ def write_swapped(out: Path, attention: Path, classification: Path, part: Part) 
 
 def read_scores(folder: Path) -> dict[str, dict[str, float]]:
     """The single numbers by protocol that `score_one` has written."""
-    return read_json(folder / "scores.json")["scores"]
+    file = folder / "scores.json"
+    try:
+        content = read_json(file)
+        check_shape(content, {"scores": {str: {str: float}}}, str(file))
+    except InputError as error:
+        raise InputError(f"{error}; delete {folder} to score again") from error
+    return content["scores"]

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from untrimmed.console import note, progress
-from untrimmed.data.files import read_json
 from untrimmed.data.settings import merge
 from untrimmed.experiments.cache import held_out_key, scoring_key, training_key
-from untrimmed.experiments.held_out import held_out_fifth
+from untrimmed.experiments.held_out import held_out_fifth, read_loss
 from untrimmed.experiments.spec import Data, Experiment, RunSpec
 from untrimmed.experiments.task import HeldOut, Scoring, Task, Training
 from untrimmed.runs.detect import overrides_of
@@ -92,7 +91,7 @@ class Work:
         left = [task for task in unique.values() if not task.is_done()]
         if not left:
             return
-        with progress(what, len(unique), len(unique) - len(left)) as advance:
+        with progress(what, len(unique), len(unique) - len(left), "tasks") as advance:
             for task, fault in self.perform_all(left):
                 if fault is not None:
                     self.failed.add(task.folder)
@@ -144,7 +143,7 @@ class Work:
                 loss = HeldOut(f"{task.name}, loss", Path(), task.part, task.folder, task.held_out)
                 losses[task.folder] = replace(loss, folder=self.out / "cache" / held_out_key(loss))
         self._do("judge candidates", list(losses.values()))
-        known = {run: read_json(loss.folder / "loss.json") for run, loss in losses.items() if loss.folder not in self.failed}
+        known = {run: read_loss(loss.folder) for run, loss in losses.items() if loss.folder not in self.failed}
 
         chosen: dict[Place, list[Candidate]] = {}
         for place, of_place in candidates.items():

@@ -11,7 +11,7 @@ import numpy as np
 from untrimmed.console import note, progress
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import check_writable, set_aside, write_json
+from untrimmed.data.files import check_movable, check_writable, exists, fresh_folder, set_aside, sweep, write_json
 from untrimmed.data.labels import write_labels
 from untrimmed.data.packs import LAYOUTS, Pack, read_pack
 from untrimmed.data.places import shape_at
@@ -103,11 +103,13 @@ def convert(
             video to exclude, or a folder that exists or cannot be written.
     """
     out, source = Path(out), Path(source)
-    if out.exists() and not force:
-        raise InputError(f"{out}: exists already; choose another --out, or rename it with --force")
+    if exists(out):
+        if not force:
+            raise InputError(f"{out}: exists already; choose another `out`, or rename it with `force`")
+        check_movable(out)
     for name, value in (("fps", fps), ("stride", stride), ("frames", frames), ("every", every)):
         if value is not None and not 0 < value < np.inf:
-            raise InputError(f"--{name} {value:g}: must be above 0")
+            raise InputError(f"`{name}` {value:g}: must be above 0")
     check_writable(out / "features.json")
     pack = read_pack(source, layout, annotations, flow_first, allow_pickle)
     _exclude(pack, source, exclude)
@@ -118,17 +120,20 @@ def convert(
     _check_frames(pack, rows, timing, every)
 
     # Everything that can be wrong with the input is known by now: nothing is written before.
-    if out.exists():
-        note(f"what was there is now {set_aside(out)}")
     for text in pack.notes:
         note(text)
-    if rows:
-        _write_store(out, source, layout, pack, rows, timing, streams)
-    if pack.truth:
-        write_annotations(out / "annotations.json", pack.truth, f"converted from the layout {layout}")
-    labels = _write_labels(out, pack, rows)
-    if failures:
-        write_json(out / "failures.json", failures, indent=1)
+    sweep(out.absolute().parent, out.name)
+    with fresh_folder(out) as fresh:
+        if rows:
+            _write_store(fresh, source, layout, pack, rows, timing, streams)
+        if pack.truth:
+            write_annotations(fresh / "annotations.json", pack.truth, f"converted from the layout {layout}")
+        labels = _write_labels(fresh, pack, rows)
+        if failures:
+            write_json(fresh / "failures.json", failures, indent=1)
+        if exists(out):
+            note(f"what was there is now {set_aside(out)}")
+        fresh.rename(out)
     return ConvertReport(
         out,
         len(rows),
@@ -145,11 +150,11 @@ def _exclude(pack: Pack, source: Path, exclude: Collection[str]) -> None:
     videos = pack.arrays.keys() | pack.loaded.keys() | pack.truth.keys()
     for video in exclude:
         if video not in videos:
-            raise InputError(f"--exclude {video}: there is no such video in {source}{did_you_mean(video, videos)}")
+            raise InputError(f"`exclude` {video}: there is no such video in {source}{did_you_mean(video, videos)}")
         for table in (pack.arrays, pack.loaded, pack.truth, pack.labels):
             table.pop(video, None)
     if not (pack.arrays or pack.loaded or pack.truth):
-        raise InputError(f"--exclude: no video of {source} is left")
+        raise InputError(f"`exclude`: no video of {source} is left")
 
 
 def _thin(pack: Pack, every: int) -> None:
@@ -199,7 +204,7 @@ def _timing(layout: str, pack: Pack, video: str, fps: float | None, frames: int 
     rate = fps or pack.fps.get(video) or usual.fps
     step = stride or usual.stride
     if rate is None or step is None:
-        missing = " and ".join(name for name, value in (("--fps", rate), ("--stride", step)) if value is None)
+        missing = " and ".join(name for name, value in (("`fps`", rate), ("`stride`", step)) if value is None)
         raise InputError(
             f"packs of the layout {layout!r} differ in their timing, and this one does not say of {video}: give {missing}, "
             f"the frame rate that the features were made at and the frames from one window to the next (see docs/own-features.md)"
@@ -215,7 +220,7 @@ def _check_frames(pack: Pack, rows: dict[str, int], timing: dict[str, Timing], e
         if abs(expected - rows[video]) > 1:
             raise InputError(
                 f"{video}: {pack.frames[video]} frames make {expected} rows at a stride of {stride} frames, but there are "
-                f"{rows[video]}; give the stride that the features were made at: --stride N"
+                f"{rows[video]}; give the stride that the features were made at: `stride` N"
             )
 
 
@@ -234,7 +239,7 @@ def _write_store(
     said = f"{rates[0]:g} frames a second"
     if len(rates) > 1:
         said = f"{rates[0]:g} to {rates[-1]:g} frames a second (the pack says it of each video)"
-    note(f"timing: {usual.frames} frames every {usual.stride}, at {said}; if that is wrong, give --fps and --stride")
+    note(f"timing: {usual.frames} frames every {usual.stride}, at {said}; if that is wrong, give `fps` and `stride`")
     entries = {}
     ratios = []
     for video, timed in timing.items():
@@ -277,7 +282,7 @@ def _write_labels(out: Path, pack: Pack, rows: Collection[str]) -> dict[str, set
     if labels:
         write_labels(out / "labels.csv", [(video, label) for video, tags in sorted(labels.items()) for label in sorted(tags)])
     elif rows:
-        note("the pack says of no video that it is one to train on, so there is no labels.csv; --annotations FILE may say")
+        note("the pack says of no video that it is one to train on, so there is no labels.csv; `annotations` FILE may say")
     return labels
 
 

@@ -13,6 +13,7 @@ from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import VideoTruth, read_annotations, read_detections, write_annotations
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, write_json
+from untrimmed.data.outputs import activations_beside
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import build
 from untrimmed.data.types import Activation
@@ -86,7 +87,7 @@ def demo(
     world, features = out / "world", out / "features"
     resolve(method, "demo")  # an unknown method is an error before anything is drawn
     if out.exists() and not (world / "world.json").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: holds something else than a demo; give another --out")
+        raise InputError(f"{out}: holds something else than a demo; give another `out`")
     build_world(world, seed=seed, workers=workers, **SIZES[quick])
     failed = extract(world / "videos", features, settings=EXTRACTOR_SETTINGS, workers=workers).failures
     if failed:
@@ -108,7 +109,7 @@ def demo(
         if not RunFiles(run).is_finished:
             learn(out=run, resume=RunFiles(run).is_begun)
         detections = RunFiles(run).detections
-        if not (detections.exists() and detections.with_suffix(".activations").exists()):
+        if not (detections.exists() and activations_beside(detections).exists()):
             localize(run, features=features, subset_from=truth.path, subset="test", out=detections)
     test = truth.subset("test")
     rows = _baselines(RunFiles(teacher).detections, test, truth.classes, seed)
@@ -142,7 +143,7 @@ def demo(
 def _baselines(detections: Path, truth: dict[str, VideoTruth], classes: tuple[str, ...], seed: int) -> dict[str, list[float]]:
     """mAP at `TIOUS` of two baselines that name the actions as the method does, and know nothing of when."""
     file = read_detections(detections)
-    activations, about = read_activations(detections.with_suffix(".activations"))
+    activations, about = read_activations(activations_beside(detections))
     named = class_scores(activations, build(Localization, about["localization"], "localization"))
     durations = {activation.video: activation.timeline.duration for activation in activations}
     return {

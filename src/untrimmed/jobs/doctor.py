@@ -4,6 +4,8 @@ import importlib.metadata
 import os
 import platform
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import untrimmed
 
@@ -40,7 +42,7 @@ def doctor() -> str:
     return "\n".join(lines)
 
 
-def _try(name: str, check) -> str:
+def _try(name: str, check: Callable[[], str]) -> str:
     try:
         return f"{name}: {check()}"
     except Exception as error:
@@ -74,7 +76,7 @@ def _encoders() -> str:
     return _codecs(("libx264", "libvpx"), "w")
 
 
-def _codecs(names: tuple[str, ...], mode) -> str:
+def _codecs(names: tuple[str, ...], mode: Any) -> str:
     import av
 
     states = []

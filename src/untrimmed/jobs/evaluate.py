@@ -1,5 +1,6 @@
 """`untrimmed evaluate`: how good a result is, by a named protocol."""
 
+import os
 from pathlib import Path
 
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU
@@ -8,7 +9,7 @@ from untrimmed.runs.score import ScoreOptions, score
 
 
 def evaluate(
-    target: str | Path,
+    target: str | os.PathLike[str],
     *,
     annotations: str | Path | None = None,
     labels: str | Path | None = None,
@@ -33,7 +34,7 @@ def evaluate(
             protocol does not know.
     """
     return score(
-        target,
+        Path(target),
         ScoreOptions(
             annotations=annotations,
             labels=labels,

@@ -1,39 +1,76 @@
 """`untrimmed localize`: from a trained run and videos or features, or from stored activations, to detections."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from untrimmed.console import note
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_writable, write_json
+from untrimmed.data.notebook import Detections
+from untrimmed.data.outputs import PAGE, check_output
+from untrimmed.data.settings import of_stream
 from untrimmed.data.store import FeatureStore
-from untrimmed.data.types import Activation, Results
+from untrimmed.data.types import Activation
 from untrimmed.engine import check_engine
 from untrimmed.jobs.report import report as write_report
 from untrimmed.localization import Localization
 from untrimmed.localization import localize as cut_activations
 from untrimmed.localization.fuse import fuse
-from untrimmed.runs.detect import activations_of_store, named_above, overrides_of, wanted_videos, write_result
+from untrimmed.reporting.summary import by_class, by_video
+from untrimmed.runs.detect import (
+    activations_of_store,
+    check_result,
+    named_above,
+    overrides_of,
+    wanted_videos,
+    write_failures,
+    write_result,
+)
 from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.infer import activations_of_run, extract_as, files_of
+from untrimmed.runs.reliability import read_reliability
+from untrimmed.runs.target import fused_scores
 from untrimmed.training.device import check_device
 from untrimmed.video.decode import find_videos
 
 
 @dataclass(frozen=True)
-class LocalizeReport:
-    """The detections by video, as written, and the videos that could not be extracted, with the reason."""
+class LocalizeReport(Detections):
+    """What was written, and what it is worth.
 
-    results: Results
+    results: the detections by video. failures: the videos that could not be extracted, with the reason.
+    video_scores: how likely each class is in each video as a whole, the weighted mean of the streams; empty where several vote.
+    score_cut: above it nothing was detected in the training videos without an action; None where that is not known.
+    """
+
     failures: dict[str, str]
+    classes: tuple[str, ...] = ()
+    video_scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    score_cut: float | None = None
+
+    def text(self) -> str:
+        """What was detected, and what to do next."""
+        lines = [f"{self.out}: {sum(map(len, self.results.values()))} detections in {len(self.results)} videos"]
+        lines += by_class(self.results, self.classes, self.score_cut)
+        if self.video_scores:
+            lines += ["", *by_video(self.video_scores)]
+        least = ""
+        if self.score_cut is not None:
+            least, cut = f" --min-score {self.score_cut:g}", self.score_cut
+            lines += ["", f"score cut {cut:g}: above it nothing was detected in training videos without an action"]
+            if all(d.score < cut for of_video in self.results.values() for d in of_video):
+                lines.append("warning: nothing here is above it; the run may not tell these videos from empty ones")
+        page, table = self.out.with_suffix(".html"), self.out.with_suffix(".csv")
+        lines.append(f"next: untrimmed report {self.out} --videos DIR --out {page}")
+        lines.append(f"or:   untrimmed export {self.out} --format csv{least} --out {table}")
+        return "\n".join(lines)
 
 
 def localize(
-    source: str | Path | Sequence[str | Path],
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     paths: str | Path | Iterable[str | Path] | None = None,
     features: str | Path | None = None,
@@ -48,6 +85,7 @@ def localize(
     min_score: float | None = None,
     names: str | Path | None = None,
     engine: str = "local",
+    force: bool = False,
 ) -> LocalizeReport:
     """Find the actions in videos and write a detections file.
 
@@ -60,31 +98,39 @@ def localize(
         settings: values laid over the run's, under `localization` (a bare key means `localization.<key>`) and `data`; and under
             `extractor` where its weights lie now, if they were moved.
         report: also write the page there.
-        activations: also write `<out without suffix>.activations/`.
+        activations: also write `X.activations/` for an `out` of X.json.
         ids, engine: how videos given as paths are named, and where the work is done, see `extract`.
         min_score: leave out detections that score less; every video stays listed.
         names: a CSV `cluster,name`: detections of these clusters carry the names instead; those of a cluster named as in
             `data.labels.NO_ACTION` (`none`, `background` ...) are left out. The activations keep the clusters.
+        force: what is at `out`, and is no detections file of this program, is renamed instead of refused.
 
     Raises:
         InputError: no finished run, features that differ from the run's, an unknown setting or subset.
     """
     out = Path(out)
-    sources = [Path(folder) for folder in ([source] if isinstance(source, str | Path) else source)]
-    named = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths or ())]
+    sources = [Path(folder) for folder in ([source] if isinstance(source, str | os.PathLike) else source)]
+    named = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths or ())]
     if not sources:
         raise InputError("name a run to localize with")
     for folder in sources:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such run or folder of activations")
-    check_writable(out)
+        if (folder / "features.json").is_file():
+            raise InputError(f"{folder}: a feature store, no run; name the run first: untrimmed localize RUN --features {folder}")
+    for path in named:
+        if (path / "features.json").is_file():
+            raise InputError(f"{path}: a feature store; give it as `features`, not among the videos")
+    check_result(out, force, failures=bool(named))
     if report is not None:
-        check_writable(report)
+        check_output(report, PAGE, force)
+        if Path(report).resolve() == out.resolve():
+            raise InputError(f"{out}: is named both for the detections and for the page; name two files")
     check_engine(engine)
     if engine == "local" or not device.startswith("cuda"):  # the cluster is asked for its GPUs
         check_device(device)
     if min_score is not None and not math.isfinite(min_score):
-        raise InputError(f"--min-score {min_score}: expected a finite number")
+        raise InputError(f"`min_score` {min_score}: expected a finite number")
     called = {} if names is None else read_names(names)
     wanted = wanted_videos(subset_from, subset)
     asked = _Asked(named, features, wanted, dict(settings or {}), ids, device, engine, out)
@@ -100,14 +146,15 @@ def localize(
     counted = named_above(results[0] if len(looks) == 1 else fuse(results), min_score, called)
     kept = (first.activations, first.cutting) if activations and len(looks) == 1 else None
     stored = write_result(out, counted, _about(looks), kept, sources[0])
-    note(f"{out}: {sum(map(len, counted.values()))} detections in {len(counted)} videos")
     if report is not None:
-        write_report(out, out=report, activations=stored, videos=first.media or None)
-    if failures:
-        write_json(out.with_name("failures.json"), failures, indent=1)
-    elif named:
-        out.with_name("failures.json").unlink(missing_ok=True)  # of a call before
-    return LocalizeReport(counted, failures)
+        write_report(out, out=report, activations=stored, videos=first.media or None, force=force)
+    if named:
+        write_failures(out, failures)
+    shown = tuple(called.get(label, label) for label in first.activations[0].classes)
+    alone = len(looks) == 1
+    scores = _video_scores(first, shown) if alone else {}
+    cut = _score_cut(sources[0], asked) if alone and min_score is None else None
+    return LocalizeReport(out, counted, failures, tuple(dict.fromkeys(shown)), scores, cut)
 
 
 @dataclass(frozen=True)
@@ -143,7 +190,7 @@ def _look(source: Path, asked: _Asked) -> _Look:
     media: dict[str, Path] = {}
     if (source / "activations.json").exists():
         if features is not None or asked.videos:
-            raise InputError("stored activations are cut again as they are; give no videos and no --features")
+            raise InputError("stored activations are cut again as they are; give no videos and no `features`")
         activations, cutting, about = activations_of_store(source, wanted, overrides)
     else:
         if bool(asked.videos) == (features is not None):
@@ -168,3 +215,21 @@ def _about(looks: Sequence[_Look]) -> dict[str, Any]:
     joined = {key: " + ".join(dict.fromkeys(str(look.about.get(key)) for look in looks)) for key in ("run", "method", "selection")}
     clusters = looks[0].about.get("clusters")
     return joined | ({} if clusters is None else {"clusters": clusters})
+
+
+def _video_scores(look: _Look, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Of each video the scores of its classes, under the names they are shown by."""
+    streams = list(look.activations[0].streams)
+    weights = [of_stream(look.cutting, name).stream_weight for name in streams]
+    total = sum(weights)
+    shares = dict(zip(streams, [weight / total for weight in weights] if total else [1 / len(weights)] * len(weights)))
+    fused = fused_scores(look.activations, shares)
+    return {video: dict(zip(names, map(float, of_classes))) for video, of_classes in fused.items()}
+
+
+def _score_cut(source: Path, asked: _Asked) -> float | None:
+    """The run's, where its detections are cut as they were when it was found."""
+    if {"localization", "data"} & overrides_of({k: v for k, v in asked.settings.items() if k != "extractor"}).keys():
+        return None
+    reliability = read_reliability(RunFolder(source))
+    return None if reliability is None else reliability.score_cut

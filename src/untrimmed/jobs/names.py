@@ -11,7 +11,7 @@ from untrimmed.data.annotations import DetectionFile, read_detections
 from untrimmed.data.cells import quote_cell
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write, set_aside
+from untrimmed.data.files import atomic_write, exists, set_aside, sweep
 from untrimmed.data.ids import check_id
 from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
 from untrimmed.reporting.clusters import Cluster, clusters_of
@@ -73,7 +73,7 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
     if not assigned:
         raise InputError(
             f"{file.path}: does not say which training video is in which cluster; it takes what `untrimmed localize` writes "
-            f"for a run that was trained with --unlabelled"
+            f"for a run that was trained with `unlabelled`"
         )
     clusters = clusters_of(file.results, assigned)
     rows = None if names is None else _rows(clusters, _read_names(names, file.path, clusters))
@@ -81,9 +81,10 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
         raise InputError(f"{names}: names no cluster that a training video is in, so that no video gets a label")
     if out.is_dir():
         raise InputError(f"{out}: a folder; name the file to write, such as {out / 'labels.csv'}")
-    if out.exists() and not force:
-        raise InputError(f"{out}: exists already and is not overwritten; choose another --out, or rename it with --force")
-    aside = set_aside(out) if out.exists() else None
+    if exists(out) and not force:
+        raise InputError(f"{out}: exists already and is not overwritten; choose another `out`, or rename it with `force`")
+    sweep(out.absolute().parent, out.name)
+    aside = set_aside(out) if exists(out) else None
     if rows is None:
         _write_form(out, clusters)
         return NamesReport(out, len(clusters), {}, {}, aside)

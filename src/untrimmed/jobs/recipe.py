@@ -23,6 +23,7 @@ from untrimmed.data.packs import KNOWN_FAULTS, training_subset
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
+from untrimmed.data.types import Segment
 from untrimmed.evaluation.results import AnyEvaluation, ClassificationEvaluation, Evaluation
 from untrimmed.jobs.convert import convert
 from untrimmed.jobs.evaluate import evaluate
@@ -161,7 +162,7 @@ def recipe(
     supervision.check(method, method_class(method).learns_from)
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
-            raise InputError(f"{out}: already exists; --resume continues it, --force renames it first")
+            raise InputError(f"{out}: already exists; `resume` continues it, `force` renames it first")
         set_aside(out)
 
     failures: dict[str, str] = {}
@@ -237,7 +238,7 @@ def _prepare(
     """
     chosen, store = RECIPES[name], FeatureStore(features)
     if annotations is None and not (features / "annotations.json").is_file():
-        raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: --annotations FILE")
+        raise InputError(f"{features}: nothing says what is true of the videos; give the true segments: `annotations` FILE")
     truth = read_annotations(annotations or features / "annotations.json")
     train_name = training_subset(truth.videos)
     test_name = subset or _test_subset(truth, train_name)
@@ -277,7 +278,7 @@ def _test_subset(truth: Annotations, training: str | None) -> str:
         if name in subsets:
             return subsets[name]
     raise InputError(
-        f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: --subset NAME"
+        f"{truth.path}: has no subset to test on (there is {', '.join(truth.subsets) or 'none'}); name it: `subset` NAME"
     )
 
 
@@ -291,7 +292,7 @@ def _training_tags(
         annotated = truth.subset(training)
         tags = {video: {s.label for s in its.segments} for video, its in annotated.items() if its.segments}
     else:
-        raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: --labels FILE")
+        raise InputError(f"{truth.path}: has no training subset; give the labels of the training videos: `labels` FILE")
     if not any(video in store.videos for video in tags):
         raise InputError(
             f"{store.path}: has features of none of the {len(tags)} training videos (such as {min(tags, default='-')!r})"
@@ -299,7 +300,7 @@ def _training_tags(
     return {video: labels for video, labels in tags.items() if video in store.videos}
 
 
-def _counts(video: str, segments: tuple) -> bool:
+def _counts(video: str, segments: tuple[Segment, ...]) -> bool:
     """Whether a test video of THUMOS14 is scored."""
     return bool(segments) and video not in KNOWN_FAULTS
 

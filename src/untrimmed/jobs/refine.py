@@ -1,5 +1,6 @@
 """`untrimmed refine`: a student of trained runs, and of what a person has marked in their training videos."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,25 +8,32 @@ from typing import Any
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
+from untrimmed.data.notebook import Run
 from untrimmed.data.settings import merge
 from untrimmed.methods.base import presets_of
 from untrimmed.runs.fit import FitOptions
 from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.refine import STUDENT
 from untrimmed.runs.refine import refine as refine_runs
+from untrimmed.runs.reliability import Reliability, check_run
 from untrimmed.training import claim
 from untrimmed.training.device import check_device
 
 
 @dataclass(frozen=True)
-class RefineReport:
-    """The run folder of the student."""
+class RefineReport(Run):
+    """The run folder of the student, and what it can be trusted with, None without labels."""
 
-    run: Path
+    reliability: Reliability | None = None
+
+    def text(self) -> str:
+        """How training ended, and what to do next."""
+        lines = [] if self.reliability is None else [self.reliability.text()]
+        return "\n".join([*lines, f"{self.run}: trained; next: untrimmed localize {self.run} VIDEOS --out new.json"])
 
 
 def refine(
-    runs: str | Path | Sequence[str | Path],
+    runs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     out: str | Path,
     features: str | Path | None = None,
@@ -53,7 +61,7 @@ def refine(
         InputError: a teacher is not finished, its features or labels are not where they were, the annotations hold a video that
             was not trained on or a label that is not known, or `out` is taken.
     """
-    teachers = [RunFolder(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
+    teachers = [RunFolder(Path(run)) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs)]
     if not teachers:
         raise InputError("name a trained run to refine")
     out = Path(out)
@@ -71,4 +79,4 @@ def refine(
     check_writable(out / "config.yaml")
     options = FitOptions(STUDENT, preset, settings, seed, device)
     refine_runs(teachers, out, options, features=features, labels=labels, annotations=annotations, resume=resume, force=force)
-    return RefineReport(out)
+    return RefineReport(out, check_run(RunFolder(out), device))

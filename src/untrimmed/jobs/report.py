@@ -1,15 +1,20 @@
 """`untrimmed report`: one HTML page with what was found, beside the videos and the truth."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from untrimmed.console import note, progress
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import NO_ACTION
+from untrimmed.data.outputs import PAGE, check_output, make_room
 from untrimmed.data.types import Activation, Results
+from untrimmed.engine.progress import tell
 from untrimmed.evaluation.activitynet import evaluate_detections, parse_tious
 from untrimmed.evaluation.diagnosis import diagnose
 from untrimmed.evaluation.results import Evaluation
@@ -17,11 +22,12 @@ from untrimmed.jobs.names import assigned_clusters
 from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, files_by_id, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
+from untrimmed.runs.target import scored_videos, where_in
 from untrimmed.video.decode import Frames, open_video, video_track
 
 
 def report(
-    detections: str | Path,
+    detections: str | os.PathLike[str],
     *,
     out: str | Path,
     activations: str | Path | None = None,
@@ -32,6 +38,7 @@ def report(
     scores: Mapping[str, Any] | None = None,
     tiou: str = "0.1:0.9:0.1",
     beside: str | Path | None = None,
+    force: bool = False,
 ) -> Path:
     """Write the page and return its path.
 
@@ -47,48 +54,76 @@ def report(
             `precision_recall_tiou` and `beside` (see `untrimmed.reporting.page.Page`).
         tiou: thresholds to score at, see `parse_tious`.
         beside: a detections file of another run, drawn below this one's in the same videos, and scored as it is.
+        force: what is at `out` and no page of this program is renamed instead of refused.
 
     Raises:
         InputError: an input cannot be read or is at fault, no video is left to show, or the page cannot be written.
     """
     out = Path(out)
-    file = read_detections(detections)
-    truth = None if annotations is None else read_annotations(annotations)
+    check_output(out, PAGE, force)
+    page = page_of(
+        read_detections(Path(detections)),
+        activations=activations,
+        truth=None if annotations is None else read_annotations(annotations),
+        subset=subset,
+        media=None if videos is None else lambda ids: _media(videos, ids, out, proxies),
+        scores=scores,
+        tiou=tiou,
+        beside=None if beside is None else read_detections(beside),
+    )
+    make_room(out, PAGE)
+    write_page(page, out)
+    return out
+
+
+def page_of(
+    file: DetectionFile,
+    *,
+    activations: str | Path | None = None,
+    truth: Annotations | None = None,
+    subset: str | None = None,
+    media: Callable[[list[str]], Mapping[str, Media]] | None = None,
+    scores: Mapping[str, Any] | None = None,
+    tiou: str = "0.1:0.9:0.1",
+    beside: DetectionFile | None = None,
+) -> Page:
+    """What `report` writes, as plain data.
+
+    Args:
+        media: finds the files of videos. The rest as in `report`.
+
+    Raises:
+        InputError: an input is at fault, or no video is left to show.
+    """
     results, shown_truth, notes = _choose(file.results, file.path, truth, subset)
     curves = _activations(file.path, activations, results)
     assigned = assigned_clusters(file)
-    other = None if beside is None else read_detections(beside)
-    runs = None if other is None else _names(file, other)
+    runs = None if beside is None else _names(file, beside)
     diagnosis = None
     if truth is not None and scores is None:
         tious = parse_tious(tiou)
         scores, diagnosis, more = _score(file, results, truth, shown_truth, subset, tious)
         notes += more
-        if scores and other is not None and runs is not None:
-            scores = {**scores, "name": runs[0], "beside": {runs[1]: _mean_ap(other, truth, shown_truth, subset, tious)}}
-    media = None if videos is None else _media(videos, sorted(results), out, proxies)
-    if media is not None and (without := len(results) - len(media)):
+        if scores and beside is not None and runs is not None:
+            scores = {**scores, "name": runs[0], "beside": {runs[1]: _mean_ap(beside, truth, shown_truth, subset, tious)}}
+    files = None if media is None else media(sorted(results))
+    if files is not None and (without := len(results) - len(files)):
         notes.append(f"{_many(without, 'video')} without a file: only the timelines are shown.")
-
-    write_page(
-        Page(
-            results=results,
-            about=_about(file, results, runs, scores),
-            truth=None if truth is None else shown_truth,
-            activations=curves,
-            media=media,
-            scores=scores,
-            diagnosis=diagnosis,
-            beside={} if other is None else other.results,
-            runs=runs,
-            clusters=clusters_of(results, assigned) if assigned else (),
-            no_action=sorted(NO_ACTION),
-            notes=notes,
-            title=f"What happens when, in {_many(len(results), 'video')}",
-        ),
-        out,
+    return Page(
+        results=results,
+        about=_about(file, results, runs, scores),
+        truth=None if truth is None else shown_truth,
+        activations=curves,
+        media=files,
+        scores=scores,
+        diagnosis=diagnosis,
+        beside={} if beside is None else beside.results,
+        runs=runs,
+        clusters=clusters_of(results, assigned) if assigned else (),
+        no_action=sorted(NO_ACTION),
+        notes=notes,
+        title=f"What happens when, in {_many(len(results), 'video')}",
     )
-    return out
 
 
 def _about(
@@ -136,11 +171,14 @@ def _choose(
         if subset is not None:
             raise InputError(f"subset {subset!r}: which videos that is stands in the annotations; give them too")
         return results, {}, []
-    inside = truth.subset(subset)
+    inside, said = scored_videos(truth, subset, results.keys(), path)
+    for text in said:
+        note(text)
     common = {video: detections for video, detections in results.items() if video in inside}
     if not common:
-        where = f"in the subset {subset!r} of {truth.path}" if subset else f"in {truth.path}"
-        raise InputError(f"{path}: none of its {len(results)} videos is {where}; the ids must be the same")
+        raise InputError(
+            f"{path}: none of its {len(results)} videos is in {where_in(truth.path, subset)}; the ids must be the same"
+        )
     if subset is not None:
         return common, {video: inside[video] for video in common}, list(truth.notes)
     return results, {video: inside[video] for video in common}, list(truth.notes)
@@ -148,8 +186,8 @@ def _choose(
 
 def _activations(detections: Path, folder: str | Path | None, results: Results) -> dict[str, Activation]:
     if folder is None:
-        folder = detections.with_suffix(".activations")
-        if not folder.is_dir():
+        folder = find_activations(detections)
+        if folder is None:
             return {}
     read, _ = read_activations(folder)
     return {activation.video: activation for activation in read if activation.video in results}
@@ -180,7 +218,7 @@ def _score(
     if subset is None and (left := len(truth.videos) - len(shown)):
         notes.append(
             f"Scored on the annotated videos that the detections list ({len(shown)}); "
-            f"{_many(left, 'more video')} of the annotations not among them."
+            f"{_many(left, 'more video')} of the annotations not among them (--subset NAME scores a whole subset)."
         )
     if subset is None and (left := len(results) - len(shown)):
         notes.append(f"{_many(left, 'video')} not in the annotations: shown, but not scored.")
@@ -219,6 +257,14 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
         files = {video: videos[video] for video in ids if video in videos and videos[video].is_file()}
     else:
         files = files_by_id(videos, ids, leave_out=copies)
+        if ids and not files:
+            raise InputError(
+                f"`videos` {videos}: none of the {len(ids)} videos, such as {ids[0]!r}, has a file in it; name the folder that "
+                f"holds them, or leave `videos` away to see the timelines alone"
+            )
+        if missing := [video for video in ids if video not in files]:
+            names = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+            note(f"warning: {len(missing)} of {len(ids)} videos have no file in {videos}: {names}; only their timelines are shown")
     for video, file in files.items():
         try:
             with open_video(file) as container:
@@ -233,14 +279,14 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
     if not unplayable:
         return media
     if not proxies:
-        note(f"{len(unplayable)} video(s) are of a kind that browsers cannot play ({_kinds(media)}); --proxies writes small copies")
+        note(f"{len(unplayable)} video(s) are of a kind that browsers cannot play ({_kinds(media)}); `proxies` writes small copies")
         return media
     with progress("small copies for browsers", len(unplayable)) as advance:
         for video, file in unplayable.items():
             copy = copies / f"{video}.webm"
             try:
                 if not copy.exists() or copy.stat().st_mtime_ns < file.stat().st_mtime_ns:
-                    _copy(file, copy)
+                    small_copy(file, copy)
                 media[video] = Media(link(copy, out), f"vp8 in .webm, a small copy of {file.name}", True)
             except InputError as error:
                 note(f"no copy of {file.name}: {error}")
@@ -248,11 +294,29 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
     return media
 
 
-def _copy(file: Path, target: Path) -> None:
+def small_copy(file: Path, target: Path) -> None:
+    """Write a small copy of a video that browsers play; says how far it is by `engine.progress.tell`.
+
+    Raises:
+        InputError: the video cannot be read, or the copy cannot be written.
+    """
     with open_video(file) as container:
-        fps = min(float(video_track(container).average_rate or 25), COPY_FPS)
+        track = video_track(container)
+        fps = min(float(track.average_rate or 25), COPY_FPS)
+        duration = float((container.duration or 0) / 1_000_000) or 3600.0
     frames = Frames(file, fps, copy_size)
-    write_copy(target, frames, fps, late=lambda: frames.start)
+
+    def told() -> Iterator[np.ndarray]:
+        for k, frame in enumerate(frames):
+            tell(k / (fps * duration))
+            yield frame
+
+    write_copy(target, told(), fps, late=lambda: frames.start)
+
+
+def make_copy(shared: None, item: tuple[str, str]) -> None:
+    """`small_copy` of a file to another, as a background process calls it, which need not import torch for that."""
+    small_copy(Path(item[0]), Path(item[1]))
 
 
 def _many(count: int, what: str) -> str:

@@ -1,16 +1,21 @@
 """`untrimmed train`: from a feature store and labels to a run folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_writable
+from untrimmed.data.files import check_writable, set_aside
+from untrimmed.data.labels import read_labels, write_labels
+from untrimmed.data.notebook import Run
 from untrimmed.data.run_files import RunFiles
 from untrimmed.engine.local import cores
 from untrimmed.methods.base import resolve
 from untrimmed.runs.fit import FitOptions, fit
+from untrimmed.runs.folder import RunFolder
+from untrimmed.runs.refine import STUDENT
+from untrimmed.runs.reliability import Reliability, check_run
 from untrimmed.runs.supervision import Supervision
 from untrimmed.training import claim
 from untrimmed.training.device import check_device
@@ -19,11 +24,21 @@ from untrimmed.video.extraction import arguments_of, extract, header_for
 
 
 @dataclass(frozen=True)
-class TrainReport:
-    """The run folder, and the videos that could not be extracted (with `videos` only), with the reason."""
+class TrainReport(Run):
+    """The run folder; the method's name; the videos that could not be extracted (with `videos` only), with the reason; and what
+    the run can be trusted with, None without labels."""
 
-    run: Path
+    method: str
     failures: dict[str, str]
+    reliability: Reliability | None = None
+
+    def text(self) -> str:
+        """How training ended, and what to do next."""
+        lines = [] if self.reliability is None else [self.reliability.text()]
+        lines.append(f"{self.run}: trained; next: untrimmed localize {self.run} VIDEOS --out new.json")
+        if self.reliability is not None and self.method != STUDENT:
+            lines.append(f"or better, on most data: untrimmed refine {self.run} --out {self.run}-refined")
+        return "\n".join(lines)
 
 
 def train(
@@ -31,7 +46,7 @@ def train(
     *,
     features: str | Path | None = None,
     videos: str | Path | None = None,
-    labels: str | Path | None = None,
+    labels: str | Path | Mapping[str, Iterable[str]] | None = None,
     unlabelled: bool = False,
     clusters: int | None = None,
     trimmed: str | Path | None = None,
@@ -57,6 +72,7 @@ def train(
         features: a feature store; or videos: a folder of them, whose features are extracted into `<out>/features` first.
         labels: `labels.csv`; or unlabelled: no labels are used, and what recurs is grouped into `clusters` of videos (None: the
             method estimates their number).
+            Labels may be a dict, such as `{"match_01": ["goal", "foul"], "match_03": []}`; it is written to `<out>.labels.csv`.
         trimmed, trimmed_labels: a feature store of short clips that show their action throughout, and their labels.
         only: a CSV whose `video` column restricts the training videos.
         classes: those of the labels to learn; videos that hold only others are left out. None: all.
@@ -72,6 +88,8 @@ def train(
         InputError: anything the user gave is at fault; nothing is left behind but what was there (and extracted features).
     """
     out, files = Path(out), RunFiles(out)
+    if isinstance(labels, Mapping):
+        labels = _written(labels, out)
     settings = dict(settings or {})
     of_extractor = settings.pop("extractor", {})
     options = FitOptions(method, preset, settings, seed, device, init, workers or cores())
@@ -79,9 +97,9 @@ def train(
     resolve(method, preset, settings)
     check_device(device)
     if (features is None) == (videos is None):
-        raise InputError("give either --features DIR or --videos DIR")
+        raise InputError("give either `features` DIR or `videos` DIR")
     if videos is None and (extractor or of_extractor or download):
-        raise InputError("--extractor and its settings go with --videos; features are made already")
+        raise InputError("`extractor` and its settings go with `videos`; features are made already")
     options.check(supervision)
     if not force:
         claim(out, resume=resume)
@@ -99,9 +117,24 @@ def train(
         features = files.features
     assert features is not None
     fit(options, supervision, features, out, resume=resume, force=force and videos is None, left_out=failures)
-    return TrainReport(out, failures)
+    return TrainReport(out, method, failures, check_run(RunFolder(out), device))
 
 
 def _with_flow(settings: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """An extractor's settings, and the optical flow that stands among them."""
     return {name: value for name, value in settings.items() if name != "flow"}, settings.get("flow", "dis")
+
+
+def _written(labels: Mapping[str, Iterable[str]], out: Path) -> Path:
+    """The file beside a run with the labels of a dict; another one that is there is renamed."""
+    tags = {video: frozenset([own] if isinstance(own, str) else own) for video, own in labels.items()}
+    file = out.with_name(f"{out.name}.labels.csv")
+    if file.exists():
+        try:
+            if read_labels(file).tags == tags:
+                return file
+        except InputError:
+            pass
+        set_aside(file)
+    write_labels(file, [(video, label) for video, own in sorted(tags.items()) for label in sorted(own) or [""]])
+    return file

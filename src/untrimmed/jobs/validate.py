@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from untrimmed.console import columns
 from untrimmed.data.annotations import Annotations, scan_annotations
 from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.labels import WeakLabels, scan_labels
@@ -53,13 +54,13 @@ class ValidationReport:
         """Everything, to be read by a person: streams, the time that rows cover, labels, then notes, warnings and faults."""
         lines = []
         if self.streams:
-            lines += _table(
+            lines += columns(
                 ("stream", "D", "mean", "std"),
                 [(s.stream, str(s.width), f"{s.mean:.4g}", f"{s.std:.4g}") for s in self.streams],
             )
         if self.videos:
             lines += ["", "time that the rows cover, in seconds:"]
-            lines += _table(
+            lines += columns(
                 ("video", "rows", "s/row", "first row", "last row", "duration"),
                 [
                     (v.video, str(v.rows), f"{v.step:.4g}", _span(v.first), _span(v.last), f"{v.duration:.2f}")
@@ -71,7 +72,7 @@ class ValidationReport:
             rows, hours = sum(v.rows for v in self.videos), sum(v.duration for v in self.videos) / 3600
             lines.append(f"{len(self.videos)} video(s), {rows} rows, {hours:.2f} hours")
         if self.tags:
-            lines += ["", *_table(("label", "videos"), [(tag or "(no action)", str(count)) for tag, count in self.tags.items()])]
+            lines += ["", *columns(("label", "videos"), [(tag or "(no action)", str(count)) for tag, count in self.tags.items()])]
         for kind, lines_of_kind in (("note", self.notes), ("warning", self.warnings), ("fault", self.faults)):
             if lines_of_kind:
                 lines += ["", *(f"{kind}: {line}" for line in lines_of_kind)]
@@ -94,7 +95,7 @@ def validate(features: str | Path, labels: str | Path, annotations: str | Path |
     except InputError as error:
         report.faults.append(str(error))
     try:
-        weak, faults = scan_labels(labels, None if store is None else store.videos)
+        weak, faults = scan_labels(labels, None if store is None else {*store.videos, *store.left_out()})
         report.faults += faults
         _check_labels(weak, store, report)
     except InputError as error:
@@ -169,6 +170,12 @@ def _check_timing(store: FeatureStore, video: str, report: ValidationReport) -> 
 
 
 def _check_labels(weak: WeakLabels, store: FeatureStore | None, report: ValidationReport) -> None:
+    if store is not None and (lost := sorted(weak.tags.keys() & store.left_out().keys())):
+        report.warnings.append(
+            f"{weak.path}: {len(lost)} video(s) could not be extracted, so that their rows are not used: {_names(lost)} "
+            f"({store.left_out()[lost[0]]})"
+        )
+        weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video not in lost})
     counts = Counter(tag for tags in weak.tags.values() for tag in tags)
     report.tags = {tag: counts[tag] for tag in weak.classes}
     if empty := sum(not tags for tags in weak.tags.values()):
@@ -239,12 +246,3 @@ def _names(names: list[str]) -> str:
 
 def _span(span: tuple[float, float]) -> str:
     return f"[{span[0]:.2f}, {span[1]:.2f})"
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns under their heads: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows)]
-    return [
-        "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths)))
-        for row in (head, *rows)
-    ]

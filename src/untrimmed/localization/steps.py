@@ -161,8 +161,9 @@ def upsampled(rows: Rows, curve: np.ndarray) -> np.ndarray:
     fine = upsample(curve, rows.offsets, rows.settings.upsample, rows.left_aligned)
     if not rows.until_last:
         return fine
-    place = np.arange(len(fine)) - np.repeat(rows.offsets[:-1], np.diff(rows.offsets) * (scale := rows.settings.upsample)) * scale
-    return fine[place < np.repeat(np.diff(rows.steps), np.diff(rows.offsets) * scale)]
+    scale, lengths = rows.settings.upsample, np.diff(rows.offsets)
+    place = np.arange(len(fine)) - np.repeat(rows.offsets[:-1], lengths * scale) * scale
+    return fine[place <= np.repeat(lengths - 1, lengths * scale) * scale]
 
 
 def smoothed(rows: Rows, curve: np.ndarray) -> np.ndarray:

@@ -12,9 +12,11 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, read_json, write_json
 from untrimmed.data.settings import build, check_streams, merge, renamed, unknown
+from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import release_pages
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization.settings import Localization
@@ -191,14 +193,17 @@ def load_method(folder: Path) -> Method:
     if not (folder / "model.json").is_file():
         raise InputError(f"{folder.parent}: holds no finished model; train it, or continue with `resume`")
     head = read_json(folder / "model.json")
+    check_shape(head, {"method": str, "classes": [str], "streams": {str: int}, "config": dict}, str(folder / "model.json"))
     try:
         cls = method_class(head["method"])
         method = cls(build(cls.Config, head["config"], "model.json"), tuple(head["classes"]), head["streams"])
         method.load_state_dict(load_file(folder / "weights.safetensors"))
+        if strange := [name for name, value in method.state_dict().items() if not torch.isfinite(value).all()]:
+            raise ValueError(f"{strange[0]} has a value that is not finite")
     except InputError:
         raise
     except Exception as error:  # safetensors and torch raise many kinds for a damaged file
-        raise InputError(f"{folder}: the model cannot be read ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{folder}: the model cannot be read ({shortened(str(error).splitlines()[0])})") from error
     return method.eval()
 
 

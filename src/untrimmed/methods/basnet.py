@@ -29,7 +29,7 @@ from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import JOINT, Method, SnippetScores
 from untrimmed.nn.pooling import one_in, top_mean
-from untrimmed.nn.targets import targets_of
+from untrimmed.nn.targets import binary_cross_entropy, targets_of
 from untrimmed.nn.temporal import TemporalConvolution
 from untrimmed.training import Run, TrainingSet
 
@@ -74,10 +74,10 @@ class Net(nn.Module):
         return self.classifier(hidden)
 
 
-def video_score(cas: Tensor) -> Tensor:
-    """Each video's scores: the softmax of the mean of each class's top T // 8, [B, T, C + 1] -> [B, C + 1]."""
+def video_logit(cas: Tensor) -> Tensor:
+    """Of each video the mean of each class's top T // 8, [B, T, C + 1] -> [B, C + 1]; its softmax is the video's scores."""
     length = torch.full((len(cas),), cas.shape[1], device=cas.device)
-    return top_mean(cas, length, one_in(TOP, length)).softmax(-1)
+    return top_mean(cas, length, one_in(TOP, length))
 
 
 # The losses, named as in the paper -------------------------------------------------------------------------------------------
@@ -90,23 +90,15 @@ def targets(labels: Tensor) -> tuple[Tensor, Tensor]:
     return base / base.sum(1, keepdim=True), targets_of(labels)
 
 
-def loss_branch(score: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy of a branch's video scores with its target, [B, C + 1] each; not torch's, which refuses what is no
-    number, so that a training that diverges is told as any other's."""
-    tiny = torch.finfo(score.dtype).tiny
-    there, absent = score.clamp_min(tiny).log(), (1 - score).clamp_min(tiny).log()
-    return -(target * there + (1 - target) * absent).mean()
-
-
 def losses_of(net: Net, x: Tensor, labels: Tensor, keep: tuple[Tensor, Tensor], config: Config) -> dict[str, Tensor]:
     """All losses and their weighted sum of x [B, T, D] and labels [B, C]; `keep`: a dropout mask for either branch."""
     foreground = net.foreground_logit(x).sigmoid()
-    base = video_score(net.cas(x, keep[0], config.dropout))
-    suppressed = video_score(net.cas(foreground.unsqueeze(-1) * x, keep[1], config.dropout))
+    base = video_logit(net.cas(x, keep[0], config.dropout))
+    suppressed = video_logit(net.cas(foreground.unsqueeze(-1) * x, keep[1], config.dropout))
     target_base, target_suppressed = targets(labels)
     losses = {
-        "base": loss_branch(base, target_base),
-        "supp": loss_branch(suppressed, target_suppressed),
+        "base": binary_cross_entropy(base, target_base),
+        "supp": binary_cross_entropy(suppressed, target_suppressed),
         "norm": foreground.sum(1).mean(),
     }
     return {"total": losses["base"] + losses["supp"] + config.sparsity * losses["norm"], **losses}
@@ -163,6 +155,6 @@ class BaSNet(Method):
         """Video scores: the suppression branch's, without background."""
         foreground, cas = curves[JOINT].attention_logit, curves[JOINT].class_logit
         assert foreground is not None
-        score = video_score(cas.unsqueeze(0))[0, :-1]
+        score = video_logit(cas.unsqueeze(0))[0].softmax(-1)[:-1]
         attention = foreground.sigmoid().cpu().numpy()
         return {JOINT: StreamActivation(attention, cas[:, :-1].cpu().numpy(), score.double().cpu().numpy())}

@@ -158,8 +158,15 @@ class CMCS(Method):
                 drawn, length = data.draw(video[chosen], self.widths, partial(run.rng, f"snippets {step}"), config.whole)
                 x = torch.cat(list(drawn.values()), -1).to(run.device)
                 noise = torch.rand((len(x), x.shape[-1]), generator=run.torch_rng(f"dropout {step}"))
-                given = (length, torch.from_numpy(label[chosen]), torch.from_numpy(weight[chosen]), noise >= config.dropout)
-                losses = losses_of(self.net, x, *(one.to(run.device) for one in given), config)
+                losses = losses_of(
+                    self.net,
+                    x,
+                    length.to(run.device),
+                    torch.from_numpy(label[chosen]).to(run.device),
+                    torch.from_numpy(weight[chosen]).to(run.device),
+                    (noise >= config.dropout).to(run.device),
+                    config,
+                )
                 optimizer.zero_grad(set_to_none=True)
                 losses["total"].backward()
                 optimizer.step()

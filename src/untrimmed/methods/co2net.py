@@ -186,8 +186,9 @@ class CO2Net(Method):
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Video scores: softmax of the mean of the highest of CAS times attention, which also scores a segment."""
-        assert curves[JOINT].attention_logit is not None
-        attention, cas = curves[JOINT].attention_logit.sigmoid(), curves[JOINT].class_logit
+        attention_logit, cas = curves[JOINT].attention_logit, curves[JOINT].class_logit
+        assert attention_logit is not None
+        attention = attention_logit.sigmoid()
         product = cas * attention.unsqueeze(-1)
         score = top(product, self.config.test_top).softmax(-1)[:-1].double()
         logit, own = (x.cpu().numpy() for x in (cas[:, :-1] - cas[:, -1:], product[:, :-1]))

@@ -6,10 +6,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import unknown
+from untrimmed.data.yaml_files import read_yaml
 
 METHODS = {
     "3cnet": "untrimmed.methods.threecnet:ThreeCNet",
@@ -100,11 +99,11 @@ def presets_of(name: str) -> dict[str, dict[str, Any]]:
         InputError: there is no such method, or its presets are missing or not as they should be.
     """
     file = file_of(name).with_name(f"{name}.yaml")
+    if not file.exists():
+        raise _fault(name, f"its presets are missing: there is no {file}; a package lists it under package-data")
     try:
-        presets = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _fault(name, f"its presets are missing: there is no {file}; a package lists it under package-data") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        presets = read_yaml(file)
+    except InputError as error:
         raise _fault(name, f"{file} cannot be read ({_line(error)})") from error
     if not isinstance(presets, dict) or not all(isinstance(preset, dict) for preset in presets.values()):
         raise _fault(name, f"{file}: expected presets by name, each with the sections method, data and localization")

@@ -42,8 +42,8 @@ class Config:
     folds: int = setting(3, "groups of videos, each relabelled by a classifier of the others; 1 = no cross-fitting", low=1)
     strength: float = setting(0.01, "C: weight of the loss, summed over snippets, against half the squared weights", low=1e-9)
     cut: Literal["mean", "groups"] = setting(
-        "mean",
-        "where P is cut in a video: at its mean, or between the two groups that its values fall into, however few the higher ones",
+        "groups",
+        "where P is cut in a video: at its mean, or between the two groups that its values fall into where that is higher",
         choices=("mean", "groups"),
     )
     smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is cut", low=0)
@@ -153,19 +153,21 @@ def start_from_clips(clips: TrainingSet | None, classes: Sequence[str]) -> list[
 
 
 def level(curve: np.ndarray, cut: str) -> np.ndarray:
-    """Where each column of [T, k] is cut, [k]: at its mean, or halfway between the two groups that its values fall into.
+    """Where each column of [T, k] is cut, [k]: at its mean, or halfway between the two groups that its values fall into where
+    that is higher.
 
     The groups are those of least variance inside (Otsu's): few values that stand far out are a group of their own, however few.
+    Where the action fills most of a video, what stands out is background, and the mean is the higher.
     """
-    count = len(curve)
+    count, mean = len(curve), curve.mean(0)
     if cut == "mean" or count == 1:
-        return curve.mean(0)
+        return mean
     ordered = np.sort(curve, axis=0)
     below = np.arange(1, count)[:, None]
     low, high = ordered.cumsum(0)[:-1] / below, ordered[::-1].cumsum(0)[::-1][1:] / (count - below)
     best = (below * (count - below) * (high - low) ** 2).argmax(0)
     each = np.arange(curve.shape[1])
-    return (ordered[best, each] + ordered[best + 1, each]) / 2
+    return np.maximum(mean, (ordered[best, each] + ordered[best + 1, each]) / 2)
 
 
 def relabel(probability: np.ndarray, cut: str, smooth: float, margin: float) -> np.ndarray:
@@ -448,10 +450,12 @@ class SelfTrain(Method):
         return {stream: net for stream, net in self.streams.items() if isinstance(net, StreamClassifier)}
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background)."""
+        """Logits relative to the background's, whose softmax with a zero is P; video scores sum(p_c) / sum(1 - p_background), which
+        of a single class says nothing: there it is the highest p."""
         pooled = {}
         for stream, curve in curves.items():
-            p = curve.class_logit.double().softmax(1)[:, :-1].sum(0)
+            p = curve.class_logit.double().softmax(1)[:, :-1]
+            score = p.sum(0) / p.sum().clamp_min(1e-30) if p.shape[1] > 1 else p.amax(0)
             logit = curve.class_logit[:, :-1] - curve.class_logit[:, -1:]
-            pooled[stream] = StreamActivation(None, logit.cpu().numpy(), (p / p.sum().clamp_min(1e-30)).cpu().numpy())
+            pooled[stream] = StreamActivation(None, logit.cpu().numpy(), score.cpu().numpy())
         return pooled

@@ -15,6 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -27,17 +28,20 @@ from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.training import Run, TrainingSet
 
+NODES = 200
+"""Of the quadrature in MAAN's pooling."""
+
 
 @dataclass(frozen=True)
 class Config:
     """STPN's settings. Defaults are the reproduction's for THUMOS14."""
 
     hidden: int = setting(256, "width of the attention's hidden layer", low=1, source="reproduction")
-    pooling: Literal["mean", "sum"] = setting(
+    pooling: Literal["mean", "sum", "marginal"] = setting(
         "mean",
-        "of the attended features over time: their mean, or, as in the paper's formula, their sum",
-        choices=("mean", "sum"),
-        source="reproduction: mean",
+        "of the attended features over time: their mean; as in the paper's formula, their sum; or MAAN's marginalized average",
+        choices=("mean", "sum", "marginal"),
+        source="reproduction: mean; marginal: MAAN",
     )
     sparsity: float = setting(1e-4, "beta, the weight of ||lambda||_1", low=0, source="reproduction")
     epochs: int = setting(680, "passes over the training videos", low=1, source="reproduction: 23,100 steps")
@@ -61,8 +65,36 @@ class StreamNet(nn.Module):
     def forward(self, x: Tensor, pooling: str) -> tuple[Tensor, Tensor]:
         """Attention [B, T] and the video's class logits [B, C] of x [B, T, D]."""
         attention = self.attention_logit(x).sigmoid()
-        pooled = (attention.unsqueeze(1) @ x).squeeze(1)
-        return attention, self.classifier(pooled / x.shape[1] if pooling == "mean" else pooled)
+        return attention, self.classifier((pooling_weights(attention, pooling).unsqueeze(1) @ x).squeeze(1))
+
+
+def pooling_weights(attention: Tensor, pooling: str) -> Tensor:
+    """How much each snippet counts in the pooled features, by the attention, [..., T] each."""
+    if pooling == "marginal":
+        return marginal_weights(attention)
+    return attention / attention.shape[-1] if pooling == "mean" else attention
+
+
+def marginal_weights(attention: Tensor) -> Tensor:
+    """MAAN's marginalized average (Yuan et al., ICLR 2019, arXiv 1905.08586), [..., T] each.
+
+    Draw a subset of the snippets, each by itself with its attention p as the probability, and take its mean feature, 0 of none.
+    The expectation weighs snippet t by p_t E[1 / (1 + number of others)]. As 1 / (1 + n) is the integral of u^n from 0 to 1, that
+    is p_t times the integral of prod_{s != t} (1 - p_s + p_s u) du: a polynomial of degree T - 1, which Gauss's quadrature
+    integrates exactly with T / 2 nodes, and to a millionth with `NODES` where T is some ten thousand. The authors' recursion takes
+    T steps, one after the other.
+    """
+    node, weight = (torch.from_numpy(a).to(attention) for a in _quadrature(min(math.ceil(attention.shape[-1] / 2), NODES)))
+    log = torch.log1p(attention.unsqueeze(-1) * (node - 1))  # [..., T, nodes]
+    others = (log.sum(-2, keepdim=True) - log).exp()
+    return attention * (others @ weight)
+
+
+@lru_cache
+def _quadrature(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of Gauss's quadrature from 0 to 1."""
+    node, weight = np.polynomial.legendre.leggauss(nodes)
+    return (node + 1) / 2, weight / 2
 
 
 # The losses, named as in the paper -------------------------------------------------------------------------------------------
@@ -140,9 +172,7 @@ class STPN(Method):
         for stream, curve in curves.items():
             assert curve.attention_logit is not None
             attention = curve.attention_logit.sigmoid()
-            pooled = attention @ curve.class_logit
-            if of_stream(self.config, stream).pooling == "mean":
-                pooled = pooled / len(attention)
+            pooled = pooling_weights(attention, of_stream(self.config, stream).pooling) @ curve.class_logit
             score = (pooled + self._net(stream).classifier.bias).sigmoid()
             found[stream] = StreamActivation(attention.cpu().numpy(), curve.class_logit.cpu().numpy(), score.double().cpu().numpy())
         return found

@@ -15,7 +15,7 @@ Values that the paper does not give are the released code's; see `3cnet.yaml` an
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -93,22 +93,30 @@ class StreamNet(nn.Module):
         return embedded, self.classifier(embedded)
 
 
+class Fusion(nn.Module):
+    """The final T-CAM: the streams' scores times a weight per class, and over it, if `temporal`, a convolution per class."""
+
+    def __init__(self, streams: Iterable[str], outputs: int, temporal: bool) -> None:
+        super().__init__()
+        self.weights = nn.ParameterDict({name: nn.Parameter(torch.ones(outputs)) for name in streams})
+        self.temporal = None
+        if temporal:
+            self.temporal = TemporalConvolution(outputs, outputs, 13, dilation=2, groups=outputs, bias=False)
+            nn.init.xavier_uniform_(self.temporal.weight)
+
+    def forward(self, scores: Mapping[str, Tensor], own: Tensor | None = None) -> Tensor:
+        """The streams' scores [B, T, C (+ 1)] as one; `own` [B, T]: what is no padding."""
+        tcam = torch.stack([scores[name] * weight for name, weight in self.weights.items()]).sum(0)
+        return tcam if self.temporal is None else F.relu(self.temporal(tcam, own))
+
+
 class Net(nn.Module):
-    """A `StreamNet` and a weight per class of each stream; and over the T-CAM, if `temporal`, a convolution per class."""
+    """A `StreamNet` of each stream, and their fusion, which is per class and so part of the classifier."""
 
     def __init__(self, widths: Mapping[str, int], outputs: int, config: Config) -> None:
         super().__init__()
         self.streams = nn.ModuleDict({name: StreamNet(width, config.hidden or width, outputs) for name, width in widths.items()})
-        self.weights = nn.ParameterDict({name: nn.Parameter(torch.ones(outputs)) for name in widths})
-        self.temporal = None
-        if config.temporal:
-            self.temporal = TemporalConvolution(outputs, outputs, 13, dilation=2, groups=outputs, bias=False)
-            nn.init.xavier_uniform_(self.temporal.weight)
-
-    def tcam(self, scores: Mapping[str, Tensor], own: Tensor | None = None) -> Tensor:
-        """The streams' scores [B, T, C (+ 1)] as one; `own` [B, T]: what is no padding."""
-        tcam = torch.stack([scores[name] * weight for name, weight in self.weights.items()]).sum(0)
-        return tcam if self.temporal is None else F.relu(self.temporal(tcam, own))
+        self.classifier = Fusion(widths, outputs, config.temporal)
 
 
 # The losses, named as in the paper -------------------------------------------------------------------------------------------
@@ -176,7 +184,9 @@ class Batch:
 def losses_of(net: Net, centers: Mapping[str, Tensor], batch: Batch, config: Config) -> dict[str, Tensor]:
     """All losses and their weighted sum; `centers` per stream [C, hidden]. L_count is missing where it is not due."""
     told = {name: net.streams[name](x, batch.keep[name], config.dropout) for name, x in batch.x.items()}
-    tcam = net.tcam({name: score for name, (_, score) in told.items()}, inside(batch.length, next(iter(batch.x.values())).shape[1]))
+    tcam = net.classifier(
+        {name: score for name, (_, score) in told.items()}, inside(batch.length, next(iter(batch.x.values())).shape[1])
+    )
     heads = [*(score for _, score in told.values()), tcam]
     long = batch.length >= SHORT if config.official else batch.length > 0
     cls = torch.stack([loss_cls(score[long], batch.length[long], batch.labels[long]) for score in heads]).sum()
@@ -248,7 +258,7 @@ class ThreeCNet(Method):
                     torch.from_numpy(counts[chosen]).to(run.device) if due and counts is not None else None,
                     number >= config.single_label_steps,
                 )
-                losses = losses_of(self.net, centers, batch, config)
+                losses = losses_of(self.net, dict(centers.items()), batch, config)
                 step_of(losses["total"], optimizer, center_optimizer, config.center)
                 sums.update({name: loss.item() for name, loss in losses.items()})
                 times.update(losses.keys())
@@ -258,7 +268,7 @@ class ThreeCNet(Method):
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """The T-CAM, under one name for all streams; background last."""
         scores = {name: self.net.streams[name](features[name].unsqueeze(0))[1] for name in self.widths}
-        return {JOINT: SnippetScores(None, self.net.tcam(scores)[0])}
+        return {JOINT: SnippetScores(None, self.net.classifier(scores)[0])}
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
         """Video scores: the softmax of the mean of each class's highest eighth of the T-CAM, without background."""

@@ -79,6 +79,8 @@ class Page:
     diagnosis: what is wrong with the detections, as `evaluation.diagnosis.Diagnosis.to_json` says it.
     beside: the detections of another run, drawn below these in the same videos; `runs` then names both, this one first.
     clusters: of an unlabelled run, to be named on the page. no_action: names that stand for "surely no action".
+    review: what `untrimmed review` tells the page's editing (page/editing.js); None: a page that is only looked at.
+    durations: of videos, in seconds, where neither activations nor truth have them.
     """
 
     results: Results
@@ -94,6 +96,8 @@ class Page:
     no_action: Sequence[str] = ()
     notes: Sequence[str] = ()
     title: str = "What happens when"
+    review: Mapping[str, Any] | None = None
+    durations: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_page(page: Page, out: str | Path) -> None:
@@ -102,8 +106,15 @@ def write_page(page: Page, out: str | Path) -> None:
     Raises:
         InputError: it cannot be written.
     """
+    with atomic_write(out, "wb") as handle:
+        handle.write(page_html(page))
+
+
+def page_html(page: Page) -> bytes:
+    """The page's HTML, in UTF-8."""
     files = resources.files(__package__).joinpath("page")
-    script = one_script(files, "main.js")
+    script = one_script(files, "main.js" if page.review is None else "review.js")
+    sheets = ["page.css"] if page.review is None else ["page.css", "review.css"]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"percent": lambda x: f"{100 * x:.1f}", "number": lambda x: f"{x:,}".replace(",", "\u202f")}
     classes = _classes(page)
@@ -114,11 +125,10 @@ def write_page(page: Page, out: str | Path) -> None:
         terms=TERMS,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=files.joinpath("page.css").read_text(encoding="utf-8"),
+        style="".join(files.joinpath(sheet).read_text(encoding="utf-8") for sheet in sheets),
         data=_inline(_data(page, classes)),
     )
-    with atomic_write(out, "wb") as handle:
-        handle.write(html.encode("utf-8", "replace"))
+    return html.encode("utf-8", "replace")
 
 
 def _inline(value: Any) -> str:
@@ -137,6 +147,7 @@ def _classes(page: Page) -> list[str]:
     if page.scores:
         labels.update(page.scores["per_class"])
     labels.update(cluster.name for cluster in page.clusters)
+    labels.update((page.review or {}).get("labels", ()))
     return sorted(labels)
 
 
@@ -170,6 +181,7 @@ def _data(page: Page, classes: list[str]) -> dict[str, Any]:
         "clusters": _clusters(page, place),
         "assigned": {"video": [video for video, _ in assigned], "cluster": [k for _, k in assigned]},
         "noAction": sorted(page.no_action),
+        "review": page.review,
     }
 
 
@@ -214,7 +226,7 @@ def _video(page: Page, video: str, place: Mapping[str, int], scale: dict[str, An
     elif truth is not None and truth.duration:
         duration = truth.duration
     else:
-        duration = max(ends, default=0.0)
+        duration = page.durations.get(video, 0.0)
     entry: dict[str, Any] = {
         "id": video,
         "duration": round(max([duration, *ends]), 3) or 1.0,

@@ -51,13 +51,13 @@ def select(rows: Iterable[Published], conditions: Sequence[str]) -> list[Publish
     for condition in conditions:
         column, equals, value = condition.partition("=")
         if not equals:
-            raise InputError(f"--where {condition}: write it as column=value, such as deck=S1 or method=DGAM")
+            raise InputError(f"`where` {condition}: write it as column=value, such as deck=S1 or method=DGAM")
         if column not in COLUMNS:
-            raise unknown(column, COLUMNS, "--where")
+            raise unknown(column, COLUMNS, "`where`")
         wanted.setdefault(column, set()).add(value.casefold())
     chosen = [row for row in rows if all(getattr(row, column).casefold() in values for column, values in wanted.items())]
     if not chosen:
-        raise InputError(f"--where {' '.join(conditions)}: no published number fits")
+        raise InputError(f"`where` {' '.join(conditions)}: no published number fits")
     return chosen
 
 

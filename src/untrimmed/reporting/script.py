@@ -9,7 +9,7 @@ import re
 from importlib.resources.abc import Traversable
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z]+\.js)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:const|let|class|function)\b)", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|let|class|(?:async )?function)\b)", re.MULTILINE)
 
 
 def one_script(folder: Traversable, entry: str) -> str:

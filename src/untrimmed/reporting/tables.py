@@ -1,9 +1,10 @@
 """Tables of runs by metrics, as Markdown, CSV and LaTeX, and a plot of the same numbers."""
 
 import csv
+import html
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,6 +103,17 @@ def markdown(table: Table) -> str:
         rows = [["run", *(metric.title for metric in block.metrics)], *_cells(block, "**{}**", " ± ")]
         lines += ["", *markdown_rows(rows, right=True)]
     return "\n".join(lines)
+
+
+def html_of(table: Table) -> str:
+    """The same for a notebook."""
+    parts = [f"<h3>{html.escape(table.name)}</h3><p>{html.escape(table.caption)}</p>"]
+    for block in table.blocks():
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("run", *(metric.title for metric in block.metrics)))
+        rows = _cells(block, "<b>{}</b>", " ± ", escape=html.escape)
+        body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return "".join(parts)
 
 
 def latex(table: Table) -> str:
@@ -224,11 +236,11 @@ def plot(tables: Sequence[Table], path: str | Path) -> None:
         figure.savefig(stream, format="png")
 
 
-def _cells(table: Table, bold: str, plus_minus: str, escape: object = None) -> list[list[str]]:
+def _cells(table: Table, bold: str, plus_minus: str, escape: Callable[[str], str] | None = None) -> list[list[str]]:
     best = [table.best(column) for column in range(len(table.metrics))]
     rows = []
     for number, (run, cells) in enumerate(zip(table.runs, table.values, strict=True)):
-        row = [_escape(run) if escape else run]
+        row = [escape(run) if escape else run]
         for column, (metric, values) in enumerate(zip(table.metrics, cells, strict=True)):
             if not values:
                 row.append("–")

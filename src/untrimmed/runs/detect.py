@@ -9,8 +9,11 @@ from typing import Any
 from untrimmed.data.activations import read_activations, write_activations
 from untrimmed.data.annotations import read_annotations, write_detections
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import set_aside
+from untrimmed.data.files import beside as part_of
+from untrimmed.data.files import fresh_folder, set_aside, sweep, write_json
 from untrimmed.data.labels import NO_ACTION
+from untrimmed.data.locks import one_at_a_time
+from untrimmed.data.outputs import DETECTIONS, FAILURES, activations_beside, check_output, failures_beside, make_room
 from untrimmed.data.settings import build, check_streams, merge
 from untrimmed.data.types import Activation, Results
 from untrimmed.localization import Localization
@@ -76,10 +79,30 @@ def named_above(results: Results, min_score: float | None = None, names: Mapping
     }
 
 
+def check_result(out: Path, force: bool, failures: bool) -> None:
+    """See, before any work, that `write_result` can write there; `failures`: also what was left out.
+
+    Raises:
+        InputError: something else is there and `force`, by which it will be renamed, is not given; or another detections file
+            has its activations in the same folder.
+    """
+    check_output(out, DETECTIONS, force)
+    beside = activations_beside(out)
+    if failures:
+        check_output(failures_beside(out), FAILURES, force)
+    other = out.with_name(out.name.removesuffix(".json") if out.name.endswith(".json") else f"{out.name}.json")
+    if other.is_file() and beside.is_dir():
+        raise InputError(f"{out}: its activations would take the place of those of {other}; choose another `out`")
+    sweep(out.parent, beside.name)
+
+
 def write_result(
     out: Path, results: Results, about: Mapping[str, Any], stored: tuple[Sequence[Activation], Localization] | None, source: Path
 ) -> Path | None:
     """Write detections and, beside them, the activations and settings that they were cut with; what was there gives way.
+
+    At no time are activations beside detections of another call: first the old ones go, then the detections come, then the new
+    ones; and of two processes one does all of this after the other.
 
     Args:
         about: what is known of the run. stored: None: no activations are written.
@@ -88,28 +111,44 @@ def write_result(
     Returns:
         The folder of the activations beside the detections, where there is one.
     """
-    beside = out.with_suffix(".activations")
-    fresh = beside.with_name(f".{beside.name}.part")
+    beside = activations_beside(out)
     fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters") if k in about}
-    shutil.rmtree(fresh, ignore_errors=True)  # of a call that was killed
-    try:
-        if stored is not None and beside.resolve() != source.resolve():
+    if beside.resolve() == source.resolve():
+        make_room(out, DETECTIONS)
+        write_detections(out, results, fields)
+        return beside
+    with fresh_folder(beside) as fresh:
+        if stored is not None:
             activations, cutting = stored
             write_activations(fresh, activations, {**about, "localization": asdict(cutting)})
-        write_detections(out, results, fields)
-        if beside.exists() and beside.resolve() != source.resolve():
-            _discard(beside)  # they belong to the detections that are replaced
-        if fresh.exists():
-            fresh.rename(beside)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return beside if beside.exists() else None
+        with one_at_a_time(out.parent):
+            make_room(out, DETECTIONS)
+            old = _take_away(beside)
+            write_detections(out, results, fields)
+            if stored is not None:
+                fresh.rename(beside)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+    return beside if stored is not None else None
 
 
-def _discard(activations: Path) -> None:
-    """Delete activations that were written before; a folder that holds anything else is renamed instead."""
+def _take_away(activations: Path) -> Path | None:
+    """Rename activations that were written before to what is swept away; a folder that holds anything else to NAME.1."""
+    if not activations.exists():
+        return None
     files = {file.name for file in activations.iterdir()} if activations.is_dir() else {""}
     if "activations.json" in files and all(name == "activations.json" or name.endswith(".safetensors") for name in files):
-        shutil.rmtree(activations)
-    else:
-        set_aside(activations)
+        return activations.rename(part_of(activations))
+    set_aside(activations)
+    return None
+
+
+def write_failures(out: Path, failures: Mapping[str, str]) -> Path:
+    """Write what was left out of a detections file, and why; where nothing was, what an earlier call wrote goes."""
+    file = failures_beside(out)
+    if failures:
+        make_room(file, FAILURES)
+        write_json(file, failures, indent=1)
+    elif file.is_file() and FAILURES.ours(file):
+        file.unlink()
+    return file

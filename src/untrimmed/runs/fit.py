@@ -118,6 +118,7 @@ def fit(
         except InputError:
             run.forget()  # a fault that only the method knows of, such as a setting that its labels do not allow
             raise
+        run.check_there()
         save_method(model, RunFolder(out).model)
 
 

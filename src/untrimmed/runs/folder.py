@@ -4,14 +4,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json
+from untrimmed.data.files import read_json
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import check_streams, merge, renamed
+from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import FeatureStore, Header, without_places
+from untrimmed.data.yaml_files import read_yaml, write_yaml
 from untrimmed.methods.base import SECTIONS, Method, Preset, load_method, settings_from
+
+RECORD = {
+    "selection?": (str, None),
+    "classes?": ([str], None),
+    "training_videos?": [str],
+    "data?": ({"features?": (str, None), "labels?": (str, None), "trimmed?": (str, None), "trimmed_labels?": (str, None)}, None),
+    "extractor?": ({"name": str, "settings": dict, "window_seconds": float, "stride_seconds": float}, None),
+}
+"""What is read of environment.json."""
 
 
 class RunFolder(RunFiles):
@@ -36,19 +46,20 @@ class RunFolder(RunFiles):
 
     def sections(self) -> dict[str, Any]:
         """The three sections of config.yaml: method, localization, data."""
-        return {section: self._configured(section) for section in SECTIONS}
+        sections = {section: self._configured(section) for section in SECTIONS}
+        for section, settings in sections.items():
+            check_shape(settings, dict, f"{self.config}: {section}")
+        return sections
 
     def preset(self) -> str:
         """The preset that the run's settings were laid over."""
         return str(self._configured("preset"))
 
     def _configured(self, key: str) -> Any:
-        try:
-            return yaml.safe_load(self.config.read_text(encoding="utf-8"))[key]
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"{self.config}: cannot be read ({' '.join(str(error).split())})") from error
-        except (TypeError, KeyError) as error:
-            raise InputError(f"{self.config}: not as a run writes it; it lacks {key!r}") from error
+        content = read_yaml(self.config)
+        if not isinstance(content, dict) or key not in content:
+            raise InputError(f"{self.config}: not as a run writes it; it lacks {key!r}")
+        return content[key]
 
     def update_names(self, config: type) -> None:
         """Write config.yaml with today's names of the method's settings (the dataclass `config`), so that a run begun by an
@@ -58,9 +69,7 @@ class RunFolder(RunFiles):
         except InputError:
             return
         if (method := renamed(config, sections["method"])) != sections["method"]:
-            whole = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-            with atomic_write(self.config) as stream:
-                yaml.safe_dump(whole | {"method": method}, stream, sort_keys=False)
+            write_yaml(self.config, read_yaml(self.config) | {"method": method})
 
     def record(self) -> dict[str, Any]:
         """What environment.json says of the training: versions, seed, data, selection rule, training videos.
@@ -69,8 +78,7 @@ class RunFolder(RunFiles):
             InputError: it cannot be read, or holds no object.
         """
         content = read_json(self.environment)
-        if not isinstance(content, dict):
-            raise InputError(f"{self.environment}: not as a run writes it; expected an object")
+        check_shape(content, RECORD, str(self.environment))
         return content
 
     def labels(self) -> str | None:
@@ -129,4 +137,4 @@ class RunFolder(RunFiles):
 def _unequal(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for key in {**then, **now}:
         if then.get(key) != now.get(key):
-            yield f"{key}: {then.get(key)} then, {now.get(key)} now"
+            yield f"{key}: {shortened(then.get(key), 30)} then, {shortened(now.get(key), 30)} now"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from untrimmed.console import note, progress
+from untrimmed.console import note, progress, shortened
 from untrimmed.data.errors import InputError
 from untrimmed.data.sampling import uniform_sampling
 from untrimmed.data.store import FeatureStore, without_places
@@ -42,7 +42,7 @@ def activations_of_run(
     videos = _videos(store, wanted)
 
     by_place: dict[int, Activation] = {}
-    with progress(f"localize {len(videos)} videos", len(videos)) as advance:
+    with progress("localize", len(videos)) as advance:
         for i, activation in _each_video(method, store, preset.data, device, videos, engine):
             by_place[i] = activation
             advance()
@@ -118,7 +118,7 @@ def extract_as(
     if header.weights_sha256 != made.get("weights_sha256"):
         raise InputError(
             f"{run}: the extractor's weights are not those that it was trained with "
-            f"({made.get('weights_sha256')} then, {header.weights_sha256} now)"
+            f"({shortened(made.get('weights_sha256'), 60)} then, {shortened(header.weights_sha256, 60)} now)"
         )
     folder.check_header(header, header.streams, f"{run}: videos cannot be extracted as its training videos were")
     making = {"extractor": made["name"], "settings": settings, "flow": flow}

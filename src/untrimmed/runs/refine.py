@@ -89,7 +89,8 @@ class Refinement(Supervision):
             row = videos.index(video)  # a person who has seen the video knows its labels better than its row does
             labels[row] = present if its.checked else np.maximum(labels[row], present)
         say(f"{len(known)} annotated video(s), {sum(marks[video].checked for video in known)} of them checked completely")
-        return TrainingSet(videos, classes, labels, store, None, settings, self._curves(store, videos, classes), known)
+        teacher = self._curves(store, videos, classes)
+        return TrainingSet(videos, classes, labels, store, settings=settings, teacher=teacher, known=known)
 
     def _curves(self, store: FeatureStore, videos: Sequence[str], classes: tuple[str, ...]) -> dict[str, np.ndarray]:
         """What the teachers say, on average, of each video's snippets."""
@@ -155,12 +156,12 @@ def refine(
         annotations=annotations,
         device=options.device,
     )
-    fit(options, supervision, _features_of(first, features), out, resume=resume, force=force, about=_about(teachers, annotations))
+    fit(options, supervision, features_of(first, features), out, resume=resume, force=force, about=_about(teachers, annotations))
     if labels is None:
         write_clusters(clusters_file(out, 0), first.clusters())
 
 
-def _features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
+def features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
     """The store that is named, or else the one that the teacher was trained on."""
     if features is not None:
         return features

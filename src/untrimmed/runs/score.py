@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from untrimmed.console import note
-from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth
+from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations
 from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_writable, read_json
+from untrimmed.data.files import read_json
+from untrimmed.data.outputs import DIAGNOSIS, check_output
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import unknown
+from untrimmed.data.shapes import check_shape
 from untrimmed.data.types import Activation
 from untrimmed.evaluation import activitynet, thumos14, wtalc
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious
@@ -58,7 +60,16 @@ from untrimmed.evaluation.results import (
     Evaluation,
 )
 from untrimmed.runs.mapping import MappingOptions, Tags, clusters_in, mapped_scores, tags_of
-from untrimmed.runs.target import activations_in, detections_of, fused_scores, labels_of, stream_weights, truth_of, where_in
+from untrimmed.runs.target import (
+    activations_in,
+    detections_of,
+    fused_scores,
+    labels_of,
+    scored_videos,
+    stream_weights,
+    truth_of,
+    where_in,
+)
 
 DETECTION_PROTOCOLS = {
     "activitynet": activitynet.evaluate_detections,
@@ -77,7 +88,7 @@ class ScoreOptions:
     annotations: the truth, in the ActivityNet schema.
     labels: weak labels; the truth of classification and clustering where no annotations are given. With `map_clusters` and
         annotations: the labels of the training videos.
-    subset: which videos of the annotations; None: all.
+    subset: which videos of the annotations, all of which are scored; None: those that the result lists.
     tiou: thresholds, see `parse_tious`.
     protocol: one of `PROTOCOLS`.
     map_clusters: how clusters are taken for classes (see `evaluation.clustering.map_clusters`), by the labels of the
@@ -134,7 +145,7 @@ class ScoreOptions:
                 raise InputError(f"`diagnose` goes by the activitynet protocol; leave `protocol` {protocol} away")
             if Path(diagnose).is_file():
                 raise InputError(f"`diagnose` {diagnose}: a file; give the folder to write diagnosis.json and its pictures into")
-            check_writable(Path(diagnose) / "diagnosis.json")
+            check_output(Path(diagnose) / "diagnosis.json", DIAGNOSIS, force=None)
         if parts is not None and protocol != "attention":
             raise InputError(f"`parts`: only the protocol attention looks at parts, not {protocol}")
 
@@ -164,9 +175,9 @@ def score_detections(target: Path, options: ScoreOptions) -> Evaluation:
     protocol, ask = options.protocol, options.mapping
     annotations = _true_segments(options)
     tious = parse_tious(options.tiou)
-    truth, chosen = truth_of(annotations, options.subset)
-    file = detections_of(target)
+    truth, file = read_annotations(annotations), detections_of(target)
     results = file.results
+    chosen, notes = scored_videos(truth, options.subset, results.keys(), file.path)
     mapping = None
     if ask.wanted:
         best = {video: max(detections, key=lambda d: d.score).label for video, detections in results.items() if detections}
@@ -179,6 +190,8 @@ def score_detections(target: Path, options: ScoreOptions) -> Evaluation:
     except InputError as error:
         raise InputError(f"{file.path} against {truth.path}: {error}") from None
 
+    for text in (*truth.notes, *notes):
+        note(text)
     _note_on_detections(file, truth, chosen, scores, mapping, where_in(truth.path, options.subset))
     diagnosis = None
     if options.diagnose is not None:
@@ -197,8 +210,6 @@ def _note_on_detections(
     where: str,
 ) -> None:
     """What was left out, or counts otherwise than one might think."""
-    for text in truth.notes:
-        note(text)
     clusters = {} if mapping is None else mapping.clusters
     if dropped := sum(not clusters.get(d.label, True) for detections in file.results.values() for d in detections):
         note(f"{dropped} detection(s) dropped: their clusters stand for no class")
@@ -207,7 +218,7 @@ def _note_on_detections(
     if scores.ignored:
         note(f"{scores.ignored} detection(s) ignored: their videos are not in {where}")
     if scores.unlisted:
-        note(f"{len(scores.unlisted)} of {scores.videos} videos are not in {file.path}: their truth counts as missed")
+        note(f"warning: {len(scores.unlisted)} of {scores.videos} videos are not in {file.path}: their truth counts as missed")
     if scores.counted is not None and (left_out := int((~scores.counted).any(axis=1).sum())):
         note(f"{left_out} detection(s) on ambiguous segments are not counted")
     if scores.without_truth:
@@ -221,6 +232,11 @@ def score_classification(target: Path, options: ScoreOptions) -> ClassificationE
     if options.annotations is not None and options.labels is not None and ask.how is None:
         raise _both_say_what_is_true(options)
     truth_path, tags, source = labels_of(options.annotations, options.labels, options.subset, "classification")
+    absent = 0
+    if options.subset is None:  # as in `scored_videos`
+        listed = {activation.video for activation in activations}
+        absent = len(tags.keys() - listed)
+        tags = {video: labels for video, labels in tags.items() if video in listed}
     weights = stream_weights(activations, about, path)
     classes = activations[0].classes
     by_stream = {name: {activation.video: activation.streams[name].class_score for activation in activations} for name in weights}
@@ -237,6 +253,8 @@ def score_classification(target: Path, options: ScoreOptions) -> ClassificationE
         raise InputError(f"{path} against {truth_path}: {error}") from None
 
     where = where_in(truth_path, options.subset)
+    if absent:
+        note(f"warning: {absent} video(s) of {truth_path} are not in {path} and are left out of the scores")
     if scores.unlisted:
         note(f"{len(scores.unlisted)} of {scores.videos} videos have no scores in {path}: they count as wrong")
     if scores.unknown:
@@ -271,8 +289,7 @@ def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
         note(f"{left_out} clustered video(s) have no label in {where}, and are left out")
     record = RunFiles(run).environment
     environment = read_json(record) if record.is_file() else {}
-    if not isinstance(environment, dict):
-        raise InputError(f"{record}: not as a run writes it; expected an object")
+    check_shape(environment, {"selection?": (str, None)}, str(record))
     return ClusteringEvaluation(
         truth=truth_path,
         subset=options.subset,

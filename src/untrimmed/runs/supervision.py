@@ -122,7 +122,10 @@ def training_set(
         left_out: videos that may have a row though their features could not be extracted.
         say: told what is odd about the labels, but no error.
     """
+    left_out = {*left_out, *store.left_out()}
     weak = read_labels(labels, {*store.videos, *left_out})
+    if lost := sorted(weak.tags.keys() - store.videos.keys()):
+        say(f"warning: {len(lost)} video(s) of {labels} could not be extracted and are not trained on: {', '.join(lost[:5])}")
     weak = WeakLabels(weak.path, {video: tags for video, tags in weak.tags.items() if video in store.videos})
     if unlabelled := len(store.videos) - len(weak.tags):
         say(f"{unlabelled} video(s) with features have no row in {labels}; they are not trained on")
@@ -168,7 +171,7 @@ def unlabelled_set(
 
     Without a number of clusters there are no classes yet: the method has to say how many it makes.
     """
-    named = read_only(only, {*store.videos, *left_out}) if only else set(store.videos)
+    named = read_only(only, {*store.videos, *left_out, *store.left_out()}) if only else set(store.videos)
     videos = sorted(named & set(store.videos))
     if not videos:
         raise InputError(f"{only or store.path}: none of its videos has features")

@@ -1,15 +1,16 @@
 """What is scored, and against what: detections or activations of a file or a run, true segments or labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from untrimmed.data.activations import read_activations
+from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations, read_detections
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import read_labels
+from untrimmed.data.outputs import activations_beside
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import build, of_stream
 from untrimmed.data.types import Activation
@@ -26,6 +27,38 @@ def truth_of(annotations: str | Path, subset: str | None) -> tuple[Annotations, 
     """An annotation file, and the videos of a subset of it."""
     truth = read_annotations(annotations)
     return truth, truth.subset(subset)
+
+
+def scored_videos(
+    annotations: Annotations, subset: str | None, listed: Collection[str], file: Path
+) -> tuple[dict[str, VideoTruth], list[str]]:
+    """The videos that a file of results is scored on: all of the subset, where one is named, or else those that the file lists.
+
+    Results carry every video that was looked at, even those in which nothing was found. So a video that is absent was not
+    looked at; only who names a subset asks for all of it, and what is absent then counts as missed.
+
+    Returns:
+        The truth by video, and what to note.
+
+    Raises:
+        InputError: no such subset; or none is named, and the file lists no video of the annotations.
+    """
+    chosen = annotations.subset(subset)
+    if subset is not None:
+        return chosen, []
+    inside = {video: truth for video, truth in chosen.items() if video in listed}
+    if not inside:
+        some = f", such as {min(listed)!r}" if listed else ""
+        raise InputError(f"{file}: none of its {len(listed)} videos{some}, is in {annotations.path}; the ids must be the same")
+    notes = []
+    if absent := len(chosen) - len(inside):
+        subsets = ", ".join(sorted(annotations.subsets))
+        notes.append(
+            f"warning: {absent} of {len(chosen)} videos of {annotations.path} are not in {file} and are left out of the scores; "
+            f"to score all videos of a subset, and the absent ones as missed, name it with `subset`"
+            f"{f' (there is {subsets})' if subsets else ''}"
+        )
+    return inside, notes
 
 
 def labels_of(
@@ -89,12 +122,14 @@ def activations_in(target: Path) -> tuple[Path, list[Activation], dict[str, Any]
         detections = _detections_in(target) if target.is_dir() else target
         if not detections.is_file():
             raise InputError(f"{detections}: no such file")
-        folder = detections.with_suffix(".activations")
-        if not folder.is_dir():
+        beside = find_activations(detections)
+        if beside is None:
             raise InputError(
-                f"{detections}: has no activations beside it ({folder.name}), which this protocol needs; localize again without "
+                f"{detections}: has no activations beside it ({activations_beside(detections).name}), which this protocol "
+                f"needs; localize again without "
                 f"`no_activations`"
             )
+        folder = beside
     activations, about = read_activations(folder)
     if not activations:
         raise InputError(f"{folder}: holds no video")

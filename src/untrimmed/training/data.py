@@ -32,9 +32,9 @@ class TrainingSet:
     no action. store: their features. trimmed: a second set of short clips, each showing its class throughout, or None.
     settings: how many snippets are drawn.
     teacher: by video float32 [T, C], how much more than the video's mean a snippet shows a class, by an earlier run.
-    counts: [N, C] float32, how often each class happens in each video, NaN where nobody knows, or None (3C-Net).
     known: by video float32 [T, C + 1], what a person has marked, see `known_snippets`: the only door by which a time of a training
         video may enter training, opened by `untrimmed refine --annotations`.
+    counts: [N, C] float32, how often each class happens in each video, NaN where nobody knows, or None (3C-Net).
     """
 
     videos: tuple[str, ...]
@@ -44,8 +44,8 @@ class TrainingSet:
     trimmed: "TrainingSet | None" = None
     settings: DataSettings = DataSettings()
     teacher: Mapping[str, np.ndarray] | None = None
-    counts: np.ndarray | None = None
     known: Mapping[str, np.ndarray] | None = None
+    counts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.videos)

@@ -13,26 +13,28 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from untrimmed.console import progress, progress_within
+from untrimmed.console import progress, progress_within, shortened
 from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, set_aside, write_json
+from untrimmed.data.files import PART, atomic_write, exists, read_json, set_aside, sweep, write_json
 from untrimmed.data.locks import lock
+from untrimmed.data.shapes import check_shape
+from untrimmed.data.yaml_files import read_yaml, write_yaml
 from untrimmed.engine.local import Pool
 from untrimmed.engine.progress import tell
 
@@ -42,17 +44,17 @@ BUSY = "another process is training in it"
 def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
     """Check that a run may be made (or with `resume` resumed) in a folder, before anything costly begins.
 
-    A folder that holds nothing but a cache of features is free.
+    A folder that holds nothing but a cache of features, or a run that was killed before anything was learned, is free.
 
     Raises:
         InputError: it holds something else (and `force`, which renames it, is not given), or there is no run to resume.
     """
-    is_run = (folder / "config.yaml").exists()
+    is_run = exists(folder / "config.yaml")
     if resume:
-        if not is_run:
+        if not (is_run or _was_beginning(folder)):
             raise InputError(f"{folder}: there is no run to resume")
         return
-    if not folder.exists() or (folder.is_dir() and all(child.name == "features" for child in folder.iterdir())):
+    if not exists(folder) or (folder.is_dir() and (_was_beginning(folder) or all(map(_of_cache, folder.iterdir())))):
         return
     if not force:
         hint = "`resume` continues it, `force` renames it first" if is_run else "`force` renames it first"
@@ -60,6 +62,22 @@ def claim(folder: Path, *, resume: bool = False, force: bool = False) -> None:
     if is_run:
         lock(folder, BUSY).release()  # a folder that is trained in must not be pulled away
     set_aside(folder)
+
+
+def _of_cache(child: Path) -> bool:
+    """Whether it is a cache of features, or one that was renamed because it was made with other settings."""
+    return re.fullmatch(r"features(\.\d+)?", child.name) is not None
+
+
+def _was_beginning(folder: Path, besides: Set[str] = frozenset()) -> bool:
+    """Whether a run was killed there before its `config.yaml` (or what else is `besides`) was written: nothing has been learned."""
+    try:
+        others = {child.name for child in folder.iterdir() if not (_of_cache(child) or PART.fullmatch(child.name))}
+        return "checkpoints" in others <= {".lock", "checkpoints", "environment.json", *besides} and not any(
+            (folder / "checkpoints").iterdir()
+        )
+    except OSError:
+        return False
 
 
 class Run:
@@ -108,27 +126,49 @@ class Run:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
         self._lock = lock(self.folder, BUSY)
         self._log_file = self.folder / "metrics.jsonl"
+        self._inode = os.stat(self.folder).st_ino
         try:
-            if resume:
+            self._sweep()
+            if resume and not _was_beginning(self.folder):
                 self._check_same(config, environment)
                 self._cut_log()
             else:
+                if exists(self.folder / "config.yaml"):  # made since `claim` looked
+                    raise InputError(f"{self.folder}: already exists; `resume` continues it, `force` renames it first")
                 write_json(self.folder / "environment.json", environment, indent=1)
-                with atomic_write(self.folder / "config.yaml") as stream:  # last: its presence means "a run"
-                    yaml.safe_dump(config, stream, sort_keys=False)
+                write_yaml(self.folder / "config.yaml", config)  # last: its presence means "a run"
         except BaseException:
             self.close()
             raise
 
     def forget(self) -> None:
         """Remove what stands in the folder of a run in which nothing has been learned yet, so that the folder is free again."""
-        if self._log_file.exists() or any((self.folder / "checkpoints").iterdir()):
+        if not _was_beginning(self.folder, {"config.yaml"}):
             return
         for name in ("config.yaml", "environment.json", ".lock"):
             (self.folder / name).unlink(missing_ok=True)
         (self.folder / "checkpoints").rmdir()
         if not any(self.folder.iterdir()):  # else a cache of features
             self.folder.rmdir()
+
+    def check_there(self) -> None:
+        """See that the folder is still the one that the run was begun in: what was deleted must not be made again in part.
+
+        Raises:
+            InputError: it is not.
+        """
+        try:
+            there = os.stat(self.folder).st_ino == self._inode
+        except OSError:
+            there = False
+        if not there:
+            raise InputError(f"{self.folder}: was deleted or replaced while it was trained in; train again")
+
+    def _sweep(self) -> None:
+        """Take away what a killed process was just writing."""
+        for folder, inside, _ in os.walk(self.folder):
+            inside[:] = [name for name in inside if not name.startswith("features")]
+            sweep(Path(folder))
 
     def close(self) -> None:
         """Let another process have the folder."""
@@ -160,9 +200,9 @@ class Run:
         start = self._load(file, stateful) if file.exists() else 0
         last_save = time.monotonic()
         with ExitStack() as stack:
-            advance = None
+            advance, unit = None, "rounds" if name in ("round", "relabel") else "epochs"
             if not self._showing:
-                advance, self._showing = stack.enter_context(progress(name, n, start)), True
+                advance, self._showing = stack.enter_context(progress(f"training: {name}", n, start, unit)), True
                 stack.callback(setattr, self, "_showing", False)
             for index in range(start, n):
                 self._position.append((name, index))
@@ -249,6 +289,7 @@ class Run:
             with open(self._log_file, "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
         except OSError as error:
+            self.check_there()
             raise InputError(f"{self._log_file}: cannot be written: {error.strerror or error}") from error
 
     def keep_clusters(self, number: int, assigned: Mapping[str, str]) -> None:
@@ -298,6 +339,7 @@ class Run:
         return folder / f"{name}.safetensors"
 
     def _save(self, file: Path, position: int, stateful: dict[str, Any]) -> None:
+        self.check_there()
         tensors: dict[str, torch.Tensor] = {}
         state = {name: _flatten(thing.state_dict(), tensors, name) for name, thing in stateful.items()}
         log_size = self._log_file.stat().st_size if self._log_file.exists() else 0
@@ -307,17 +349,23 @@ class Run:
 
     def _load(self, file: Path, stateful: dict[str, Any]) -> int:
         with _opened(file, "pt") as content:
-            metadata = content.metadata()
-            state = json.loads(metadata["state"])
-            for name, thing in stateful.items():
-                thing.load_state_dict(_unflatten(state[name], content))
-        return int(metadata["position"])
+            try:
+                metadata = content.metadata()
+                state = json.loads(metadata["state"])
+                for name, thing in stateful.items():
+                    thing.load_state_dict(_unflatten(state[name], content))
+                return int(metadata["position"])
+            except (SafetensorError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+                raise _damaged(file, error) from error
 
     def _check_same(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
         earlier = _read_yaml(self.folder / "config.yaml")
+        if not isinstance(earlier, dict):
+            raise InputError(f"{self.folder / 'config.yaml'}: damaged (not as a run writes it); begin with `force`")
         if differences := list(_differences(earlier, config)):
-            raise InputError(f"{self.folder}: cannot resume with other settings: {'; '.join(differences)}")
+            raise InputError(f"{self.folder}: cannot resume with other settings: {shortened('; '.join(differences), 200)}")
         before = read_json(self.folder / "environment.json")
+        check_shape(before, {"classes?": ([str], None), "data?": (dict, None)}, str(self.folder / "environment.json"))
         then, now = (len(about.get("classes") or ()) for about in (before, environment))
         if then != now:
             raise InputError(f"{self.folder}: cannot resume with other data: it was begun with {then} classes, now there are {now}")
@@ -348,12 +396,33 @@ class Run:
         sizes = [0]
         for file in (self.folder / "checkpoints").rglob("*.safetensors"):
             with _opened(file, "pt") as content:
-                sizes.append(int((content.metadata() or {}).get("log_size", 0)))
+                try:
+                    sizes.append(int((content.metadata() or {}).get("log_size", 0)))
+                except ValueError as error:
+                    raise _damaged(file, error) from error
         if self._log_file.exists():
             kept = self._log_file.read_bytes()[: max(sizes)]
-            os.truncate(self._log_file, kept.rfind(b"\n") + 1)  # the size may have been taken while another part wrote a line
-            lines = self._log_file.read_text(encoding="utf-8").splitlines()
-            self._logged = Counter(_place(json.loads(line)) for line in lines)
+            kept = kept[: kept.rfind(b"\n") + 1]  # the size may have been taken while another part wrote a line
+            lines = self._log_lines(kept)
+            os.truncate(self._log_file, len(kept))
+            self._logged = Counter(_place(line) for line in lines)
+
+    def _log_lines(self, text: bytes) -> list[dict[str, Any]]:
+        """The lines of a log.
+
+        Raises:
+            InputError: one is not as it was written.
+        """
+        lines = []
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                lines.append(dict(json.loads(line)))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise InputError(
+                    f"{self._log_file}: line {number}: damaged; delete the file to go on without what was logged before, "
+                    "or begin with `force`"
+                ) from error
+        return lines
 
 
 def _learn_part(shared: tuple[nn.ModuleDict, Callable[..., None], tuple, Run], name: str) -> dict[str, torch.Tensor]:
@@ -378,16 +447,21 @@ def _opened(file: Path, framework: str) -> Iterator[Any]:
     try:
         content = safe_open(file, framework)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{file}: damaged ({error}); delete it to do its part again, or begin with `force`") from error
+        raise _damaged(file, error) from error
     with content:
         yield content
 
 
 def _read_yaml(file: Path) -> Any:
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: damaged ({' '.join(str(error).split())}); begin with `force`") from error
+        return read_yaml(file)
+    except InputError as error:
+        raise InputError(f"{file}: damaged ({str(error).removeprefix(f'{file}: ')}); begin with `force`") from error
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    why = shortened(" ".join(str(error).split()))
+    return InputError(f"{file}: damaged ({why}); delete it to do its part again, or begin with `force`")
 
 
 def _number(name: str) -> int:
@@ -421,4 +495,4 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
         for key in {**then, **now}:
             yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else str(key))
     elif then != now:
-        yield f"{where} was {then}, is now {now}"
+        yield f"{where} was {shortened(then, 60)}, is now {shortened(now, 60)}"

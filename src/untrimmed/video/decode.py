@@ -38,7 +38,7 @@ SHOWN_RAW = ("mov,mp4", "matroska,webm")
 STILL = ("mjpeg", "png", "bmp", "gif", "tiff", "webp")
 IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .bmp .tif .tiff .webp .ppm .exr".split())  # noqa: SIM905
 
-# A gap between two time stamps longer than this, in a file that declares no duration, is an error of the file, not a still image.
+# A gap between two time stamps, or a last frame, that is longer than this is an error of the file, not a still image.
 LONGEST_GAP = 3600.0
 
 
@@ -154,6 +154,19 @@ def video_track(container: Any) -> Any:
     return tracks[0]
 
 
+def clock_offset(container: Any, track: Any) -> float:
+    """Raw time stamp minus player's clock, in seconds (see `SHOWN_RAW`)."""
+    if container.format.name.startswith(SHOWN_RAW):
+        return min(0.0, float(track.start_time * track.time_base)) if track.start_time is not None else 0.0
+    return min(_starts(container), default=0.0)
+
+
+def _starts(container: Any) -> list[float]:
+    """When the tracks begin, as their time stamps have it."""
+    tracks: list[Any] = [*_video_streams(container), *container.streams.audio]
+    return [float(track.start_time * track.time_base) for track in tracks if track.start_time is not None]
+
+
 class Frames:
     """The frames that a player shows at the times k / fps, each uint8 `[H, W, 3]` in RGB, upright; iterate once.
 
@@ -219,7 +232,7 @@ class Frames:
             held, time, length = frame, at, self._length(frame)
         if held is None:
             raise VideoError(f"{self.path}: no frame of this video can be decoded")
-        self.duration = time + length
+        self.duration = time + min(length, LONGEST_GAP)
         declared_end = self._declared_end()
         if declared_end is not None and declared_end > began:
             self.decoded_share = min(1.0, (self.duration - began) / (declared_end - began))
@@ -233,13 +246,8 @@ class Frames:
 
     def _timed_frames(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Decoded frames with strictly growing times; missing stamps and jumps back or far ahead are corrected."""
-        tracks: list[Any] = [*_video_streams(self._container), *self._container.streams.audio]
-        starts = [float(track.start_time * track.time_base) for track in tracks if track.start_time is not None]
-        if self._container.format.name.startswith(SHOWN_RAW):
-            first = self._track.start_time
-            self.offset = min(0.0, float(first * self._track.time_base)) if first is not None else 0.0
-        else:
-            self.offset = min(starts, default=0.0)
+        starts = _starts(self._container)
+        self.offset = clock_offset(self._container, self._track)
         declared_end = self._end = self._declared_end()
         last, shift = None, 0.0
         for frame in self._decoded():

@@ -3,14 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from untrimmed.console import note, progress_within
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json, set_aside, write_json
+from untrimmed.data.files import exists, read_json, set_aside, sweep, write_json
+from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.engine.local import cores
@@ -79,9 +79,11 @@ def extract(
     device = _device_for(header, device, engine)
     videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
 
-    if force and out.exists() and not _matches(out, header):
+    if force and exists(out) and not _matches(out, header):
         note(f"{out}: made with other settings; renamed to {set_aside(out)}")
-    fresh = not (out / "features.json").exists()
+    fresh = not exists(out / "features.json")
+    if fresh:
+        _check_free(out, header)
     writer = FeatureWriter(out, header)
     _sweep(out)
     report = ExtractReport()
@@ -266,17 +268,27 @@ def _size(path: str) -> int:
 
 
 def _sweep(out: Path) -> None:
-    """Take away what a killed worker left half-written; what another extraction is just writing is younger than an hour."""
-    for file in out.glob("*/.*.part"):
-        with suppress(OSError):
-            if time.time() - file.stat().st_mtime > 3600:
-                file.unlink()
+    """Take away what a killed worker left half-written; what another extraction is just writing stays."""
+    for folder in (out, *(folder for folder in out.iterdir() if folder.is_dir())):
+        sweep(folder)
+
+
+def _check_free(out: Path, header: Header) -> None:
+    """Raise InputError where a new store would write over what is the user's."""
+    for name in ("videos", *header.streams, "failures.json"):
+        there = out / name
+        if exists(there) and not (there.is_dir() and not any(there.iterdir())):
+            raise InputError(
+                f"{out}: holds {name!r}, which is of no feature store, and in whose place features would be written; "
+                "choose a folder of their own"
+            )
 
 
 def _keep_failures(out: Path, report: ExtractReport) -> None:
     """Write this call's failures; those of videos that it did not handle are kept."""
     file = out / "failures.json"
-    failures = read_json(file) if file.exists() else {}
+    failures = read_json(file) if exists(file) else {}
+    check_shape(failures, {str: str}, str(file))
     failures = {video: reason for video, reason in failures.items() if video not in {*report.finished, *report.skipped}}
     failures |= report.failures
     if failures:

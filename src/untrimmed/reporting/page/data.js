@@ -55,6 +55,14 @@ import { byId } from "./dom.js";
 /** @typedef {{low: number, high: number}} Bounds */
 
 /**
+ * What `untrimmed review` tells: the labels that marks may have, frames per second, which videos are worth a look, and why, the run
+ * that can be taught, and the file of the marks.
+ *
+ * @typedef {{video: string, worth: number, why: string}} Look
+ * @typedef {{labels: string[], fps: {[video: string]: number}, queue: Look[], run: string | null, annotations: string}} Review
+ */
+
+/**
  * @typedef {object} PageData
  * @property {string[]} classes
  * @property {number[]} hues of the classes, in degrees
@@ -67,8 +75,18 @@ import { byId } from "./dom.js";
  * @property {Video[]} videos by name
  * @property {Cluster[]} clusters
  * @property {{video: string, cluster: number}[]} assigned the training videos by name, with their cluster's place
+ * @property {Review | null} review what a page with editing needs to know
  * @property {string[]} noAction names that stand for "surely no action"
  */
+
+/**
+ * Where the player finds a video: a server wants the token that is in the page's own address.
+ *
+ * @param {Media} media
+ */
+export function addressOf(media) {
+  return data.review ? media.link + location.search : media.link;
+}
 
 /** How much a detection must overlap a true segment of its class to find it. */
 export const RIGHT_TIOU = 0.5;

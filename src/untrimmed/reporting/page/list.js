@@ -2,6 +2,7 @@
 
 import { data, RIGHT_TIOU } from "./data.js";
 import { byId, make } from "./dom.js";
+import { editing } from "./editing.js";
 import { grouped, many, scoreText } from "./format.js";
 import { momentOfAddress } from "./hash.js";
 import { Row } from "./row.js";
@@ -28,6 +29,8 @@ const orders = {
 };
 if (data.runs) orders.different = { words: `most unlike ${data.runs.beside}`, value: (row) => row.different() };
 if (data.hasTruth) orders.missed = { words: "most true segments missed", value: (row) => row.missed() };
+
+if (data.review) orders.look = { words: "most worth a look", value: (row) => editing.on?.worth(row.video) ?? 0 };
 
 export function showList() {
   byId("tools").append(...makeTools());
@@ -76,6 +79,39 @@ export function showSegment(video, segment) {
   const detection = video.detections.find((d) => d.start === start && d.end === end && d.label === label);
   row.viewer?.playSegment(detection ?? segment);
   row.button.focus({ preventScroll: true });
+}
+
+/**
+ * Open a video of the list, and no other.
+ *
+ * @param {Video} video
+ * @returns {import("./viewer.js").Viewer | null}
+ */
+export function openOnly(video) {
+  const row = rowOf.get(video);
+  if (!row) return null;
+  for (const other of rows) if (other !== row && other.viewer) other.toggle(false);
+  row.root.hidden = false;
+  row.toggle(true);
+  row.root.scrollIntoView({ block: "start" });
+  return row.viewer;
+}
+
+/**
+ * Draw a video again, of which something else is known.
+ *
+ * @param {Video} video
+ */
+export function drawAgain(video) {
+  rowOf.get(video)?.draw();
+}
+
+/** @param {string} order */
+export function orderBy(order) {
+  view.order = order;
+  const select = /** @type {HTMLSelectElement} */ (byId("sort"));
+  select.value = order;
+  arrange();
 }
 
 /** Order the videos, and hide those that are not asked for. */
@@ -147,10 +183,7 @@ function makeTools() {
   });
   const options = Object.entries(orders).map(([order, { words }]) => make("option", { value: order }, words));
   const order = make("select", { id: "sort" }, ...options);
-  order.addEventListener("change", () => {
-    view.order = order.value;
-    arrange();
-  });
+  order.addEventListener("change", () => orderBy(order.value));
   const tools = [
     make("label", { class: "grow" }, "Find a video or class", search),
     make("label", {}, "Class", classes),

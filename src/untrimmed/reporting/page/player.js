@@ -1,7 +1,8 @@
 /** The player of one video: goes to a time, plays a segment and stops or loops at its end, or says why it cannot. */
 
-import { data } from "./data.js";
+import { addressOf, data } from "./data.js";
 import { make } from "./dom.js";
+import { editing } from "./editing.js";
 import { fileName } from "./format.js";
 import { view } from "./view.js";
 
@@ -30,6 +31,7 @@ export class Player {
     this.element = null;
     /** @type {number | null} where the last jump was to lead */
     this.asked = null;
+    this.closed = false;
     this.root = make("div", { class: "player" });
     this.tick = this.tick.bind(this);
     if (data.hasVideos) this.open(video.media);
@@ -49,6 +51,12 @@ export class Player {
       this.say("This file is not a video that can be read", `${media.fault}. The file: `, file);
       return;
     }
+    if (editing.on && !media.plays) editing.on.copy(this, media);
+    else this.attach(media);
+  }
+
+  /** @param {Media} media */
+  attach(media) {
     const words = `Video ${this.video.id}`;
     const element = make("video", { controls: true, preload: "metadata", playsinline: true, "aria-label": words });
     element.addEventListener("error", () => this.failed(media));
@@ -64,7 +72,7 @@ export class Player {
       this.follow();
     });
     element.addEventListener("seeked", () => this.checkJump(element));
-    element.src = media.link;
+    element.src = addressOf(media);
     this.element = element;
     this.root.append(element);
   }
@@ -96,6 +104,11 @@ export class Player {
     this.root.append(make("p", { class: "trouble", role: "status" }, make("b", {}, title), ...text));
   }
 
+  unsay() {
+    this.root.classList.remove("broken");
+    this.root.querySelector(".trouble")?.remove();
+  }
+
   /**
    * A server that sends files only as a whole lets the player start nowhere but at zero.
    *
@@ -117,6 +130,7 @@ export class Player {
   }
 
   close() {
+    this.closed = true;
     if (playing === this) playing = null;
     if (!this.element) return;
     this.element.pause();

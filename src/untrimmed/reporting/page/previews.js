@@ -1,6 +1,6 @@
 /** Segments of clusters, played over and over while they can be seen. */
 
-import { data } from "./data.js";
+import { addressOf, data } from "./data.js";
 import { make } from "./dom.js";
 import { clock, scoreText } from "./format.js";
 import { lookOf } from "./look.js";
@@ -36,7 +36,7 @@ export class Preview {
       make("span", { class: "strip", "aria-hidden": "true" }, mark),
       make("span", { class: "where" }, make("span", {}, video.id), make("span", {}, range)),
     );
-    if (data.hasVideos && video.media && !video.media.fault) this.addVideo(video.media.link);
+    if (data.hasVideos && video.media && !video.media.fault) this.addVideo(addressOf(video.media));
     previews.push(this);
   }
 

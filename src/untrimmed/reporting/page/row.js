@@ -2,6 +2,7 @@
 
 import { bestTiou, data, RIGHT_TIOU } from "./data.js";
 import { make } from "./dom.js";
+import { editing } from "./editing.js";
 import { clock, many } from "./format.js";
 import { lookOf } from "./look.js";
 import { share, stacked } from "./timeline.js";
@@ -80,13 +81,13 @@ export class Row {
     this.dirty = false;
     const { video, shown } = this;
     const beside = chosen(passingBeside(video));
-    const marks = video.truth.map((segment) => this.makeMark(segment, "truth", 0, 1));
+    const marks = (editing.on?.segments(video) ?? video.truth).map((segment) => this.makeMark(segment, "truth", 0, 1));
     marks.push(...this.makeMarks(shown, "shown"), ...this.makeMarks(beside, "beside"));
     this.strip.replaceChildren(...marks);
     const count = video.truth.length;
     this.tally.textContent = count
       ? `${count - this.missed()} of ${count} true found`
-      : many(shown.length, "detection");
+      : editing.on?.tally(video) || many(shown.length, "detection");
     this.tally.title = count ? "true segments that a shown detection of the same class overlaps by tIoU 0.5" : "";
     this.viewer?.draw(shown, beside);
   }

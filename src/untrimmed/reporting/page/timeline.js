@@ -3,6 +3,7 @@
 import { activationLane, attentionLane } from "./curves.js";
 import { bestTiou, data, tiou } from "./data.js";
 import { make } from "./dom.js";
+import { editing } from "./editing.js";
 import { clock, scoreText } from "./format.js";
 import { lookOf } from "./look.js";
 import { ofChosenClass, ranking, rankingBeside } from "./view.js";
@@ -103,6 +104,8 @@ export class Timeline {
     this.bars.clear();
     this.cells = [];
     const asked = [...this.video.truth, ...shown, ...beside].filter(ofChosenClass);
+    const marked = editing.on?.lane(this);
+    if (marked) this.addLane(marked.side, marked.content, "marked");
     const labels = new Set(asked.map((segment) => segment.label));
     for (const label of labels) this.addClass(label);
     if (!labels.size) this.addLane([], [make("span", { class: "none" }, "Nothing to show on the time axis.")]);
@@ -206,10 +209,12 @@ export class Timeline {
     if (right !== null) words += right ? ": right" : ": wrong";
     const opaque = (beside ? rankingBeside : ranking).opacity(score);
     const kind = right === null ? "" : right ? " right" : " wrong";
+    const verdict = beside ? "" : (editing.on?.verdict(this.video, detection) ?? "");
+    if (verdict) words += `: ${verdict}`;
     const bar = this.makeBar(
       detection,
       {
-        class: `bar detection${opaque < 0.6 ? " pale" : ""}${kind}`,
+        class: `bar detection${opaque < 0.6 ? " pale" : ""}${kind} ${verdict}`,
         title: words,
         "aria-label": words,
         "data-score": score,

@@ -1,11 +1,13 @@
 /** An open video: the player, its detections as a list, and the timeline. */
 
-import { data } from "./data.js";
+import { addressOf, data } from "./data.js";
 import { make } from "./dom.js";
+import { editing } from "./editing.js";
 import { clock, grouped, many, scoreText } from "./format.js";
 import { linkTo } from "./hash.js";
 import { lookOf } from "./look.js";
 import { Player } from "./player.js";
+import { Thumbs } from "./thumbs.js";
 import { Timeline } from "./timeline.js";
 import { view } from "./view.js";
 
@@ -19,6 +21,8 @@ export class Viewer {
     this.video = video;
     this.player = new Player(video, () => this.mark());
     this.timeline = new Timeline(video, this.player);
+    const { media } = video;
+    this.thumbs = media?.plays && !media.fault ? new Thumbs(addressOf(media)) : null;
     this.picks = make("ol");
     this.caption = make("h4");
     this.link = make(
@@ -64,6 +68,7 @@ export class Viewer {
       this.readout,
     );
     this.root = make("div", { class: "body" }, stage, this.timeline.root, legend);
+    if (editing.on) stage.after(editing.on.tools(this));
   }
 
   /**
@@ -87,7 +92,9 @@ export class Viewer {
     this.buttons.clear();
     this.order.value = view.picksByTime ? "time" : "score";
     const ordered = view.picksByTime ? [...shown].sort((a, b) => a.start - b.start || a.end - b.end) : shown;
-    const picks = ordered.map((detection) => make("li", {}, this.makePick(detection)));
+    const picks = ordered.map((detection) =>
+      make("li", {}, this.makePick(detection), ...(editing.on?.judge(this, detection) ?? [])),
+    );
     if (!picks.length) {
       const words = detections.length
         ? "None that the filter and the slider let through."
@@ -106,6 +113,7 @@ export class Viewer {
     const button = make(
       "button",
       { class: "pick", type: "button", "aria-label": words, onclick: () => this.playSegment(detection) },
+      this.thumbs?.of(detection),
       make("i", { class: "dab", ...lookOf(label) }),
       make("span", { class: "what" }, name),
       make("span", { class: "when" }, `${clock(start, 1)} – ${clock(end, 1)}`),
@@ -128,10 +136,13 @@ export class Viewer {
     this.readout.textContent = `${clock(at, 1)} / ${clock(this.video.duration)}`;
     for (const [button, detection] of this.buttons) button.classList.toggle("on", detection === segment);
     this.timeline.mark();
+    editing.on?.moved(this);
   }
 
   close() {
+    editing.on?.closed(this);
     this.player.close();
+    this.thumbs?.close();
     this.root.remove();
   }
 }

@@ -1,0 +1,135 @@
+/** The page as `untrimmed review` serves it: what is found is corrected here. */
+
+import { showClusters } from "./clusters.js";
+import { playCopy } from "./copies.js";
+import { data } from "./data.js";
+import { make } from "./dom.js";
+import { Editor } from "./edit.js";
+import { editing } from "./editing.js";
+import { linkTo } from "./hash.js";
+import { listenToKeys, makeKeyHelp } from "./keys.js";
+import { drawAgain, openMoment, openOnly, orderBy, showList } from "./list.js";
+import { marks } from "./marks.js";
+import { left, nextAfter, worthOf } from "./queue.js";
+import { countTeachable, makeChanges, makeTeaching } from "./teach.js";
+
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
+/** @type {Map<Viewer, Editor>} */
+const editors = new Map();
+/** @type {Editor | null} the one that keys are for */
+let current = null;
+
+const videoOf = new Map(data.videos.map((video) => [video.id, video]));
+const state = make("span", { class: "said", role: "status" });
+const nextButton = make("button", { type: "button", title: "the next video worth a look (key Q)", onclick: next });
+
+editing.on = {
+  segments: (video) => marks.segments(video.id, "annotations"),
+  tally: tallyOf,
+  worth: (video) => worthOf(video.id),
+  tools(viewer) {
+    const editor = new Editor(viewer);
+    editors.set(viewer, editor);
+    current = editor;
+    for (const kind of ["pointerdown", "focusin"]) {
+      viewer.root.addEventListener(kind, () => {
+        current = editor;
+      });
+    }
+    return editor.root;
+  },
+  lane: (timeline) => editorOf(timeline.video.id)?.lane(timeline) ?? null,
+  judge: (viewer, detection) => editors.get(viewer)?.judge(detection) ?? [],
+  verdict: (video, detection) => marks.verdict(video.id, detection),
+  moved: (viewer) => editors.get(viewer)?.follow(),
+  copy: playCopy,
+  closed(viewer) {
+    if (current === editors.get(viewer)) current = null;
+    editors.delete(viewer);
+  },
+};
+
+marks.changed = (id) => {
+  const video = videoOf.get(id);
+  if (video) {
+    drawAgain(video);
+    editorOf(id)?.show();
+  }
+  showState();
+};
+
+/** @param {string} id */
+function editorOf(id) {
+  for (const editor of editors.values()) if (editor.id === id) return editor;
+  return null;
+}
+
+/** @param {import("./data.js").Video} video */
+function tallyOf({ id }) {
+  const { annotations, points, rejected, checked } = marks.of(id);
+  const count = annotations.length + points.length + rejected.length;
+  return [checked ? "✓ checked" : "", count ? `${count} marked` : ""].filter(Boolean).join(", ");
+}
+
+function showState() {
+  const waiting = left().length;
+  const checked = data.videos.length - waiting;
+  const where = marks.unsaved ? "saving …" : `saved to ${data.review?.annotations}`;
+  const counts = `${checked} of ${data.videos.length} videos checked, ${waiting} left to look at`;
+  state.textContent = `${counts} · ${marks.trouble ? `NOT SAVED: ${marks.trouble}` : where}`;
+  state.classList.toggle("trouble-text", marks.trouble !== "");
+  const look = nextAfter(current?.id ?? null);
+  nextButton.disabled = !look;
+  nextButton.textContent = look ? `Next: ${look.video}` : "Nothing is left";
+  nextButton.title = look ? `${look.why} (key Q)` : "";
+  countTeachable();
+}
+
+function next() {
+  const look = nextAfter(current?.id ?? null);
+  const video = look && videoOf.get(look.video);
+  if (!video) return;
+  openOnly(video);
+  history.replaceState(null, "", linkTo(video, 0));
+  showState();
+}
+
+/** @param {import("./marks.js").Change | null} change */
+function showChange(change) {
+  const video = change && videoOf.get(change.id);
+  if (video && !editorOf(video.id)) openOnly(video);
+}
+
+function makeBar() {
+  const undo = make("button", { type: "button", title: "key U", onclick: () => showChange(marks.undo()) }, "Undo");
+  const redo = make("button", { type: "button", title: "key Y", onclick: () => showChange(marks.redo()) }, "Redo");
+  const row = make("div", { class: "bar-row" }, nextButton, undo, redo, makeTeaching(), makeKeyHelp());
+  return make("section", { class: "review", id: "review", "aria-label": "Review" }, makeChanges(), row, state);
+}
+
+async function begin() {
+  document.querySelector("main")?.append(makeBar());
+  showList();
+  showClusters();
+  await marks.load();
+  orderBy("look");
+  if (!openMoment()) next();
+  showState();
+  document.documentElement.dataset.ready = "true";
+}
+
+window.addEventListener("hashchange", openMoment);
+window.addEventListener("focus", () => marks.load());
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) marks.load();
+});
+window.addEventListener("beforeunload", (event) => {
+  if (marks.unsaved) event.preventDefault();
+});
+listenToKeys(() => current, {
+  undo: () => showChange(marks.undo()),
+  redo: () => showChange(marks.redo()),
+  next,
+});
+begin();

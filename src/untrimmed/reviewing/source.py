@@ -1,0 +1,103 @@
+"""What is reviewed: a detections file, or a run whose training videos are localized."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from untrimmed.data.activations import find_activations, read_activations
+from untrimmed.data.annotations import DetectionFile, read_detections
+from untrimmed.data.corrections import read_corrections
+from untrimmed.data.errors import InputError
+from untrimmed.data.outputs import activations_beside, named_after
+from untrimmed.data.run_files import RunFiles
+from untrimmed.data.store import FeatureStore
+from untrimmed.data.types import Activation
+from untrimmed.localization import localize
+from untrimmed.runs.detect import write_result
+from untrimmed.runs.folder import RunFolder
+from untrimmed.runs.infer import activations_of_run
+from untrimmed.runs.refine import features_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is shown, and where what comes of it goes.
+
+    files: detections; the last are shown, those before it beside them. annotations: where marks go, unless told otherwise.
+    work: a folder for what is made meanwhile. labels: those that marks may have; None: those of the detections.
+    sources: the videos' files, where features know them. run: what can be taught, if anything.
+    """
+
+    files: tuple[Path, ...]
+    annotations: Path
+    work: Path
+    labels: tuple[str, ...] | None = None
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    run: Path | None = None
+
+
+def source_of(path: Path) -> Source:
+    """A detections file as it is; of a run its training videos, as it and the students taught after it localize them.
+
+    Raises:
+        InputError: it is neither, the run is not finished, or its features are not where they were.
+    """
+    if not path.is_dir():
+        read_detections(path)
+        return Source((path,), named_after(path, ".annotations.json"), named_after(path, ".review"))
+    folder = RunFolder(path)
+    classes = folder.method().classes
+    store = FeatureStore(features_of(folder, None))
+    sources = {
+        video: Path(there)
+        for video in folder.record()["training_videos"]
+        if video in store.videos and (there := (store.videos[video].source or {}).get("path"))
+    }
+    students = sorted(run for run in (path / "taught").glob("[0-9]*") if RunFiles(run).is_finished)
+    files = tuple(localize_training_videos(run) for run in (path, *students))
+    return Source(files, folder.annotations, path / "review", classes, sources, path)
+
+
+def localize_training_videos(run: Path) -> Path:
+    """Localize a run's own training videos into `RUN/review/detections.json`, unless that is done, and return the file."""
+    folder = RunFolder(run)
+    out, made = run / "review" / "detections.json", folder.model / "model.json"
+    if out.exists() and activations_beside(out).exists() and out.stat().st_mtime_ns >= made.stat().st_mtime_ns:
+        return out
+    wanted = set(folder.record()["training_videos"])
+    found, cutting, about = activations_of_run(run, features_of(folder, None), wanted, {}, "cpu")
+    if not found:
+        raise InputError(f"{run}: its features hold none of its training videos")
+    name = f"{run.parent.parent.name}, taught {run.name}" if run.parent.name == "taught" else run.name
+    write_result(out, localize(found, cutting), {**about, "run": name}, (found, cutting), run)
+    return out
+
+
+def stored_activations(detections: Path) -> dict[str, Activation]:
+    """The activations beside a detections file, if they are kept."""
+    folder = find_activations(detections)
+    return {} if folder is None else {activation.video: activation for activation in read_activations(folder)[0]}
+
+
+def durations_of(file: DetectionFile, activations: Mapping[str, Activation], lengths: Mapping[str, float]) -> dict[str, float]:
+    """The length in seconds of each video, from whatever knows it; `lengths` are those of the files."""
+    durations = {}
+    for video, detections in file.results.items():
+        known = [d.end for d in detections] + [lengths.get(video, 0.0)]
+        if video in activations:
+            known.append(activations[video].timeline.duration)
+        durations[video] = max(known) or 1.0
+    return durations
+
+
+def labels_of(file: DetectionFile, activations: Mapping[str, Activation], annotations: Path) -> list[str]:
+    """The labels that marks may have where no run says them: those of the detections, of the model, and of earlier marks."""
+    labels = {d.label for detections in file.results.values() for d in detections}
+    for activation in activations.values():
+        labels.update(activation.classes)
+    if annotations.exists():
+        for marks in read_corrections(annotations).values():
+            labels |= marks.labels | {segment.label for segment in marks.rejected}
+    if not labels:
+        raise InputError(f"{file.path}: it has no detection, so that there is no label to mark with")
+    return sorted(labels)

@@ -1,0 +1,212 @@
+"""End a command before each of its changes to the disk, do what it says, and compare with one that was never disturbed.
+
+python -m tests.crash.points FOLDER TRIED COMMAND...
+
+A change is a rename, an unlink, a folder made or removed, a file opened for writing, or an fsync. Python tells of each before it is
+done (`sys.addaudithook`), and there the process is killed. The process is a fork of one that has imported everything, so that a
+point costs what the command costs. Then the same command runs again, to its end. If it refuses because of what the dead one left,
+it must name the option that helps, `--resume` or `--force`, and runs with that.
+
+TRIED is how many points of each command are tried, spread evenly, or `all`. Prints a line of JSON for each command: how many points
+it has, how many were tried, and for each bad one what was wrong.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+import untrimmed.jobs.clips
+import untrimmed.jobs.compare
+import untrimmed.jobs.export
+import untrimmed.jobs.import_
+import untrimmed.jobs.recipe
+import untrimmed.jobs.refine  # noqa: F401 (all is imported once, not in every fork)
+from tests.crash.commands import COMMANDS, Command
+from untrimmed.cli import main as command_line
+from untrimmed.methods.base import method_class
+from untrimmed.methods.registry import METHODS
+from untrimmed.training import Run
+from untrimmed.video import extraction
+
+UNLIKE = ("log.txt", ".lock")
+"""Files that need not be the same: logs of what was said, and locks, which are empty."""
+
+
+def count_and_kill(work: Path, at: int, tell: int) -> None:
+    """From now on count the changes below `work`; before that of number `at` end this process. Each is told by a byte to `tell`."""
+    seen = 0
+    inside = str(work)
+
+    def change() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.write(tell, b".")
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink"):
+            relative = len(arguments) > 1 and isinstance(arguments[-1], int) and arguments[-1] >= 0  # as rmtree does it
+            if relative or os.path.abspath(os.fsdecode(arguments[0])).startswith(inside):
+                change()
+        elif event == "open" and isinstance(arguments[0], str | bytes):
+            written = arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if written and os.path.abspath(os.fsdecode(arguments[0])).startswith(inside):
+                change()
+
+    sys.addaudithook(hook)
+    fsync = os.fsync
+
+    def counted_fsync(descriptor: int) -> None:
+        change()
+        fsync(descriptor)
+
+    os.fsync = counted_fsync
+
+
+def call(arguments: list[str], work: Path, kill_at: int | None = None) -> tuple[int, str, int]:
+    """The command line in a fork, in the folder `work`: how it ended, what it said, its changes."""
+    said, counted = work.with_name("said"), work.with_name("counted")
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            os.chdir(work)
+            for stream in (1, 2):
+                os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+            tell = os.open(counted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            count_and_kill(work, kill_at or 0, tell)
+            command_line(arguments)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            code = 98
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), said.read_text(errors="replace"), counted.stat().st_size
+
+
+def content_of(path: Path) -> Any:
+    """Every bit; of safetensors not the order in which the head, a hash map of each process, names things."""
+    if path.is_dir():
+        return "folder"
+    if path.suffix != ".safetensors":
+        return path.read_bytes()
+    with safe_open(path, "np") as tensors:
+        return tensors.metadata(), {name: tensors.get_tensor(name).tobytes() for name in tensors.keys()}  # noqa: SIM118
+
+
+def tree(work: Path) -> dict[str, Any]:
+    """Everything in a folder but what need not be the same."""
+    return {str(path.relative_to(work)): content_of(path) for path in sorted(work.rglob("*")) if path.name not in UNLIKE}
+
+
+def mended(arguments: list[str], work: Path) -> tuple[int, str]:
+    """Run the same command again, and with what it names, if it refuses."""
+    if "--force" in arguments and "train" in arguments:  # what was there is aside already, and the new one is to be gone on with
+        code, said, _ = call([*[a for a in arguments if a != "--force"], "--resume"], work)
+        if "there is no run to resume" not in said:
+            return code, said
+    code, said, _ = call(arguments, work)
+    for flag in ("--resume", "--force"):
+        if code == 2 and flag in said:
+            arguments = [a for a in arguments if a != "--force"]
+            code, said, _ = call([*arguments, flag], work)
+            break
+    return code, said
+
+
+def fault_of(arguments: list[str], ending: int, want: dict, work: Path, make: Callable[[], None], at: int) -> str | None:
+    """What is wrong after an end at one point, if the undisturbed ended with `ending` and left `want`; None: nothing."""
+    make()
+    code, said, _ = call(arguments, work, at)
+    if code != -signal.SIGKILL:
+        return f"was not killed, but ended with {code}: {said[-300:]}"
+    code, said = mended(arguments, work)
+    if code != ending:
+        return f"again: {code}: {said[-400:]}"
+    found = tree(work)
+    lost, more = sorted(want.keys() - found.keys()), sorted(found.keys() - want.keys())
+    other = sorted(name for name in want.keys() & found.keys() if want[name] != found[name])
+    parts = [f"{what}: {names}" for what, names in (("lost", lost), ("left over", more), ("other", other)) if names]
+    return "; ".join(parts) or None
+
+
+def in_this_process(function: Callable, shared: Any, items: list, **_: Any) -> Iterator[tuple[int, Any, None]]:
+    """An engine without processes."""
+    for index, item in enumerate(items):
+        yield index, function(shared, item), None
+
+
+def spread(points: int, tried: int | None) -> list[int]:
+    """So many of the numbers from 1 to `points`, evenly; None: all."""
+    if tried is None or tried >= points:
+        return list(range(1, points + 1))
+    return sorted({1 + (2 * number + 1) * points // (2 * tried) for number in range(tried)})
+
+
+def base_of(command: Command, folder: Path) -> Path:
+    """What a command begins with; made once for all commands that begin with the same, and always in `folder / "work"`."""
+    done = json.dumps([command.make.__name__, command.before])
+    base, work = folder / f"base-{zlib.crc32(done.encode())}", folder / "work"
+    if not base.exists():
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        command.make(work)
+        (work / "diary.txt").write_text("the user's")
+        for before in command.before:
+            code, said, _ = call(before, work)
+            assert code == 0, said
+        work.rename(base)
+    return base
+
+
+def try_command(name: str, folder: Path, tried: int | None) -> dict[str, Any]:
+    """Everything about one command; see `main`."""
+    command, work = COMMANDS[name], folder / "work"
+    base = base_of(command, folder)
+
+    def make() -> None:
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(base, work, symlinks=True)
+
+    make()
+    ending, said, points = call(command.arguments, work)
+    assert ending in (0, 3), said
+    want = tree(work)
+    chosen = spread(points, tried)
+    bad = {at: fault for at in chosen if (fault := fault_of(command.arguments, ending, want, work, make, at)) is not None}
+    return {"command": name, "points": points, "tried": len(chosen), "bad": bad}
+
+
+def main() -> None:
+    folder, tried, names = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
+    for method in METHODS:
+        method_class(method)
+    assert Run.__init__.__kwdefaults__ is not None
+    Run.__init__.__kwdefaults__["save_seconds"] = 0.0  # a run is saved after every step, so that there are points to go on from
+    extraction.each = in_this_process  # the deaths of workers are tested where they are
+    bad = False
+    for name in names or COMMANDS:
+        about = try_command(name, folder, None if tried == "all" else int(tried))
+        print(json.dumps(about), flush=True)
+        bad |= bool(about["bad"])
+    sys.exit(bad)
+
+
+if __name__ == "__main__":
+    main()
