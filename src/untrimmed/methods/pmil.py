@@ -24,13 +24,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import parse_assignments, setting
 from untrimmed.data.types import Activation, StreamActivation, Timeline
+from untrimmed.data.yaml_files import read_yaml
 from untrimmed.localization import localize
 from untrimmed.localization.nms import tiou
 from untrimmed.methods.base import Method, SnippetScores, activations_of, load_method, method_class, resolve
@@ -185,11 +185,10 @@ def told_of_run(run: str) -> tuple[Method, dict[str, Any]]:
     Raises:
         InputError: there is no finished run, or its settings cannot be read.
     """
-    method = load_method(Path(run) / "model")
-    try:
-        return method, yaml.safe_load((Path(run) / "config.yaml").read_text(encoding="utf-8"))["localization"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise InputError(f"{run}/config.yaml: cannot be read ({' '.join(str(error).split())})") from error
+    method, config = load_method(Path(run) / "model"), read_yaml(Path(run) / "config.yaml")
+    if not isinstance(config, Mapping) or not isinstance(config.get("localization"), Mapping):
+        raise InputError(f"{run}/config.yaml: not as a run writes it; it lacks 'localization'")
+    return method, dict(config["localization"])
 
 
 def assignments(tree: Mapping[str, Any], above: str) -> Iterator[str]:

@@ -109,11 +109,11 @@ def fit(
             return
         for text in notes:  # not before everything that may be at fault has been looked at
             note(text)
-        with run.seeded("init"):
-            model = cls(chosen.method, data.classes, store.streams)
-        if earlier is not None:
-            _start_from(earlier, model, Path(str(options.init)))
         try:
+            with run.seeded("init"):
+                model = cls(chosen.method, data.classes, store.streams)
+            if earlier is not None:
+                _start_from(earlier, model, Path(str(options.init)))
             model.fit(data, run)
         except InputError:
             run.forget()  # a fault that only the method knows of, such as a setting that its labels do not allow
