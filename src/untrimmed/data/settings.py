@@ -144,7 +144,7 @@ def _check(value: Any, hint: Any, field: dataclasses.Field, where: str) -> Any:
     value = _convert(value, hint, where)
     low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
     for number in value if isinstance(value, tuple) else (value,):
-        if choices and number not in choices:
+        if choices and number is not None and number not in choices:
             raise unknown(number, map(str, choices), where)
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue

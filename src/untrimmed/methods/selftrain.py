@@ -41,9 +41,10 @@ class Config:
     rounds: int = setting(5, "fits, each but the first to what the one before it said", low=1, high=99)
     folds: int = setting(3, "groups of videos, each relabelled by a classifier of the others; 1 = no cross-fitting", low=1)
     strength: float = setting(0.01, "C: weight of the loss, summed over snippets, against half the squared weights", low=1e-9)
-    cut: Literal["mean", "groups"] = setting(
-        "groups",
-        "where P is cut in a video: at its mean, or between the two groups that its values fall into where that is higher",
+    cut: Literal["mean", "groups"] | None = setting(
+        None,
+        "where P is cut in a video: at its mean, or between the two groups that its values fall into where that is higher; null = "
+        "between the groups, but at the mean with a teacher",
         choices=("mean", "groups"),
     )
     smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is cut", low=0)
@@ -152,8 +153,8 @@ def start_from_clips(clips: TrainingSet | None, classes: Sequence[str]) -> list[
     return believed
 
 
-def level(curve: np.ndarray, cut: str) -> np.ndarray:
-    """Where each column of [T, k] is cut, [k]: at its mean, or halfway between the two groups that its values fall into where
+def level(curve: np.ndarray, cut: str | None) -> np.ndarray:
+    """Where each column of [T, k] is cut, [k]: at its "mean", or halfway between the two groups that its values fall into where
     that is higher.
 
     The groups are those of least variance inside (Otsu's): few values that stand far out are a group of their own, however few.
@@ -170,7 +171,7 @@ def level(curve: np.ndarray, cut: str) -> np.ndarray:
     return np.maximum(mean, (ordered[best, each] + ordered[best + 1, each]) / 2)
 
 
-def relabel(probability: np.ndarray, cut: str, smooth: float, margin: float) -> np.ndarray:
+def relabel(probability: np.ndarray, cut: str | None, smooth: float, margin: float) -> np.ndarray:
     """What a classifier's P of a video's tags, [T, k], says of its snippets: share [T, k + 1], as in `Believed`."""
     count, tags = probability.shape
     q = probability.astype(np.float64)
@@ -429,9 +430,11 @@ class SelfTrain(Method):
         if data.labels is None:
             votes = votes_of(data, run, self.config.stretch, self.config.voters)
             data = replace(data, labels=clusters_by_votes(data, run, votes, self._cluster, CLUSTERINGS, SETTLED))
-        believed = start_from_tags(data) if data.teacher is None else start_from_curves(data, data.teacher, self.config)
+        # What a teacher has missed of an action, a student that is cut as high would never find.
+        config = replace(self.config, cut=self.config.cut or ("groups" if data.teacher is None else "mean"))
+        believed = start_from_tags(data) if data.teacher is None else start_from_curves(data, data.teacher, config)
         mark_known(believed, data.known or {})
-        rounds(self._nets(), believed + start_from_clips(data.trimmed, data.classes), self.config, run)
+        rounds(self._nets(), believed + start_from_clips(data.trimmed, data.classes), config, run)
         self.eval()
 
     def _cluster(self, f: np.ndarray, seed: int) -> np.ndarray:
