@@ -163,7 +163,7 @@ def test_a_run_that_was_killed_while_it_began_is_begun_again(planted, tmp_path):
         ("metrics.jsonl", lambda text: text[:20] + b"\n" + text[20:], "line 1: damaged; delete the file to go on"),
         ("metrics.jsonl", lambda text: bytes(30) + text[30:], "line 1: damaged; delete the file to go on"),
         ("config.yaml", lambda text: b"", "damaged (not as a run writes it); begin with `force`"),
-        ("config.yaml", lambda text: text[: len(text) // 3], "damaged (not usable YAML at line"),
+        ("config.yaml", lambda text: text[: len(text) // 3] + b"\n: [", "damaged (not usable YAML at line"),
         ("environment.json", lambda text: b"[]", "environment.json: expected an object, found []"),
         ("checkpoints/joint.safetensors", lambda text: text.replace(b"net/embedding.bias", b"net/embedding.bios", 1), "damaged"),
         ("checkpoints/joint.safetensors", lambda text: text[:-9], "damaged"),

@@ -110,7 +110,7 @@ def test_a_part_needs_its_files():
         ({"seeds": [1, 1]}, r"one stands twice"),
         ({"selection": "best"}, r"selection: unknown name 'best'"),
         ({"evaluate": {"tiuo": "0.5"}}, r"evaluate: unknown name 'tiuo'; did you mean 'tiou'"),
-        ({"evaluate": {"tiou": "0.5:"}}, r"evaluate: --tiou 0\.5:"),
+        ({"evaluate": {"tiou": "0.5:"}}, r"evaluate: `tiou` 0\.5:"),
         ({"evaluate": {"map_clusters": "majorty"}}, r"evaluate\.map_clusters: unknown name 'majorty'; did you mean 'majority'"),
         ({"evaluate": {"map_clusters_oracle": True}}, r"say which: map_clusters"),
         ({"evaluate": {"min_score": "high"}}, r"min_score: expected a number, found 'high'"),

@@ -167,7 +167,11 @@ def test_one_published_method_by_three_protocols(shared_data, tmp_path):
     convert(thumos / "thumos14-test-annotations", tmp_path / "210", layout="thumos14-annotations", exclude=left_out)
     found = {
         protocol: evaluate(
-            thumos / "stpn_results.json", annotations=tmp_path / "210" / "annotations.json", tiou="0.1,0.5", protocol=protocol
+            thumos / "stpn_results.json",
+            annotations=tmp_path / "210" / "annotations.json",
+            subset="test",
+            tiou="0.1,0.5",
+            protocol=protocol,
         ).to_json()["mAP"]
         for protocol in ("activitynet", "thumos14", "wtalc")
     }

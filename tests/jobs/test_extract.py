@@ -239,7 +239,7 @@ def test_one_long_video_says_how_far_it_is_and_how_long_it_takes(videos, tmp_pat
     def told(paths, name, workers):
         extract(paths, tmp_path / name, settings=QUICK, workers=workers)
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("extracting")]
-        return [re.fullmatch(r"extracting: (\d)/(\d), (\d+)%, about (\d+) s left", line).groups() for line in lines]
+        return [re.fullmatch(r"extracting: (\d)/(\d) videos, (\d+)%, about (\d+) s left", line).groups() for line in lines]
 
     alone = [tuple(map(int, words)) for words in told(tmp_path / "films" / "long.mp4", "alone", 1)]
     assert [words[:2] for words in alone] == [(0, 1)] * 8  # 120 frames, 16 at a time
