@@ -1,4 +1,7 @@
-"""The command line. It only reads options and calls the functions in `jobs/`, which it imports when a command runs."""
+"""The command line. It only reads options and calls the functions in `jobs/`, which it imports when a command runs.
+
+It is long because every command is here, with a line for each of its options; there is nothing else in it to read.
+"""
 
 import csv
 import json
