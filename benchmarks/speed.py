@@ -139,10 +139,10 @@ def inference() -> list[str]:
     """
     import torch
 
-    from untrimmed.data.sampling import uniform_sampling
     from untrimmed.data.types import Activation, Timeline
     from untrimmed.localization import localize
     from untrimmed.methods.base import activations_of, method_class, resolve
+    from untrimmed.training.data import uniform_sampling
 
     torch.set_num_threads(1)
     random = np.random.default_rng(0)

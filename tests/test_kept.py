@@ -19,8 +19,8 @@ import yaml
 from tests.methods.planted import Planted, plant
 from tests.video.films import film, moving_blocks, steady
 from untrimmed import cli
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError
+from untrimmed.data.files import quote_cell, unquote_cell
 from untrimmed.data.packs import read_pack
 from untrimmed.data.settings import parse_assignments
 from untrimmed.data.store import FeatureStore

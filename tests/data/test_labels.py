@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError, did_you_mean, nearest
+from untrimmed.data.files import quote_cell, unquote_cell
 from untrimmed.data.labels import FORM_MARK, WeakLabels, read_labels, read_only, scan_labels, write_labels
 
 KNOWN = ["match_01", "match_02", "match_03"]

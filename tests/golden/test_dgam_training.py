@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from untrimmed.data.sampling import stratified_sampling, uniform_sampling
 from untrimmed.methods import dgam
+from untrimmed.training.data import stratified_sampling, uniform_sampling
 
 NAMES = {
     "att_head.fc1": "attention_hidden",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from untrimmed.data.cells import unquote_cell
 from untrimmed.data.errors import InputError
+from untrimmed.data.files import unquote_cell
 from untrimmed.data.types import Detection
 from untrimmed.interchange import csv, eaf, srt, vtt
 from untrimmed.interchange.text import label_on_tier, milliseconds, one_line

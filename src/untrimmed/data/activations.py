@@ -15,10 +15,9 @@ from safetensors.numpy import save
 from untrimmed.console import shortened
 from untrimmed.data.arrays import read_tensors
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.files import atomic_write, check_shape, read_json, write_json
 from untrimmed.data.ids import check_id
 from untrimmed.data.outputs import activations_beside
-from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import LATEST
 from untrimmed.data.types import Activation, Detection, StreamActivation, Timeline
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json, write_json
+from untrimmed.data.files import read_json, shown, write_json
 from untrimmed.data.ids import check_id
 from untrimmed.data.labels import LONGEST_LABEL
-from untrimmed.data.shapes import shown
 from untrimmed.data.types import Detection, Results, Segment
 
 LATEST = 1e10

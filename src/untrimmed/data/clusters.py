@@ -5,9 +5,8 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_text
+from untrimmed.data.files import atomic_write, quote_cell, read_text, unquote_cell
 from untrimmed.data.labels import named_columns
 
 

@@ -21,9 +21,8 @@ import numpy as np
 
 from untrimmed.data.annotations import label_of, list_of, mapping_of, number_of, times_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
+from untrimmed.data.files import read_json, shown
 from untrimmed.data.ids import check_id
-from untrimmed.data.shapes import shown
 from untrimmed.data.types import Segment, Timeline
 
 

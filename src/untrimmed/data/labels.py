@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write, read_text
+from untrimmed.data.files import atomic_write, quote_cell, read_text, unquote_cell
 from untrimmed.data.ids import VIDEO_SUFFIXES, check_id
 
 NO_ACTION = frozenset(

@@ -20,10 +20,9 @@ from untrimmed.console import shortened
 from untrimmed.data.annotations import AMBIGUOUS, VideoTruth, read_annotations
 from untrimmed.data.arrays import UNREADABLE, open_npy, read_npz_key
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import read_json, read_text
+from untrimmed.data.files import read_json, read_text, shown
 from untrimmed.data.ids import check_id
 from untrimmed.data.places import Place, shape_at
-from untrimmed.data.shapes import shown
 from untrimmed.data.types import Segment
 
 THUMOS14_CLASSES = (

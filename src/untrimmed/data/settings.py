@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from untrimmed.console import shortened
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.shapes import shown
+from untrimmed.data.files import shown
 from untrimmed.data.yaml_files import parse_yaml
 
 S = TypeVar("S")

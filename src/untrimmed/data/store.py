@@ -23,11 +23,10 @@ import numpy as np
 from untrimmed.console import shortened
 from untrimmed.data.arrays import NotAnArray, open_npy
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.files import atomic_write, check_shape, read_json, shown, write_json
 from untrimmed.data.ids import check_id
 from untrimmed.data.locks import lock
 from untrimmed.data.places import Place, open_place
-from untrimmed.data.shapes import check_shape, shown
 from untrimmed.data.types import Timeline
 
 FORMAT = "untrimmed-features/1"

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json, write_json
+from untrimmed.data.files import check_shape, read_json, write_json
 from untrimmed.data.labels import read_labels
-from untrimmed.data.shapes import check_shape
 from untrimmed.experiments.task import HeldOut, Part, run_of
 from untrimmed.experiments.train_task import training_videos
 from untrimmed.runs.infer import activations_of_run

@@ -13,10 +13,9 @@ import yaml
 from untrimmed.console import shortened
 from untrimmed.data.annotations import read_annotations
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import exists, read_json
+from untrimmed.data.files import exists, read_json, shown
 from untrimmed.data.labels import read_labels
 from untrimmed.data.settings import build, unknown
-from untrimmed.data.shapes import shown
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.yaml_files import PlainLoader, read_yaml
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious

@@ -10,8 +10,7 @@ import numpy as np
 from untrimmed.data.activations import read_activations, write_activations
 from untrimmed.data.annotations import read_annotations
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, write_json
-from untrimmed.data.shapes import check_shape
+from untrimmed.data.files import atomic_write, check_shape, read_json, write_json
 from untrimmed.evaluation.bootstrap import Matched
 from untrimmed.evaluation.detections import DetectionScores
 from untrimmed.experiments.folds import name_clusters, pool

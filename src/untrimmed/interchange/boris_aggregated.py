@@ -4,9 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, quote_cell, unquote_cell
 from untrimmed.interchange.marks import Marks, mark, marks_of
 from untrimmed.interchange.media import Known, Media, video_of
 from untrimmed.interchange.tables import table_of

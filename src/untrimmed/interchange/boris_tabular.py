@@ -4,9 +4,8 @@ import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, quote_cell, unquote_cell
 from untrimmed.interchange.boris_aggregated import MEDIA, NOTHING, observation, rate_text, seconds_text, video_in
 from untrimmed.interchange.marks import Marks, mark, marks_of
 from untrimmed.interchange.media import Known, Media, video_of

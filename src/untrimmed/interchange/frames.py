@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, quote_cell, unquote_cell
 from untrimmed.interchange.marks import Marks, mark, marks_of, seconds
 from untrimmed.interchange.media import Known, Media, video_of
 from untrimmed.interchange.tables import Table, table_of

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from untrimmed.console import note, progress
-from untrimmed.data.cells import quote_cell, unquote_cell
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write, sweep
+from untrimmed.data.files import atomic_write, quote_cell, sweep, unquote_cell
 from untrimmed.interchange.tables import table_of
 from untrimmed.interchange.text import Item, one_line, score_text, short_clock
 from untrimmed.jobs.export import selected

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from untrimmed.data.annotations import DetectionFile, read_detections
-from untrimmed.data.cells import quote_cell
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write, exists, set_aside, sweep
+from untrimmed.data.files import atomic_write, exists, quote_cell, set_aside, sweep
 from untrimmed.data.ids import check_id
 from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
 from untrimmed.reporting.clusters import Cluster, clusters_of

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.files import atomic_write, check_shape, read_json, write_json
 from untrimmed.data.settings import build, check_streams, merge, renamed, unknown
-from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import release_pages
 from untrimmed.data.types import StreamActivation
 from untrimmed.localization.settings import Localization

@@ -13,8 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from untrimmed.data.cells import quote_cell
-from untrimmed.data.files import atomic_write
+from untrimmed.data.files import atomic_write, quote_cell
 
 ACROSS = 8
 """More metrics than these go below each other: wider tables can be read neither in a terminal nor on a page."""

@@ -6,10 +6,9 @@ from typing import Any
 
 from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
+from untrimmed.data.files import check_shape, read_json
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import check_streams, merge, renamed
-from untrimmed.data.shapes import check_shape
 from untrimmed.data.store import FeatureStore, Header, without_places
 from untrimmed.data.yaml_files import read_yaml, write_yaml
 from untrimmed.methods.base import SECTIONS, Method, Preset, load_method, settings_from

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from untrimmed.console import note, progress, shortened
 from untrimmed.data.errors import InputError
-from untrimmed.data.sampling import uniform_sampling
 from untrimmed.data.store import FeatureStore, without_places
 from untrimmed.data.types import Activation
 from untrimmed.engine import RETRIES, each
@@ -15,6 +14,7 @@ from untrimmed.localization import Localization
 from untrimmed.methods.base import Method, activations_of
 from untrimmed.runs.folder import RunFolder
 from untrimmed.training import DataSettings
+from untrimmed.training.data import uniform_sampling
 from untrimmed.training.device import check_device
 from untrimmed.video.extraction import extract, header_for
 from untrimmed.video.extractors import extractor_names

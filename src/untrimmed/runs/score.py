@@ -20,11 +20,10 @@ from untrimmed.console import note
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations
 from untrimmed.data.clusters import read_clusters, rounds_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
+from untrimmed.data.files import check_shape, read_json
 from untrimmed.data.outputs import DIAGNOSIS, check_output
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import unknown
-from untrimmed.data.shapes import check_shape
 from untrimmed.data.types import Activation
 from untrimmed.evaluation import activitynet, thumos14, wtalc
 from untrimmed.evaluation.activitynet import DEFAULT_TIOU, parse_tious

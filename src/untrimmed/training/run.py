@@ -31,9 +31,8 @@ from torch import nn
 from untrimmed.console import progress, progress_within, shortened
 from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import PART, atomic_write, exists, read_json, set_aside, sweep, write_json
+from untrimmed.data.files import PART, atomic_write, check_shape, exists, read_json, set_aside, sweep, write_json
 from untrimmed.data.locks import lock
-from untrimmed.data.shapes import check_shape
 from untrimmed.data.yaml_files import read_yaml, write_yaml
 from untrimmed.engine.local import Pool
 from untrimmed.engine.progress import tell

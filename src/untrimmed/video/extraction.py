@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from untrimmed.console import note, progress_within
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import exists, read_json, set_aside, sweep, write_json
-from untrimmed.data.shapes import check_shape
+from untrimmed.data.files import check_shape, exists, read_json, set_aside, sweep, write_json
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.engine.local import cores
