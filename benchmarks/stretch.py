@@ -1,4 +1,4 @@
-"""Videos in which the action is rare: `python benchmarks/sparse.py DATA --features DIR --out OUT` stretches a data set's videos.
+"""Videos in which the action is rare: `python benchmarks/stretch.py DATA --features DIR --out OUT` stretches a data set's videos.
 
 DATA holds labels.csv and annotations.json. Of each label's actions in a video one is kept, and background of other videos of the
 same subset is put in between the video's own pieces until the actions fill --share of it; videos without action get as long as the

@@ -1,11 +1,11 @@
-"""benchmarks/sparse.py: the same actions in longer videos."""
+"""benchmarks/stretch.py: the same actions in longer videos."""
 
 import sys
 
 import numpy as np
 import pytest
 
-import sparse
+import stretch
 from tests.methods.planted import plant
 from untrimmed.data.annotations import read_annotations
 from untrimmed.data.labels import read_labels
@@ -15,9 +15,9 @@ from untrimmed.data.store import FeatureStore
 def test_the_actions_fill_the_share_that_is_asked_for(tmp_path, monkeypatch, capsys):
     planted = plant(tmp_path / "planted", train=9, test=3, empty=2)
     data = planted.labels.parent
-    asked = ["sparse.py", str(data), "--features", str(planted.features), "--out", str(tmp_path / "out"), "--share", "0.1"]
+    asked = ["stretch.py", str(data), "--features", str(planted.features), "--out", str(tmp_path / "out"), "--share", "0.1"]
     monkeypatch.setattr(sys, "argv", asked)
-    sparse.main()
+    stretch.main()
     assert 8 < float(capsys.readouterr().out.split()[-1].rstrip("%")) < 12
     store, truth = FeatureStore(tmp_path / "out" / "features"), read_annotations(tmp_path / "out" / "annotations.json")
     before, whole = read_annotations(data / "annotations.json"), FeatureStore(planted.features)
