@@ -119,6 +119,7 @@ def test_the_button_that_teaches(browser, planted, run, tmp_path):
         changes = page.locator(".changes")
         changes.wait_for()
         assert re.match(r"Taught: of the detections shown, \d+ are new and \d+ are gone, in \d+ videos? ", changes.inner_text())
+        page.locator(".video.open .side .of").nth(1).wait_for()
         assert page.locator(".video.open .side .of").all_inner_texts()[-2:] == ["run, taught 01", "run"], "one below the other"
         changes.get_by_role("button").click()
         assert page.locator("#sort").input_value() == "different"
