@@ -56,7 +56,7 @@ lock: setup
 	$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv
 	build/uv/bin/uv pip compile pyproject.toml --extra dev -c constraints.txt --generate-hashes --universal \
 		--python-version 3.11 --no-header --quiet --output-file build/requirements.lock
-	{ head -n 1 requirements.lock; cat build/requirements.lock; } > build/lock && mv build/lock requirements.lock
+	{ head -n 2 requirements.lock; cat build/requirements.lock; } > build/lock && mv build/lock requirements.lock
 	$(BIN)/python -m tests.docs.licences
 
 clean:

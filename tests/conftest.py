@@ -55,3 +55,18 @@ def browser():
         running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield running
         running.close()
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command here; its exit code, stdout and stderr."""
+    from untrimmed import cli
+
+    def run(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as done:
+            cli.main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return done.value.code, out, err
+
+    return run

@@ -16,6 +16,7 @@ import torch
 from tests.methods.planted import Planted, plant
 from tests.video.films import film, moving_blocks, steady
 from untrimmed import cli
+from untrimmed.cli_endings import with_flags
 
 BRIEF = ["--set", "epochs=2", "--set", "batch=8", "--set", "hidden=8", "--set", "latent=4", "--set", "data.snippets=8"]
 LOOSE = ["--set", "class_threshold=0.01"]
@@ -48,20 +49,6 @@ def planted(tmp_path_factory) -> Planted:
             cli.main([str(a) for a in arguments])
         assert done.value.code == 0
     return planted
-
-
-@pytest.fixture
-def call(capsys):
-    """Run a command here; its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as done:
-            cli.main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return run
 
 
 @pytest.fixture
@@ -451,8 +438,8 @@ def test_a_demo_leaves_a_folder_of_other_things_alone(capsys, tmp_path):
 
 
 def test_errors_and_notes_name_options_as_the_command_line_writes_them():
-    assert cli.with_flags("give `trimmed_labels`, or `settings` a.b=1") == "give --trimmed-labels, or --set a.b=1"
-    assert cli.with_flags("`no_activations` and `word`, as `untrimmed localize` does") == (
+    assert with_flags(cli.app, "give `trimmed_labels`, or `settings` a.b=1") == "give --trimmed-labels, or --set a.b=1"
+    assert with_flags(cli.app, "`no_activations` and `word`, as `untrimmed localize` does") == (
         "--no-activations and word, as `untrimmed localize` does"
     )
 
@@ -471,4 +458,4 @@ def test_a_parameter_that_is_no_option_is_not_named_in_an_error():
         for name in re.findall(r"`(\w+)`", text.value)
     }
     assert len(named) > 20
-    assert [name for name in sorted(named) if not cli.with_flags(f"`{name}`").startswith("--")] == []
+    assert [name for name in sorted(named) if not with_flags(cli.app, f"`{name}`").startswith("--")] == []

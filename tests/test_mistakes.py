@@ -32,20 +32,6 @@ def planted(tmp_path_factory) -> Planted:
     return planted
 
 
-@pytest.fixture
-def call(capsys):
-    """Run a command here; its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as done:
-            cli.main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return run
-
-
 # One rule for scores ----------------------------------------------------------------------------------------------------------
 
 

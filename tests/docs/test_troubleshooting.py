@@ -4,7 +4,8 @@ import ast
 import re
 
 from tests.docs.pages import ROOT
-from untrimmed.cli import with_flags
+from untrimmed.cli import app
+from untrimmed.cli_endings import with_flags
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 FROM_THE_PARSER = ("Missing option", "No such option:", "No such command")
@@ -25,7 +26,7 @@ def said() -> list[str]:
                 texts.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.append(node.value)
-    return [with_flags(text) for text in texts]
+    return [with_flags(app, text) for text in texts]
 
 
 def test_each_line_can_be_said():

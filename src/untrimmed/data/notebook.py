@@ -2,6 +2,7 @@
 
 import html
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,17 +107,20 @@ class Detections(os.PathLike[str]):
         return html_table(self.COLUMNS, rows, f"{self.out}: {len(rows)} detections in {len(self.results)} videos")
 
 
-class Scored:
+class Scored(ABC):
     """What evaluations share in a notebook: their table as it is printed, with the rules, and the numbers for pandas."""
 
+    @abstractmethod
     def table(self) -> str:
-        raise NotImplementedError
+        """As it is printed."""
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """All numbers, as `--json` prints them."""
 
+    @abstractmethod
     def scalars(self) -> dict[str, float]:
-        raise NotImplementedError
+        """Each number by its name."""
 
     def to_pandas(self) -> Any:
         """A DataFrame, fractions in 0..1: AP by class (and tIoU, with the mean over them); the scores of each round of clusters;
