@@ -9,7 +9,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from tests.methods.planted import plant, plant_clips
+from untrimmed.data.annotations import read_detections
+from untrimmed.data.run_files import RunFiles
 from untrimmed.data.store import FeatureStore
+from untrimmed.jobs.evaluate import evaluate
+from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
 from untrimmed.methods.base import activations_of, load_method, resolve
 from untrimmed.methods.selftrain import (
@@ -31,6 +35,7 @@ from untrimmed.methods.selftrain import (
     start_from_tags,
 )
 from untrimmed.runs.folder import RunFolder
+from untrimmed.runs.mapping import clusters_in
 from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.training import Run
 
@@ -278,6 +283,25 @@ def test_without_labels_it_learns_from_the_clusters_that_votes_make(planted, tmp
         again.fit(replace(data, labels=np.array([[clusters[v] == c for c in data.classes] for v in data.videos], np.float32)), run)
     for mine, other in zip(model.state_dict().values(), again.state_dict().values()):
         assert torch.equal(mine, other), "as if the clusters had been its labels"
+
+
+def test_a_video_may_hold_several_clusters(planted, tmp_path):
+    """The stretches are clustered instead of the videos; where they lie is what it starts from."""
+    out = tmp_path / "run"
+    settings = {"several": True, "stretch": 2, "rounds": 2}
+    run = train("selftrain", features=planted.features, unlabelled=True, clusters=3, out=out, settings=settings).run
+    held = RunFiles(run).held()
+    assert set(held) == set(planted.store.videos)
+    assert max(map(len, held.values())) > 1
+    assert RunFiles(run).clusters() == {video: its[0] for video, its in held.items() if its}
+    found = tmp_path / "found.json"
+    localize(run, features=planted.features, out=found)
+    written = read_detections(found).untrimmed
+    assert {video: tuple(its) for video, its in written["held"].items()} == held
+    assert clusters_in(written) == held
+    scores = evaluate(found, annotations=planted.annotations, subset="test", map_clusters="majority", labels=planted.labels).scores
+    assert scores.average > 0.2
+    assert evaluate(run, protocol="clustering", labels=planted.labels).rounds[0].shared.purity > 0.4
 
 
 def test_with_one_class_videos_are_still_told_apart(tmp_path):

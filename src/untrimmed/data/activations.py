@@ -33,6 +33,7 @@ HEAD = {
     "selection?": (str, None),
     "localization?": dict,
     "clusters?": {str: str},
+    "held?": {str: [str]},
     "videos": {str: {"timeline": _TIMELINE, "class_score": {str: [float]}, "segments?": ([_SEGMENT], None)}},
 }
 

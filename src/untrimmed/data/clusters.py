@@ -2,12 +2,15 @@
 
 import csv
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, quote_cell, read_text, unquote_cell
 from untrimmed.data.labels import named_columns
+
+Clusters = Mapping[str, Sequence[str]]
+"""The clusters that each video is in: one, but where videos may hold several, or none."""
 
 
 def cluster_names(count: int) -> tuple[str, ...]:
@@ -27,7 +30,12 @@ def rounds_of(run: Path) -> list[Path]:
 
 
 def write_clusters(path: Path, assigned: Mapping[str, str]) -> None:
-    """Write `video,cluster` rows.
+    """`write_held` of videos that are in one cluster each."""
+    write_held(path, {video: (cluster,) for video, cluster in assigned.items()})
+
+
+def write_held(path: Path, held: Clusters) -> None:
+    """Write `video,cluster` rows, as many for a video as it holds clusters; one that holds none has a row with an empty one.
 
     Raises:
         InputError: the file cannot be written.
@@ -35,11 +43,20 @@ def write_clusters(path: Path, assigned: Mapping[str, str]) -> None:
     with atomic_write(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("video", "cluster"))
-        writer.writerows((quote_cell(video), cluster) for video, cluster in assigned.items())
+        writer.writerows((quote_cell(video), cluster) for video, clusters in held.items() for cluster in clusters or ("",))
 
 
 def read_clusters(path: Path) -> dict[str, str]:
-    """Cluster by video.
+    """Cluster by video; the first of those that it holds.
+
+    Raises:
+        InputError: see `read_held`.
+    """
+    return {video: clusters[0] for video, clusters in read_held(path).items() if clusters}
+
+
+def read_held(path: Path) -> dict[str, tuple[str, ...]]:
+    """All clusters that each video holds, in order: one, but where the stretches were clustered instead of the videos.
 
     Raises:
         InputError: the file cannot be read, is not as `write_clusters` makes it, or holds no video.
@@ -52,7 +69,10 @@ def read_clusters(path: Path) -> dict[str, str]:
         raise InputError(f"{path}: not a file of clusters; its columns should be: video,cluster")
     if not rows[1:]:
         raise InputError(f"{path}: holds no video")
-    return {unquote_cell(video): cluster for video, cluster in rows[1:]}
+    held: dict[str, tuple[str, ...]] = {}
+    for video, cluster in rows[1:]:
+        held[unquote_cell(video)] = held.get(unquote_cell(video), ()) + ((cluster,) if cluster else ())
+    return held
 
 
 def read_names(path: str | Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from untrimmed.data.clusters import read_clusters, rounds_of
+from untrimmed.data.clusters import read_clusters, read_held, rounds_of
 
 
 class RunFiles:
@@ -54,3 +54,8 @@ class RunFiles:
         """
         rounds = rounds_of(self.path)
         return read_clusters(rounds[-1]) if rounds else {}
+
+    def held(self) -> dict[str, tuple[str, ...]]:
+        """All clusters that each training video holds; empty for a run on labels. Raises InputError as `clusters` does."""
+        rounds = rounds_of(self.path)
+        return read_held(rounds[-1]) if rounds else {}

@@ -107,7 +107,7 @@ def _entropy(p: np.ndarray) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def map_clusters(clusters: Mapping[str, str], labels: Mapping[str, Sequence[str]], how: How) -> Mapped:
+def map_clusters(clusters: Mapping[str, str | Sequence[str]], labels: Mapping[str, Sequence[str]], how: How) -> Mapped:
     """Which classes each cluster stands for, by how often its videos show them; a video with k labels counts 1/k for each.
 
     majority:  the commonest class of the cluster (of equals the first by name).
@@ -116,19 +116,21 @@ def map_clusters(clusters: Mapping[str, str], labels: Mapping[str, Sequence[str]
                is none.
 
     Args:
-        clusters: the cluster of each video.
+        clusters: the cluster of each video, or all that it holds.
         labels: the labels of each video; videos outside `clusters`, or without a label, say nothing.
 
     Returns:
         An entry for each cluster, `{}` where nothing says what it stands for.
     """
-    names = sorted(set(clusters.values()))
+    held = {video: (its,) if isinstance(its, str) else its for video, its in clusters.items()}
+    names = sorted({name for its in held.values() for name in its})
     known = [video for video in clusters if labels.get(video)]
     classes = sorted({label for video in known for label in labels[video]})
     counts = np.zeros((len(names), len(classes)))
     for video in known:
-        for label in labels[video]:
-            counts[names.index(clusters[video]), classes.index(label)] += 1 / len(labels[video])
+        for name in held[video]:
+            for label in labels[video]:
+                counts[names.index(name), classes.index(label)] += 1 / len(labels[video])
     counts = counts.round(9)  # thirds do not add up exactly, and the order of the videos shall not break ties
     mapping: Mapped = {name: {} for name in names}
     if how == "hungarian":

@@ -47,10 +47,10 @@ def name_clusters(folder: Path, part: Part, how: str, oracle: bool) -> None:
     fitted = MappingOptions(how, oracle, labels=part.labels).fit(detected.path, clusters, known, best, None, tested)
 
     changed = {"selection": "oracle"} if oracle else {}
-    about = {key: value for key, value in detected.untrimmed.items() if key != "clusters"} | changed
+    about = {key: value for key, value in detected.untrimmed.items() if key not in ("clusters", "held")} | changed
     write_detections(detected.path, map_detections(detected.results, fitted.clusters), about)
     if activations:
-        stored = {key: value for key, value in stored.items() if key != "clusters"} | changed
+        stored = {key: value for key, value in stored.items() if key not in ("clusters", "held")} | changed
         write_activations(beside, [_named(activation, fitted.clusters) for activation in activations], stored)
 
 

@@ -213,8 +213,7 @@ def _about(looks: Sequence[_Look]) -> dict[str, Any]:
     if len(looks) == 1:
         return looks[0].about
     joined = {key: " + ".join(dict.fromkeys(str(look.about.get(key)) for look in looks)) for key in ("run", "method", "selection")}
-    clusters = looks[0].about.get("clusters")
-    return joined | ({} if clusters is None else {"clusters": clusters})
+    return joined | {key: looks[0].about[key] for key in ("clusters", "held") if key in looks[0].about}
 
 
 def _video_scores(look: _Look, names: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -31,7 +31,7 @@ from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import WINDOW, Method, SnippetScores
 from untrimmed.nn.spectral import spectral_clustering
 from untrimmed.training import Run, TrainingSet
-from untrimmed.training.rounds import clusters_by_votes, estimate_by_votes, votes_of
+from untrimmed.training.rounds import clusters_by_votes, clusters_of_stretches, estimate_by_votes, votes_of
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class Config:
     )
     stretch: int = setting(5, "without labels: snippets in a stretch that other videos vote on; shorter than an action", low=1)
     voters: int = setting(15, "without labels: stretches of other videos that vote on each", low=1)
+    several: bool = setting(
+        False, "without labels: a video may hold several clusters, since stretches are clustered instead of videos"
+    )
     snippets: int = setting(65536, "most snippets that a fit looks at, drawn anew for each round where there are more", low=1)
     iterations: int = setting(30, "most steps of the optimizer (L-BFGS) in a fit", low=1)
 
@@ -125,6 +128,14 @@ def start_from_tags(data: TrainingSet) -> list[Believed]:
         share[:, : len(tags)] = 1 / max(len(tags), 1)
         share[:, -1] = len(tags) == 0
         believed.append(Believed(data.store, video, tags, share, np.full(count, len(tags) == 0)))
+    return believed
+
+
+def start_from_stretches(data: TrainingSet, shown: Sequence[np.ndarray]) -> list[Believed]:
+    """Each snippet shows the cluster that its stretch is of, [T] numbers by video, or background where that is -1."""
+    believed = start_from_tags(data)
+    for video, cluster in zip(believed, shown):
+        video.share = np.concatenate([cluster[:, None] == video.tags, cluster[:, None] < 0], 1).astype(np.float32)
     return believed
 
 
@@ -427,12 +438,20 @@ class SelfTrain(Method):
     def fit(self, data: TrainingSet, run: Run) -> None:
         """From the tags, and trimmed clips where there are any; without tags from the clusters that votes make."""
         self.to(run.device)
-        if data.labels is None:
+        shown = None
+        if data.labels is None and self.config.several:
+            shown = clusters_of_stretches(data, run, self.config.stretch, self.config.voters)
+            labels = np.array([np.isin(np.arange(len(data.classes)), its) for its in shown], dtype=np.float32)
+            data = replace(data, labels=labels)
+        elif data.labels is None:
             votes = votes_of(data, run, self.config.stretch, self.config.voters)
             data = replace(data, labels=clusters_by_votes(data, run, votes, self._cluster, CLUSTERINGS, SETTLED))
         # What a teacher has missed of an action, a student that is cut as high would never find.
         config = replace(self.config, cut=self.config.cut or ("groups" if data.teacher is None else "mean"))
-        believed = start_from_tags(data) if data.teacher is None else start_from_curves(data, data.teacher, config)
+        if shown is not None:
+            believed = start_from_stretches(data, shown)
+        else:
+            believed = start_from_tags(data) if data.teacher is None else start_from_curves(data, data.teacher, config)
         mark_known(believed, data.known or {})
         rounds(self._nets(), believed + start_from_clips(data.trimmed, data.classes), config, run)
         self.eval()

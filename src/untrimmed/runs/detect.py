@@ -112,7 +112,7 @@ def write_result(
         The folder of the activations beside the detections, where there is one.
     """
     beside = activations_beside(out)
-    fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters") if k in about}
+    fields: dict[str, Any] = {k: about[k] for k in ("run", "method", "selection", "clusters", "held") if k in about}
     if beside.resolve() == source.resolve():
         make_room(out, DETECTIONS)
         write_detections(out, results, fields)

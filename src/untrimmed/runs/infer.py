@@ -50,6 +50,8 @@ def activations_of_run(
     about = {"run": folder.path.name, "method": method.name, "selection": folder.record().get("selection")}
     if clusters := folder.clusters():
         about["clusters"] = clusters
+    if any(len(its) != 1 for its in folder.held().values()):
+        about["held"] = folder.held()
     return activations, preset.localization, about
 
 

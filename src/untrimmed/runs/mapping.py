@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from untrimmed.console import note
 from untrimmed.data.annotations import Annotations, VideoTruth
-from untrimmed.data.clusters import read_names
+from untrimmed.data.clusters import Clusters, read_names
 from untrimmed.data.errors import InputError
 from untrimmed.data.labels import NO_ACTION, read_labels
 from untrimmed.evaluation.clustering import Mapped, map_clusters, map_scores
@@ -41,7 +42,7 @@ class MappingOptions:
     def fit(
         self,
         path: Path,
-        clusters: Mapping[str, str],
+        clusters: Clusters,
         labels_found: set[str],
         best: Mapping[str, str],
         truth: Annotations | None,
@@ -51,18 +52,19 @@ class MappingOptions:
 
         Args:
             path: of the detections or activations, for messages.
-            clusters: the cluster of each training video, as the run kept it.
+            clusters: the cluster, or the clusters, of each training video, as the run kept them.
             labels_found: the labels that detections or scores have.
             best: the surest cluster of each evaluated video.
             truth: the annotation file, or None where the truth is a labels file.
             scored: the labels of the videos that are scored.
         """
-        known = sorted({*clusters.values(), *(label for label in labels_found if label.startswith("cluster_"))})
+        found = (label for label in labels_found if label.startswith("cluster_"))
+        known = sorted({*chain.from_iterable(clusters.values()), *found})
         if self.names is not None:
             return self._by_hand(path, known)
         assert self.how is not None
         if self.oracle:
-            seen = {video: best[video] for video in scored if video in best}
+            seen = {video: (best[video],) for video in scored if video in best}
             return self._fitted(seen, scored, known, "the scored videos' own labels (oracle)")
         if not clusters:
             raise InputError(
@@ -90,7 +92,7 @@ class MappingOptions:
         mapped: Mapped = {cluster: {acting[cluster]: 1.0} if cluster in acting else {} for cluster in known}
         return ClusterMapping("names", f"hand, {Path(self.names).name}", mapped)
 
-    def _fitted(self, clusters: Mapping[str, str], labels: Tags, known: Sequence[str], source: str) -> ClusterMapping:
+    def _fitted(self, clusters: Clusters, labels: Tags, known: Sequence[str], source: str) -> ClusterMapping:
         """By the labels that the videos of each cluster have."""
         assert self.how is not None
         fitted = map_clusters(clusters, labels, self.how)  # type: ignore[arg-type]
@@ -104,10 +106,12 @@ class MappingOptions:
         return truth.path, tags_of(truth.videos)
 
 
-def clusters_in(about: Mapping[str, Any]) -> dict[str, str]:
-    """The cluster of each training video, as detections and activations of a run without labels carry it."""
+def clusters_in(about: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The clusters that each training video holds, as detections and activations of a run without labels carry them."""
+    if isinstance(held := about.get("held"), dict):
+        return {str(video): tuple(map(str, its)) for video, its in held.items()}
     clusters = about.get("clusters")
-    return {str(video): str(cluster) for video, cluster in clusters.items()} if isinstance(clusters, dict) else {}
+    return {str(video): (str(cluster),) for video, cluster in clusters.items()} if isinstance(clusters, dict) else {}
 
 
 def mapped_scores(

@@ -11,6 +11,7 @@ Each gives an object with `protocol`, `to_json()`, `table()` and `scalars()`.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from untrimmed.console import note
 from untrimmed.data.annotations import Annotations, DetectionFile, VideoTruth, read_annotations
-from untrimmed.data.clusters import read_clusters, rounds_of
+from untrimmed.data.clusters import Clusters, read_held, rounds_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_shape, read_json
 from untrimmed.data.outputs import DIAGNOSIS, check_output
@@ -277,7 +278,7 @@ def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
         raise _both_say_what_is_true(options)
     truth_path, tags, _ = labels_of(options.annotations, options.labels, options.subset, "clustering")
     where = where_in(truth_path, options.subset)
-    clusterings = [read_clusters(file) for file in files]
+    clusterings = [read_held(file) for file in files]
     rounds = [
         _score_round(file, clusters, before, tags, where)
         for file, clusters, before in zip(files, clusterings, [None, *clusterings])
@@ -301,16 +302,21 @@ def score_clustering(run: Path, options: ScoreOptions) -> ClusteringEvaluation:
     )
 
 
-def _score_round(file: Path, clusters: Mapping[str, str], before: Mapping[str, str] | None, tags: Tags, where: str) -> ClusterRound:
-    """One round's clusters against the labels, and against the round before."""
+def _score_round(file: Path, clusters: Clusters, before: Clusters | None, tags: Tags, where: str) -> ClusterRound:
+    """One round's clusters against the labels, and against the round before; a video that holds several counts in each."""
     labelled = [video for video in sorted(clusters) if tags.get(video)]
     if not labelled:
         raise InputError(f"{file}: none of its videos (such as {min(clusters)!r}) has a label in {where}")
-    sizes = dict(sorted(Counter(clusters.values()).items()))
-    changed = None if before is None else changed_share(before, clusters)
-    predicted, labels = [clusters[video] for video in labelled], [tags[video] for video in labelled]
+    sizes = dict(sorted(Counter(chain.from_iterable(clusters.values())).items()))
+    changed = None if before is None else changed_share(_first_ones(before), _first_ones(clusters))
+    pairs = [(cluster, tags[video]) for video in labelled for cluster in clusters[video]]
+    predicted, labels = [cluster for cluster, _ in pairs], [its for _, its in pairs]
     by_first, by_shared = (evaluate_clusters(predicted, weigh(labels)) for weigh in (first_label, shared_labels))
     return ClusterRound(sizes, changed, by_first, by_shared)
+
+
+def _first_ones(held: Clusters) -> dict[str, str]:
+    return {video: its[0] for video, its in held.items() if its}
 
 
 def score_attention(target: Path, options: ScoreOptions) -> AttentionEvaluation:

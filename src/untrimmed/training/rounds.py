@@ -7,6 +7,7 @@ import numpy as np
 from untrimmed.console import note
 from untrimmed.data.clusters import clusters_file, read_clusters, rounds_of
 from untrimmed.nn import votes as voting
+from untrimmed.nn.recurring import recurring
 from untrimmed.nn.spectral import align
 from untrimmed.training.data import TrainingSet
 from untrimmed.training.run import Run
@@ -45,7 +46,7 @@ def settle(data: TrainingSet, run: Run, number: int, find: Callable[[], np.ndarr
         note(f"round {number}: {changed:.1%} of the videos changed cluster; settled")
         return None
     note(f"round {number}: clusters of {sizes.min()} to {sizes.max()} videos" + f"; {changed:.1%} changed" * (number > 0))
-    run.keep_clusters(number, {video: data.classes[c] for video, c in zip(data.videos, assigned)})
+    run.keep_clusters(number, {video: (data.classes[c],) for video, c in zip(data.videos, assigned)})
     return np.eye(clusters, dtype=np.float32)[assigned]
 
 
@@ -106,3 +107,25 @@ def clusters_by_votes(
         if settle(data, run, number, find, settled) is None:
             break
     return kept(data, run, len(rounds_of(run.folder)) - 1)
+
+
+def clusters_of_stretches(data: TrainingSet, run: Run, stretch: int, voters: int) -> list[np.ndarray]:
+    """The cluster that each snippet shows, or -1: by video [T], see `untrimmed.nn.recurring`. A video may hold several, or none.
+
+    They are kept in the run as its only round.
+    """
+
+    def find() -> dict[str, np.ndarray]:
+        found = recurring(data.store, data.videos, len(data.classes), stretch, voters, int(run.rng("clustering").integers(2**31)))
+        return {"cluster": np.concatenate(found)}
+
+    edges = [voting.edges_of(data.store.timeline(video).count, stretch) for video in data.videos]
+    cluster = run.once("stretches", find)["cluster"]
+    of_video = np.split(cluster, np.cumsum([len(its) - 1 for its in edges])[:-1])
+    held = {video: tuple(data.classes[c] for c in np.unique(its[its >= 0])) for video, its in zip(data.videos, of_video)}
+    sizes = np.bincount(cluster[cluster >= 0], minlength=len(data.classes))
+    run.log(**{f"size_{name}": float(size) for name, size in zip(data.classes, sizes)})
+    each = np.mean([len(its) for its in held.values()])
+    note(f"{len(data.classes)} clusters of {sizes.min()} to {sizes.max()} stretches; {each:.1f} in a video")
+    run.keep_clusters(0, held)
+    return [np.repeat(its, np.diff(ends)) for its, ends in zip(of_video, edges)]

@@ -17,7 +17,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from safetensors.torch import save
 from torch import nn
 
 from untrimmed.console import progress, progress_within, shortened
-from untrimmed.data.clusters import clusters_file, write_clusters
+from untrimmed.data.clusters import Clusters, clusters_file, write_held
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import PART, atomic_write, check_shape, exists, read_json, set_aside, sweep, write_json
 from untrimmed.data.locks import lock
@@ -291,9 +291,9 @@ class Run:
             self.check_there()
             raise InputError(f"{self._log_file}: cannot be written: {error.strerror or error}") from error
 
-    def keep_clusters(self, number: int, assigned: Mapping[str, str]) -> None:
-        """Write `rounds/NN/clusters.csv` of round `number`, counted from 0: the cluster of each training video."""
-        write_clusters(clusters_file(self.folder, number), assigned)
+    def keep_clusters(self, number: int, held: Clusters) -> None:
+        """Write `rounds/NN/clusters.csv` of round `number`, counted from 0: the clusters of each training video."""
+        write_held(clusters_file(self.folder, number), held)
 
     def _in_processes(self, parts: nn.ModuleDict, learn: Callable[..., None], given: tuple) -> None:
         names, shared = list(parts), (parts, learn, given, self)
