@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from untrimmed.data.store import FeatureStore
-from untrimmed.methods.tcam import ALIKE
+from untrimmed.training.rounds import ALIKE
 from untrimmed.nn.votes import descriptors, find_votes, score_numbers
 
 
