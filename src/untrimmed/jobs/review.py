@@ -160,6 +160,7 @@ class _Served:
         self.review = Review(
             self.page, films, self.marks, self.copying, self.teaching, self._begin, groups=self.groups, voting=self.voting
         )
+        self.page()  # whoever opens the address does not wait for it
 
     def close(self) -> None:
         self.copying.close()

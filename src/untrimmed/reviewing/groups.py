@@ -89,7 +89,7 @@ class GroupsFile:
             raise InputError("expected the clusters of videos, and the names of clusters")
         known = {*self.assigned.values()}
         for cluster in (*videos.values(), *clusters):
-            if cluster not in known and not (isinstance(cluster, str) and NEW_CLUSTER.fullmatch(cluster)):
+            if not isinstance(cluster, str) or (cluster not in known and not NEW_CLUSTER.fullmatch(cluster)):
                 raise InputError(f"there is no cluster {str(cluster)[:60]!r} here")
         for video in videos:
             if video not in self.assigned:

@@ -191,7 +191,7 @@ export class GroupCard {
     const at =
       activeElement instanceof HTMLInputElement && this.members.contains(activeElement) ? activeElement.value : null;
     const sure = groups.sure?.videos ?? {};
-    const members = groups.members(this.id);
+    const members = [...groups.members(this.id)];
     members.sort((a, b) => (sure[a]?.[0] ?? 0) - (sure[b]?.[0] ?? 0) || (a < b ? -1 : 1));
     this.members.replaceChildren(...members.map((video) => this.makeMember(video, chosen.has(video))));
     if (at !== null) this.tickOf(at)?.focus();

@@ -35,6 +35,8 @@ class Groups {
       data.assigned.map(({ video, cluster }) => [video, data.classes[data.clusters[cluster].label]]),
     );
     this.found = new Map(this.videos);
+    /** @type {Map<string, string[]> | null} */
+    this.counted = null;
     /** @type {Sureness | null} */
     this.sure = null;
     /** @type {GroupChange[]} */
@@ -54,26 +56,31 @@ class Groups {
     return this.clusters.get(id) ?? unnamed();
   }
 
-  /** The clusters to show, by name: those with a video, and those that were only detected. */
-  get ids() {
-    const full = new Set(this.videos.values());
-    const emptied = new Set(this.found.values());
-    return [...new Set([...full, ...this.clusters.keys()])]
-      .filter((id) => full.has(id) || this.isOnlyDetected(id, emptied))
-      .sort();
+  /** The videos of each cluster; counted once for each change. */
+  get lists() {
+    if (!this.counted) {
+      /** @type {Map<string, string[]>} */
+      const lists = new Map();
+      for (const [video, id] of this.videos) {
+        const list = lists.get(id) ?? [];
+        lists.set(id, list);
+        list.push(video);
+      }
+      this.counted = lists;
+    }
+    return this.counted;
   }
 
-  /**
-   * @param {string} id
-   * @param {Set<string>} emptied
-   */
-  isOnlyDetected(id, emptied) {
-    return !emptied.has(id) && data.clusters.some(({ label }) => data.classes[label] === id);
+  /** The clusters to show, by name: those with a video, and those that were only detected. */
+  get ids() {
+    const trained = new Set(this.found.values());
+    const detected = data.clusters.map(({ label }) => data.classes[label]).filter((id) => !trained.has(id));
+    return [...new Set([...this.lists.keys(), ...detected])].sort();
   }
 
   /** @param {string} id */
   members(id) {
-    return [...this.videos].filter(([, own]) => own === id).map(([video]) => video);
+    return this.lists.get(id) ?? [];
   }
 
   /**
@@ -114,6 +121,7 @@ class Groups {
 
   /** @param {Delta} delta */
   lay({ videos, clusters }) {
+    this.counted = null;
     for (const [video, id] of Object.entries(videos)) this.videos.set(video, id);
     for (const [id, group] of Object.entries(clusters)) this.clusters.set(id, group);
   }
