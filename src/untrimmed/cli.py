@@ -31,7 +31,7 @@ Set = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
-Names = Annotated[Path | None, typer.Option(help="A CSV with the columns cluster,name: your names for the clusters.")]
+Names = Annotated[Path | None, typer.Option(help="Your names for the clusters: a CSV with cluster,name, or review's clusters.json.")]
 Workers = Annotated[int | None, typer.Option(help="Processes of one thread; by default one per core.", min=1)]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where it runs: this machine, or a Ray cluster.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
@@ -199,7 +199,7 @@ def refine(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Trained runs on the same videos; several: their mean.")],
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     features: Annotated[Path | None, typer.Option(help="The teachers' feature store, if it was moved.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Their labels.csv, if it was moved.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Their labels.csv, if it was moved; or that of clusters you mended.")] = None,
     annotations: Annotated[
         Path | None, typer.Option(help="What you marked in training videos: segments, points, rejected segments.")
     ] = None,

@@ -37,7 +37,7 @@ def server(folder):
         yield server
 
 
-PATHS = ["/", "/video/a", "/api/marks", "/api/teach", "/nowhere"]
+PATHS = ["/", "/video/a", "/api/marks", "/api/labels", "/api/clusters", "/api/clusters/split", "/api/teach", "/nowhere"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -172,6 +172,33 @@ def test_bodies_that_are_at_fault(server, folder, body, headers, expected):
     assert server.ask("POST", "/api/marks", body, headers=headers)[0] == expected
     assert not (folder / "detections.annotations.json").exists()
     assert server.ask("GET", "/api/marks")[0] == 200, "and it goes on"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"label": 7}',
+        b'{"label": ""}',
+        b'{"label": " none "}',
+        b'{"label": "a;b"}',
+        b'{"label": "a\\nb"}',
+        b'{"label": "\\ud800"}',
+        json.dumps({"label": "x" * 201}).encode(),
+    ],
+)
+def test_labels_that_are_none(server, folder, body):
+    assert server.ask("POST", "/api/labels", body)[0] == 400
+    assert not (folder / "detections.annotations.json").exists()
+
+
+def test_there_are_no_clusters_here(server):
+    for path in ("/api/clusters", "/api/clusters/split"):
+        status, _, said = server.ask("POST", path, {"cluster": "cluster_00", "videos": {"a": "cluster_00"}})
+        assert status == 400, said
+        assert server.ask("POST", path, b" " * 2_000_001)[0] == 413
+    assert b"there are no clusters here" in server.ask("GET", "/api/clusters")[2]
 
 
 def test_a_body_without_a_length_is_limited_too(server):

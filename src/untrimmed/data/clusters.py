@@ -7,6 +7,7 @@ from pathlib import Path
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write, quote_cell, read_text, unquote_cell
+from untrimmed.data.groups import is_groups, read_groups
 from untrimmed.data.labels import named_columns
 
 Clusters = Mapping[str, Sequence[str]]
@@ -76,7 +77,8 @@ def read_held(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_names(path: str | Path) -> dict[str, str]:
-    """What a user calls the clusters, from the columns `cluster,name` of a CSV; several may have one name.
+    """What a user calls the clusters, from the columns `cluster,name` of a CSV; several may have one name. Or from what `untrimmed
+    review` keeps, a JSON: a merged cluster is then called as what it was merged into, and a rejected one has no name.
 
     A cluster with an empty name, the name `-`, or without a row, has none.
 
@@ -84,6 +86,13 @@ def read_names(path: str | Path) -> dict[str, str]:
         InputError: no such columns, a cluster named twice, or no name at all.
     """
     path = Path(path)
+    names = read_groups(path).names_of_found() if is_groups(path) else _named_in_table(path)
+    if not names:
+        raise InputError(f"{path}: names no cluster; write one row per cluster, such as: cluster_03,running")
+    return names
+
+
+def _named_in_table(path: Path) -> dict[str, str]:
     names: dict[str, str] = {}
     seen: dict[str, int] = {}
     faults: list[str] = []
@@ -101,6 +110,4 @@ def read_names(path: str | Path) -> dict[str, str]:
         raise InputError(f"{path}: {len(short)} row(s) lack a column; write cluster,name, also where the name stays empty")
     if faults:
         raise InputError(faults[0] + (f" ({len(faults) - 1} more fault(s))" if len(faults) > 1 else ""))
-    if not names:
-        raise InputError(f"{path}: names no cluster; write one row per cluster, such as: cluster_03,running")
     return names

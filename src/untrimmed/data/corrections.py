@@ -9,7 +9,8 @@ The file is ActivityNet's annotations with three more fields per video, so that 
         "checked":     true}}}
 
 `checked` says that nothing is missing: what is not marked is background. It is true where it is left out and the video has neither
-points nor rejected segments, as in a plain annotation file.
+points nor rejected segments, as in a plain annotation file. Beside "database", "new_labels" lists those that the run does not know
+and a student is to learn; any other label that it does not know is taken for a slip.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, shown
 from untrimmed.data.ids import check_id
 from untrimmed.data.types import Segment, Timeline
+
+NEW_LABELS = "new_labels"
 
 
 class Point(NamedTuple):
@@ -69,6 +72,21 @@ def read_corrections(path: str | Path) -> dict[str, Corrections]:
         if marks != Corrections():  # a person has only looked at it, or written a note
             videos[video] = marks
     return videos
+
+
+def read_new_labels(path: str | Path) -> tuple[str, ...]:
+    """The labels that a file of marks adds to the run's, sorted.
+
+    Raises:
+        InputError: the file cannot be read, or one is no label.
+    """
+    return tuple(sorted(new_labels_of(read_json(path), path)))
+
+
+def new_labels_of(content: Any, path: str | Path) -> list[str]:
+    """The same of a file's content, in its order."""
+    listed = list_of(content.get(NEW_LABELS, []), f"{path}: {NEW_LABELS}") if isinstance(content, dict) else []
+    return list(dict.fromkeys(label_of({"label": label}, f"{path}: {NEW_LABELS}") for label in listed))
 
 
 def corrections_of(entry: Any, where: str) -> Corrections:

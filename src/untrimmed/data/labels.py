@@ -105,7 +105,7 @@ def scan_labels(path: str | Path, known: Iterable[str] | None = None) -> tuple[W
     for line, row in named_columns(path, ("video", "label"), faults):
         try:
             video = _match_id(row["video"], ids, path, line, free)
-            label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
+            label = check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
         except InputError as error:
             faults.append(str(error))
             continue
@@ -160,7 +160,7 @@ def read_counts(path: str | Path, videos: Sequence[str], classes: Sequence[str])
     for line, row in found:
         video = _match_id(row["video"], None, path, line)
         video = video if video in rows else Path(video).stem
-        label = _check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
+        label = check_label(unquote_cell(row["label"].strip()), f"{path}, line {line}")
         if video in rows and label in columns:
             text = row["count"].strip()
             if text and (not text.isdecimal() or int(text) < 1):
@@ -183,7 +183,7 @@ def write_labels(path: str | Path, rows: Iterable[tuple[str, str]], counts: Mapp
         writer.writerow(("video", "label") if counts is None else ("video", "label", "count"))
         for video, label in rows:
             more = () if counts is None else (counts.get((video, label), ""),)
-            writer.writerow((quote_cell(video), quote_cell(_check_label(label, path)), *more))
+            writer.writerow((quote_cell(video), quote_cell(check_label(label, path)), *more))
 
 
 def read_only(path: str | Path, known: Iterable[str]) -> set[str]:
@@ -265,7 +265,12 @@ def _match_id(cell: str, known: set[str] | None, path: Path, line: int, free: Co
     )
 
 
-def _check_label(label: str, where: str | Path) -> str:
+def check_label(label: str, where: str | Path) -> str:
+    """The label in NFC.
+
+    Raises:
+        InputError: it is too long, has a control character, or is several labels in one.
+    """
     if len(label) > LONGEST_LABEL:
         raise InputError(f"{where}: a label of {len(label)} characters; expected at most {LONGEST_LABEL}")
     label = unicodedata.normalize("NFC", label)

@@ -17,6 +17,7 @@ class RunFiles:
     reliability.json     how well the labels can be told apart, and the score cut, of a finished run on labels
     features/            a cache of the features of videos that were trained on or localized
     annotations.json     what its user has corrected
+    clusters.json        what its user has made of the clusters of an unlabelled run
     review/              what `review` makes: detections of the training videos, small copies of videos, marks to learn from
     taught/01/           students that were taught there, each a run
     detections.json      what was found, where `localize` was told to write it here
@@ -33,6 +34,7 @@ class RunFiles:
         self.reliability = self.path / "reliability.json"
         self.features = self.path / "features"
         self.annotations = self.path / "annotations.json"
+        self.corrected_clusters = self.path / "clusters.json"
         self.detections = self.path / "detections.json"
         self.lock = self.path / ".lock"
 

@@ -11,6 +11,7 @@ from untrimmed.data.annotations import DetectionFile, read_detections
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError, did_you_mean
 from untrimmed.data.files import atomic_write, exists, quote_cell, set_aside, sweep
+from untrimmed.data.groups import Groups, is_groups, read_groups
 from untrimmed.data.ids import check_id
 from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
 from untrimmed.reporting.clusters import Cluster, clusters_of
@@ -59,7 +60,8 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
         detections: a detections file of a run that was trained with `--unlabelled`.
         out: the file to write: the labels, or without `names` a form with the columns `cluster,name,videos,typical`, to be
             filled in and given as `names`.
-        names: a CSV with the columns `cluster,name`, as the page of `untrimmed report` saves it.
+        names: a CSV with the columns `cluster,name`, as the page of `untrimmed report` saves it; or the JSON that `untrimmed
+            review` keeps, `RUN/clusters.json` or `X.clusters.json`, in which clusters are also merged, split and rejected.
         force: an existing `out` is renamed instead of refused.
 
     Raises:
@@ -68,14 +70,20 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
     """
     out = Path(out)
     file = read_detections(detections)
+    corrected = read_groups(names) if names is not None and is_groups(names) else None
     assigned = assigned_clusters(file)
     if not assigned:
         raise InputError(
             f"{file.path}: does not say which training video is in which cluster; it takes what `untrimmed localize` writes "
             f"for a run that was trained with `unlabelled`"
         )
+    if corrected is not None:
+        assigned = _corrected_clusters(corrected, assigned, Path(str(names)), file.path)
     clusters = clusters_of(file.results, assigned)
-    rows = None if names is None else _rows(clusters, _read_names(names, file.path, clusters))
+    if corrected is not None:
+        rows: list[tuple[str, str]] | None = sorted(corrected.labels().items())
+    else:
+        rows = None if names is None else _rows(clusters, _read_names(names, file.path, clusters))
     if rows is not None and not rows:
         raise InputError(f"{names}: names no cluster that a training video is in, so that no video gets a label")
     if out.is_dir():
@@ -105,6 +113,13 @@ def assigned_clusters(file: DetectionFile) -> dict[str, str]:
     if not isinstance(clusters, dict) or not all(isinstance(name, str) and name for name in clusters.values()):
         raise InputError(f'{file.path}: "untrimmed.clusters" should hold the name of a cluster for each training video')
     return {check_id(video, file.path): name for video, name in sorted(clusters.items())}
+
+
+def _corrected_clusters(made: Groups, assigned: Mapping[str, str], path: Path, detections: Path) -> dict[str, str]:
+    """Where the training videos are now."""
+    if strange := sorted(made.videos.keys() - assigned.keys()):
+        raise InputError(f"{path}: {strange[0]!r} is no training video of {detections}; are the two of one run?")
+    return {video: made.videos.get(video, own) for video, own in assigned.items()}
 
 
 def _read_names(path: str | Path, detections: Path, clusters: list[Cluster]) -> dict[str, str]:

@@ -12,19 +12,24 @@ from typing import Any
 
 from untrimmed.console import note
 from untrimmed.data.annotations import read_detections
+from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.corrections import read_corrections
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import check_writable
+from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.locks import lock
 from untrimmed.data.run_files import RunFiles
+from untrimmed.jobs.names import assigned_clusters
 from untrimmed.jobs.refine import refine
 from untrimmed.jobs.report import make_copy, page_of
 from untrimmed.reporting.page import Page, page_html
 from untrimmed.reviewing.background import Background
 from untrimmed.reviewing.films import films_of
-from untrimmed.reviewing.marks import MarksFile, write_snapshot
+from untrimmed.reviewing.groups import GroupsFile
+from untrimmed.reviewing.marks import MarksFile, rename_labels, write_snapshot
 from untrimmed.reviewing.queue import worth_a_look
 from untrimmed.reviewing.source import Source, durations_of, labels_of, localize_training_videos, source_of, stored_activations
+from untrimmed.reviewing.surest import Voting
 
 PORT = 8765
 """Where it listens, if that is free and nothing else was asked for."""
@@ -110,19 +115,22 @@ def review(
     return ReviewReport(marks, len(made), sum(its.checked for its in made.values()))
 
 
-def teach(run: Path, item: tuple[str, str]) -> str:
+def teach(run: Path, item: tuple[str, str, str | None]) -> str:
     """Train a student of a run on marks, and localize the training videos with it; a background process calls it.
 
     Args:
-        item: the file of marks, and the student's run folder. Of a student that was not finished nothing is left.
+        item: the file of marks, the student's run folder, and labels that stand for corrected clusters, if there are any. Of a
+            student that was not finished nothing is left.
 
     Returns:
         The student's detections.
     """
-    marks, out = map(Path, item)
+    marks, out = map(Path, item[:2])
     try:
-        refine(run, out=out, annotations=marks)
+        refine(run, out=out, annotations=marks, labels=item[2])
         shutil.copyfile(marks, RunFiles(out).annotations)
+        if item[2] is not None:
+            write_clusters(clusters_file(out, 0), {video: min(own) for video, own in read_labels(item[2]).tags.items() if own})
         return str(localize_training_videos(out))
     except BaseException:
         if not RunFiles(out).is_finished:
@@ -143,10 +151,16 @@ class _Served:
         self.durations = durations_of(file, activations, lengths)
         self.labels = list(shown.labels) if shown.labels is not None else labels_of(file, activations, annotations)
         self.marks = MarksFile(annotations, who, self.labels, self.durations)
-        self.html: tuple[int, bytes] = (0, b"")
+        assigned = assigned_clusters(read_detections(self.files[0]))
+        self.groups = GroupsFile(shown.clusters, who, assigned) if assigned else None
+        self.voting = Voting(shown.store, sorted(assigned)) if assigned and shown.store is not None else None
+        self.html: tuple[Any, bytes] = (None, b"")
         self.copying = Background(make_copy, None)
         self.teaching = None if shown.run is None else Background(teach, shown.run.absolute(), self._taught)
-        self.review = Review(self.page, films, self.marks, self.copying, self.teaching, self._begin)
+        self.review = Review(
+            self.page, films, self.marks, self.copying, self.teaching, self._begin, groups=self.groups, voting=self.voting
+        )
+        self.page()  # whoever opens the address does not wait for it
 
     def close(self) -> None:
         self.copying.close()
@@ -154,9 +168,10 @@ class _Served:
             self.teaching.close()
 
     def page(self) -> bytes:
-        """The page of the last run, with the one before beside it; made once for each."""
-        if self.html[0] != len(self.files):
-            self.html = (len(self.files), page_html(self._page()))
+        """The page of the last run, with the one before beside it; made once for each, and again for a new label."""
+        made_of = len(self.files), tuple(self.marks.new_labels())
+        if self.html[0] != made_of:
+            self.html = (made_of, page_html(self._page()))
         return self.html[1]
 
     def _page(self) -> Page:
@@ -165,7 +180,10 @@ class _Served:
         page = page_of(file, media=None if self.media is None else lambda ids: self.media or {}, beside=beside)
         looks = worth_a_look(page.results, page.activations, None if beside is None else beside.results)
         told = {
-            "labels": self.labels,
+            "labels": list(dict.fromkeys([*self.labels, *self.marks.new_labels()])),
+            "known": self.labels,
+            "splits": self.voting is not None,
+            "clusters": str(self.shown.clusters),
             "fps": self.fps,
             "queue": [asdict(look) for look in looks],
             "run": None if self.shown.run is None else str(self.shown.run),
@@ -173,14 +191,20 @@ class _Served:
         }
         return replace(page, durations=self.durations, review=told)
 
-    def _begin(self) -> tuple[str, str]:
-        """What `teach` is given: what is marked now, and a folder that is free."""
+    def _begin(self) -> tuple[str, str, str | None]:
+        """What `teach` is given: what is marked now, a folder that is free, and the corrected clusters as labels."""
         assert self.shown.run is not None
         taught = self.shown.run.absolute() / "taught"
         number = 1 + max((int(run.name) for run in taught.glob("[0-9]*") if run.name.isdigit()), default=0)
         marks = self.shown.work.absolute() / f"marks-{number:02}.json"
+        labels = None
         write_snapshot(self.marks, marks)
-        return str(marks), str(taught / f"{number:02}")
+        if self.groups is not None and (groups := self.groups.groups).are_corrected():
+            labels = self.shown.work.absolute() / f"labels-{number:02}.csv"
+            write_labels(labels, groups.as_clusters().items())
+            kept = {*groups.as_clusters().values(), *self.marks.new_labels()}
+            rename_labels(marks, groups.successors(), kept)
+        return str(marks), str(taught / f"{number:02}"), None if labels is None else str(labels)
 
     def _taught(self, item: Any, detections: str) -> None:
         self.files.append(Path(detections))

@@ -124,10 +124,10 @@ def sureness(p: np.ndarray, actions: int | None = None) -> np.ndarray:
         actions: the columns after so many are votes of videos without action. Nothing is sure because of them:
             s = max(0.02, sum over the actions of p log(C p) / log C), which without them is the same.
     """
-    return np.maximum(_gain(p)[:, :actions].sum(1), FLOOR).astype(np.float32)
+    return np.maximum(gain(p)[:, :actions].sum(1), FLOOR).astype(np.float32)
 
 
-def _gain(p: np.ndarray) -> np.ndarray:
+def gain(p: np.ndarray) -> np.ndarray:
     """p log(C p) / log C of votes p [M, C], whose sum over C is 1 - H(p) / log C; p itself where C is one."""
     p, classes = p.astype(np.float64), p.shape[1]
     return p * np.log(np.where(p > 0, classes * p, 1)) / np.log(classes) if classes > 1 else p
@@ -149,7 +149,7 @@ def guide_of_tags(votes: Votes, labels: np.ndarray) -> list[np.ndarray]:
     and where a snippet looks like what other tags' videos show.
     """
     p = votes.of(with_empty(labels))
-    s = np.where(labels[votes.video] > 0, np.maximum(_gain(p)[:, : labels.shape[1]], 0), 0)
+    s = np.where(labels[votes.video] > 0, np.maximum(gain(p)[:, : labels.shape[1]], 0), 0)
     return votes.snippetwise(s.astype(np.float32))
 
 

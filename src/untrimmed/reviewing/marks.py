@@ -3,7 +3,8 @@
 The file is that of `data.corrections`, with more fields in a video's entry: `note`, `who` and `when` of the last change, and
 `revision`, the number of changes so far. A change names the revision that it was made on: if the video has another by then, it is
 refused, and whoever made it lays it over what is there now. What a video's marks were after each change stands in
-`NAME.history.jsonl`, a line each. Whatever else the file holds stays as it is.
+`NAME.history.jsonl`, a line each. `new_labels` are those that a person has added to the run's. Whatever else the file holds stays
+as it is.
 """
 
 import json
@@ -14,13 +15,16 @@ from threading import Lock
 from typing import Any
 
 from untrimmed.data.annotations import mapping_of
-from untrimmed.data.corrections import Corrections, corrections_of, entry_of
+from untrimmed.data.corrections import NEW_LABELS, Corrections, corrections_of, entry_of, new_labels_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, write_json
+from untrimmed.data.files import atomic_write, read_json, shown, write_json
 from untrimmed.data.ids import check_id
+from untrimmed.data.labels import FORM_MARK, NO_ACTION, check_label
 
 MOST_MARKS = 5000
 """Marks of a kind in one video."""
+
+MOST_NEW_LABELS = 200
 
 MOST_NOTE = 10_000
 """Characters of a note."""
@@ -67,6 +71,7 @@ class MarksFile:
             database = self._content["database"]
             return {
                 "version": "marks",
+                NEW_LABELS: self._new_labels(),
                 "database": {
                     video: entry_of(marks)
                     for video in database
@@ -98,12 +103,44 @@ class MarksFile:
             entry = {**before, **entry_of(marks), "note": note, **now}
             content = {**self._content, "database": {**self._content["database"], video: entry}}
             write_json(self.path, content, indent=1)
-            self._content, self._read_at = content, _state_of(self.path)
-            self._tell_history({"video": video, **now, "what": what[:200], **entry_of(marks), "note": note})
+            self._content, self._read_at = content, state_of(self.path)
+            append_history(self.history, {"video": video, **now, "what": what[:200], **entry_of(marks), "note": note})
             return self._entry(video)
+
+    def add_label(self, label: Any) -> str:
+        """Let marks have a label that nobody knew, and return it as it is kept.
+
+        Raises:
+            InputError: it is no label, or the file cannot be written.
+        """
+        if not isinstance(label, str) or label.strip() in ("", "-", FORM_MARK) or label.strip().casefold() in NO_ACTION:
+            raise InputError(f"{shown(label)}: is no name of something that happens")
+        label = check_label(label.strip(), "the new label")
+        with self._lock:
+            self._refresh()
+            if label in self.labels | set(self._new_labels()):
+                return label
+            if len(self._new_labels()) >= MOST_NEW_LABELS:
+                raise InputError(f"there are {MOST_NEW_LABELS} new labels already")
+            content = {**self._content, NEW_LABELS: [*self._new_labels(), label]}
+            write_json(self.path, content, indent=1)
+            self._content, self._read_at = content, state_of(self.path)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            append_history(self.history, {"who": self.who, "when": now, "what": f"new label {label}", "label": label})
+        return label
+
+    def new_labels(self) -> list[str]:
+        """The labels that were added."""
+        with self._lock:
+            self._refresh()
+            return self._new_labels()
+
+    def _new_labels(self) -> list[str]:
+        return new_labels_of(self._content, self.path)
 
     def _checked(self, video: str, wanted: Any) -> tuple[Corrections, str]:
         marks = corrections_of(wanted, f"video {video}")
+        labels = self.labels | set(self.new_labels())
         longest = self.durations[video] + 1.0
         for kind, some in (("annotations", marks.segments), ("points", marks.points), ("rejected", marks.rejected)):
             if len(some) > MOST_MARKS:
@@ -112,7 +149,7 @@ class MarksFile:
                 start, end = (mark.time, mark.time) if kind == "points" else (mark.start, mark.end)  # type: ignore[union-attr]
                 if start < 0 or end > longest or (end <= start and kind != "points"):
                     raise InputError(f"video {video}: a mark from {start:g} to {end:g} s is not within it, or has no length")
-                if mark.label not in self.labels:
+                if mark.label not in labels:
                     raise InputError(f"video {video}: {mark.label[:60]!r} is none of the labels here")
         note = wanted.get("note", "")
         if not isinstance(note, str) or len(note) > MOST_NOTE or any("\ud800" <= c <= "\udfff" for c in note):
@@ -130,9 +167,10 @@ class MarksFile:
 
     def _refresh(self) -> None:
         """Read the file again if another program has written it; what it changed counts as a change."""
-        if (state := _state_of(self.path)) == self._read_at or state is None:
+        if (state := state_of(self.path)) == self._read_at or state is None:
             return
         content = read_json(self.path)
+        new_labels_of(content, self.path)
         database = {check_id(name, self.path): entry for name, entry in mapping_of(content, "database", self.path).items()}
         for video, entry in database.items():
             marks = corrections_of(entry, f"{self.path}: video {video}")
@@ -141,13 +179,29 @@ class MarksFile:
                 entry["revision"] = _revision(before) + 1
         self._content, self._read_at = {**content, "database": database}, state
 
-    def _tell_history(self, line: dict[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
-        try:
-            with open(self.history, "a", encoding="utf-8") as stream:
-                stream.write(text)
-        except OSError as error:
-            raise InputError(f"{self.history}: cannot be written: {error.strerror or error}") from error
+
+def rename_labels(path: Path, names: Mapping[str, str], kept: Collection[str]) -> None:
+    """Give the marks of a file other labels, those that `names` has, and leave out marks whose label is none of `kept` then."""
+    content = read_json(path)
+    for entry in content["database"].values():
+        for kind in ("annotations", "points", "rejected"):
+            marks = [{**mark, "label": names.get(mark["label"], mark["label"])} for mark in entry.get(kind, ())]
+            entry[kind] = [mark for mark in marks if mark["label"] in kept]
+    write_json(path, content, indent=1)
+
+
+def append_history(path: Path, line: Mapping[str, Any]) -> None:
+    """Add a line to a history.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def write_snapshot(marks: MarksFile, path: Path) -> list[str]:
@@ -169,7 +223,8 @@ def _revision(entry: Mapping[str, Any]) -> int:
     return revision if isinstance(revision, int) and revision > 0 else 1
 
 
-def _state_of(path: Path) -> tuple[int, int] | None:
+def state_of(path: Path) -> tuple[int, int] | None:
+    """What tells whether a file is another than before; None where there is none."""
     try:
         about = path.stat()
     except FileNotFoundError:

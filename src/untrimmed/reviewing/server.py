@@ -22,7 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from untrimmed.data.errors import InputError
 from untrimmed.reviewing.background import Background
 from untrimmed.reviewing.films import Film
+from untrimmed.reviewing.groups import GroupsFile, change_of
 from untrimmed.reviewing.marks import MarksFile, Stale
+from untrimmed.reviewing.surest import Voting
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """Names of this machine; with any port, since an SSH tunnel has another."""
@@ -47,7 +49,7 @@ class Review:
 
     page: the page as it is now. films: by video. marks: the file of what is marked.
     copying: makes small copies of `(file, copy)`. teaching: trains a student, where there is a run to teach; `begin` then makes
-    what it is given.
+    what it is given. groups: what is made of clusters, where there are some; voting: how sure they are, where there are features.
     """
 
     page: Callable[[], bytes]
@@ -56,6 +58,8 @@ class Review:
     copying: Background
     teaching: Background | None = None
     begin: Callable[[], Any] | None = None
+    groups: GroupsFile | None = None
+    voting: Voting | None = None
 
 
 def make_app(review: Review, token: str) -> ASGIApp:
@@ -67,6 +71,10 @@ def make_app(review: Review, token: str) -> ASGIApp:
         Route("/api/copy/{video}", handlers.copy, methods=["POST"]),
         Route("/api/marks", handlers.marks, methods=["GET"]),
         Route("/api/marks", handlers.save, methods=["POST"]),
+        Route("/api/labels", handlers.add_label, methods=["POST"]),
+        Route("/api/clusters", handlers.clusters, methods=["GET"]),
+        Route("/api/clusters", handlers.save_clusters, methods=["POST"]),
+        Route("/api/clusters/split", handlers.split, methods=["POST"]),
         Route("/api/teach", handlers.teach_status, methods=["GET"]),
         Route("/api/teach", handlers.teach, methods=["POST"]),
         Route("/api/teach", handlers.cancel, methods=["DELETE"]),
@@ -157,6 +165,45 @@ class _Handlers:
             return JSONResponse({"stale": False, "entry": entry})
         except Stale as refused:  # nothing that went wrong: the page lays its change over what is there now
             return JSONResponse({"stale": True, "entry": refused.entry})
+
+    async def add_label(self, request: Request) -> Response:
+        """A label that marks may have from now on."""
+        body = await _read_json(request)
+        if isinstance(body, Response):
+            return body
+        return JSONResponse({"label": await run_in_threadpool(self.review.marks.add_label, body.get("label"))})
+
+    def clusters(self, request: Request) -> Response:
+        return JSONResponse(self._clusters())
+
+    async def save_clusters(self, request: Request) -> Response:
+        body = await _read_json(request)
+        if isinstance(body, Response):
+            return body
+        await run_in_threadpool(self._groups.save, *change_of(body))
+        return JSONResponse(await run_in_threadpool(self._clusters))
+
+    async def split(self, request: Request) -> Response:
+        """Which videos of a cluster would be another one; nothing is changed."""
+        body = await _read_json(request)
+        if isinstance(body, Response):
+            return body
+        voting, cluster = self.review.voting, body.get("cluster")
+        if voting is None or not isinstance(cluster, str):
+            raise InputError("without the run's features only a person can split a cluster, by moving videos")
+        return JSONResponse({"videos": await run_in_threadpool(voting.split, self._groups.groups.videos, cluster)})
+
+    @property
+    def _groups(self) -> GroupsFile:
+        if self.review.groups is None:
+            raise InputError("there are no clusters here: untrimmed review a run that was trained without labels")
+        return self.review.groups
+
+    def _clusters(self) -> dict[str, Any]:
+        """The clusters as they are, what votes say of them, and whether that is still being found out."""
+        state, voting = self._groups.state(), self.review.voting
+        sure = None if voting is None else voting.about(state["videos"])
+        return {**state, "votes": sure, "voting": voting is not None and not voting.wait(0)}
 
     def teach_status(self, request: Request) -> Response:
         if self.review.teaching is None:

@@ -24,16 +24,19 @@ class Source:
     """What is shown, and where what comes of it goes.
 
     files: detections; the last are shown, those before it beside them. annotations: where marks go, unless told otherwise.
+    clusters: where goes what is made of an unlabelled run's clusters.
     work: a folder for what is made meanwhile. labels: those that marks may have; None: those of the detections.
-    sources: the videos' files, where features know them. run: what can be taught, if anything.
+    sources: the videos' files, where features know them. run: what can be taught, if anything. store: its features.
     """
 
     files: tuple[Path, ...]
     annotations: Path
+    clusters: Path
     work: Path
     labels: tuple[str, ...] | None = None
     sources: Mapping[str, Path] = field(default_factory=dict)
     run: Path | None = None
+    store: FeatureStore | None = None
 
 
 def source_of(path: Path) -> Source:
@@ -44,7 +47,8 @@ def source_of(path: Path) -> Source:
     """
     if not path.is_dir():
         read_detections(path)
-        return Source((path,), named_after(path, ".annotations.json"), named_after(path, ".review"))
+        marks, clusters, work = (named_after(path, f".{what}") for what in ("annotations.json", "clusters.json", "review"))
+        return Source((path,), marks, clusters, work)
     folder = RunFolder(path)
     classes = folder.method().classes
     store = FeatureStore(features_of(folder, None))
@@ -55,7 +59,7 @@ def source_of(path: Path) -> Source:
     }
     students = sorted(run for run in (path / "taught").glob("[0-9]*") if RunFiles(run).is_finished)
     files = tuple(localize_training_videos(run) for run in (path, *students))
-    return Source(files, folder.annotations, path / "review", classes, sources, path)
+    return Source(files, folder.annotations, folder.corrected_clusters, path / "review", classes, sources, path, store)
 
 
 def localize_training_videos(run: Path) -> Path:

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from untrimmed.console import note
 from untrimmed.data.clusters import clusters_file, write_clusters
-from untrimmed.data.corrections import known_snippets, read_corrections
+from untrimmed.data.corrections import known_snippets, read_corrections, read_new_labels
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import unknown
 from untrimmed.data.store import FeatureStore
@@ -59,41 +59,77 @@ class Refinement(Supervision):
         Raises:
             InputError: features, labels or marks are at fault.
         """
-        first = self.teachers[0]
-        videos, classes = tuple(first.record()["training_videos"]), first.method().classes
-        if missing := [video for video in videos if video not in store.videos]:
-            raise InputError(f"{store.path}: has no features of {len(missing)} training video(s), such as {missing[0]!r}")
-        if self.labels is not None:
-            data = Supervision(labels=self.labels, classes=classes).training_set(store, settings, left_out, lambda text: None)
-            place = dict(zip(data.videos, data.labels))  # type: ignore[arg-type]
-            if lacking := [video for video in videos if video not in place]:
-                raise InputError(f"{self.labels}: has no row for the training video {lacking[0]!r}")
-        else:
-            clusters = first.clusters()
-            place = {video: np.array([name == clusters[video] for name in classes], np.float32) for video in videos}
-        labels = np.array([place[video] for video in videos])
+        videos, classes, labels, known_by_teachers = self._labelled(store, settings, left_out, say)
         if self.annotations is None:
-            return TrainingSet(videos, classes, labels, store, None, settings, teacher=self._curves(store, videos, classes))
+            teacher = self._curves(store, videos, known_by_teachers)
+            return TrainingSet(videos, classes, labels, store, None, settings, teacher=teacher)
         marks = read_corrections(self.annotations)
-        if strange := sorted(set(marks) - set(videos)):
+        if strange := sorted(set(marks) - set(self.teachers[0].record()["training_videos"])):
             raise InputError(
-                f"{self.annotations}: {strange[0]!r} is no training video of {first.path}; only training videos may be marked"
+                f"{self.annotations}: {strange[0]!r} is no training video of {self.teachers[0].path}; "
+                "only training videos may be marked"
             )
+        if unlabelled := sorted(set(marks) - set(videos)):
+            say(f"{len(unlabelled)} annotated video(s) have no row in {self.labels}, such as {unlabelled[0]!r}; they are left out")
+            marks = {video: its for video, its in marks.items() if video in videos}
+        used = {label for its in marks.values() for label in its.labels}
+        declared = read_new_labels(self.annotations)
+        new = tuple(label for label in declared if label not in classes and label in used)
+        for label in new:
+            count = sum(label in its.labels for its in marks.values())
+            say(f"{label!r} is new: learned from {count} annotated video(s); the others count as without it")
+        classes += new
+        labels = np.pad(labels, ((0, 0), (0, len(new))))
+        known_by_teachers = np.pad(known_by_teachers, ((0, 0), (0, len(new))))
         known = {}
         for video, its in marks.items():
             for label in sorted(its.labels | {mark.label for mark in its.rejected}):
-                if label not in classes:
+                if label not in classes and label not in declared:
                     raise unknown(label, classes, f"{self.annotations}: video {video}: label")
             known[video] = known_snippets(its, store.timeline(video), classes)
             present = np.array([label in its.labels for label in classes], dtype=np.float32)
             row = videos.index(video)  # a person who has seen the video knows its labels better than its row does
             labels[row] = present if its.checked else np.maximum(labels[row], present)
         say(f"{len(known)} annotated video(s), {sum(marks[video].checked for video in known)} of them checked completely")
-        teacher = self._curves(store, videos, classes)
+        teacher = self._curves(store, videos, known_by_teachers)
         return TrainingSet(videos, classes, labels, store, settings=settings, teacher=teacher, known=known)
 
-    def _curves(self, store: FeatureStore, videos: Sequence[str], classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """What the teachers say, on average, of each video's snippets."""
+    def _labelled(
+        self, store: FeatureStore, settings: DataSettings, left_out: Collection[str], say: Callable[[str], None]
+    ) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarray, np.ndarray]:
+        """The videos, the classes, the labels [N, C], and how the classes are made of the teachers', [C of the teachers, C].
+
+        Labels for a teacher that had none are what a person calls its clusters, corrected: a class is made of the clusters that its
+        videos were in, each by its share of them. Videos without a row are left out.
+        """
+        first = self.teachers[0]
+        videos, classes, clusters = tuple(first.record()["training_videos"]), first.method().classes, first.clusters()
+        if missing := [video for video in videos if video not in store.videos]:
+            raise InputError(f"{store.path}: has no features of {len(missing)} training video(s), such as {missing[0]!r}")
+        if self.labels is None:
+            labels = np.array([[name == clusters[video] for name in classes] for video in videos], dtype=np.float32)
+            return videos, classes, labels, np.eye(len(classes), dtype=np.float32)
+        own = None if clusters else classes
+        data = Supervision(labels=self.labels, classes=own).training_set(store, settings, left_out, lambda text: None)
+        assert data.labels is not None
+        place = dict(zip(data.videos, data.labels))
+        lacking = [video for video in videos if video not in place]
+        if not clusters:
+            if lacking:
+                raise InputError(f"{self.labels}: has no row for the training video {lacking[0]!r}")
+            return videos, classes, np.array([place[video] for video in videos]), np.eye(len(classes), dtype=np.float32)
+        videos = tuple(video for video in videos if video in place)
+        if lacking:
+            say(f"{len(lacking)} training video(s) have no row in {self.labels}; the student does not learn from them")
+        if not videos:
+            raise InputError(f"{self.labels}: has no row for any training video of {first.path}")
+        labels = np.array([place[video] for video in videos])
+        before = np.array([[name == clusters[video] for name in classes] for video in videos], dtype=np.float32)
+        made = before.T @ labels
+        return videos, data.classes, labels, made / np.maximum(made.sum(0), 1)
+
+    def _curves(self, store: FeatureStore, videos: Sequence[str], made: np.ndarray) -> dict[str, np.ndarray]:
+        """What the teachers say, on average, of each video's snippets; made: [C of the teachers, C]."""
         sums: dict[str, np.ndarray] = {}
         for teacher in self.teachers:
             activations, _, _ = activations_of_run(teacher.path, store.path, set(videos), {}, self.device)
@@ -102,6 +138,7 @@ class Refinement(Supervision):
                 count = store.timeline(activation.video).count
                 if len(curve) != count:  # a preset that looks at a fixed range of snippets
                     curve = curve[np.minimum((np.arange(count) + 0.5) / count * len(curve), len(curve) - 1).astype(int)]
+                curve = curve @ made
                 sums[activation.video] = sums.get(activation.video, np.zeros_like(curve)) + curve / len(self.teachers)
         return sums
 
@@ -156,7 +193,8 @@ def refine(
         annotations=annotations,
         device=options.device,
     )
-    fit(options, supervision, features_of(first, features), out, resume=resume, force=force, about=_about(teachers, annotations))
+    about = _about(teachers, annotations, "clusters" if labels is None else "labels")
+    fit(options, supervision, features_of(first, features), out, resume=resume, force=force, about=about)
     if labels is None:
         write_clusters(clusters_file(out, 0), first.clusters())
 
@@ -171,12 +209,11 @@ def features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
     return folder
 
 
-def _about(teachers: Sequence[RunFolder], annotations: str | Path | None) -> dict[str, Any]:
+def _about(teachers: Sequence[RunFolder], annotations: str | Path | None, learned: str) -> dict[str, Any]:
     """What a student's environment.json says besides: whom it learned from, and in which videos times were marked."""
     from_runs = [{"run": teacher.path.name, "method": teacher.method().name} for teacher in teachers]
     if annotations is None:
         return {"refined_from": from_runs}
     videos = sorted(read_corrections(annotations))
-    learned = "clusters" if teachers[0].clusters() else "labels"
     selection = f"last; {learned} + {len(videos)} annotated video(s)"  # every table of the run's results says so
     return {"refined_from": from_runs, "annotated_videos": videos, "selection": selection}

@@ -55,11 +55,12 @@ import { byId } from "./dom.js";
 /** @typedef {{low: number, high: number}} Bounds */
 
 /**
- * What `untrimmed review` tells: the labels that marks may have, frames per second, which videos are worth a look, and why, the run
- * that can be taught, and the file of the marks.
+ * What `untrimmed review` tells: the labels that marks may have, which of them the run knows, frames per second, which videos are
+ * worth a look, and why, the run that can be taught, the files of the marks and of the clusters, and whether it can split these.
  *
  * @typedef {{video: string, worth: number, why: string}} Look
- * @typedef {{labels: string[], fps: {[video: string]: number}, queue: Look[], run: string | null, annotations: string}} Review
+ * @typedef {{annotations: string, clusters: string, splits: boolean, run: string | null}} ReviewFiles
+ * @typedef {{labels: string[], known: string[], fps: {[video: string]: number}, queue: Look[]} & ReviewFiles} Review
  */
 
 /**
@@ -86,6 +87,20 @@ import { byId } from "./dom.js";
  */
 export function addressOf(media) {
   return data.review ? media.link + location.search : media.link;
+}
+
+/**
+ * The place of a class among the page's, to which one is added that it does not know yet.
+ *
+ * @param {string} label
+ */
+export function placeOf(label) {
+  const known = data.classes.indexOf(label);
+  if (known >= 0) return known;
+  data.classes.push(label);
+  data.hues.push((20 + 137.508 * data.classes.length) % 360);
+  data.patterns.push(0);
+  return data.classes.length - 1;
 }
 
 /** How much a detection must overlap a true segment of its class to find it. */

@@ -1,10 +1,11 @@
 /** What a person does to the marks of an open video: the tools, and everything that they change. */
 
-import { data } from "./data.js";
+import { data, placeOf } from "./data.js";
 import { make } from "./dom.js";
 import { clock } from "./format.js";
 import { KIND_NAMES, MarksLane, SHORTEST_MARK } from "./lane.js";
 import { keyOf, marks } from "./marks.js";
+import { ask } from "./server.js";
 
 /** @typedef {import("./data.js").Video} Video */
 /** @typedef {import("./data.js").Segment} Segment */
@@ -28,6 +29,18 @@ function markOf({ start, end, label }) {
   return { segment: [rounded(start), rounded(end)], label: data.classes[label] };
 }
 
+/** What becomes of a class that the run does not know. */
+const NEW_CLASS_MEANS =
+  "a new class; a student learns it from what is marked alone, and takes it that videos without such a mark do not show it";
+
+/** @param {string} label that marks may have from now on */
+function learnLabel(label) {
+  placeOf(label);
+  if (data.review && !data.review.labels.includes(label)) data.review.labels.push(label);
+}
+
+marks.newLabel = learnLabel;
+
 export class Editor {
   /** @param {Viewer} viewer */
   constructor(viewer) {
@@ -43,7 +56,10 @@ export class Editor {
     this.label = this.firstLabel();
     /** @type {Segment | null} what was played last */
     this.played = null;
-    this.select = this.makeSelect();
+    this.select = make("select", { "aria-label": "Class of what is marked" });
+    this.select.addEventListener("change", () => this.relabelBySelect());
+    this.newClass = this.makeNewClass();
+    this.fillSelect();
     this.pointing = make("input", { type: "checkbox" });
     this.checked = make("input", { type: "checkbox", onchange: () => this.check(this.checked.checked) });
     this.note = make("textarea", {
@@ -73,13 +89,64 @@ export class Editor {
     return first?.label ?? allowed[0];
   }
 
-  makeSelect() {
+  /** The classes: those of the run, those that were added, and a way to add one. */
+  fillSelect() {
     const options = (data.review?.labels ?? []).map((label, i) =>
       make("option", { value: data.classes.indexOf(label) }, i < 9 ? `${i + 1}  ${label}` : label),
     );
-    const select = make("select", { "aria-label": "Class of what is marked" }, ...options);
-    select.addEventListener("change", () => this.relabel(Number(select.value)));
-    return select;
+    this.select.replaceChildren(...options, make("option", { value: "new" }, "0  a new class …"));
+    this.select.value = String(this.label);
+  }
+
+  relabelBySelect() {
+    if (this.select.value === "new") this.askForClass();
+    else this.relabel(Number(this.select.value));
+  }
+
+  makeNewClass() {
+    const field = make("input", {
+      type: "text",
+      hidden: true,
+      maxlength: 200,
+      autocomplete: "off",
+      placeholder: "its name, then Enter",
+      "aria-label": "Name of the new class",
+    });
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") this.addClass(field.value);
+      else if (event.key === "Escape") this.hideNewClass();
+    });
+    return field;
+  }
+
+  askForClass() {
+    this.newClass.hidden = false;
+    this.newClass.focus();
+  }
+
+  hideNewClass() {
+    this.newClass.hidden = true;
+    this.newClass.value = "";
+    this.select.value = String(this.label);
+    this.select.focus();
+  }
+
+  /**
+   * Add a class that the run does not know; what is chosen gets it.
+   *
+   * @param {string} name
+   */
+  async addClass(name) {
+    const gone = () => ({ status: 0, value: null, text: "the server does not answer" });
+    const { status, value, text } = await ask("POST", "api/labels", { label: name }).catch(gone);
+    if (status !== 200) {
+      this.about.textContent = text;
+      return;
+    }
+    learnLabel(value.label);
+    this.fillSelect();
+    this.relabel(placeOf(value.label));
+    this.hideNewClass();
   }
 
   makeTools() {
@@ -87,6 +154,7 @@ export class Editor {
       "div",
       { class: "edit", role: "group", "aria-label": `Marks in ${this.id}` },
       make("label", { class: "of-class" }, "class ", this.select),
+      this.newClass,
       this.makeButton("accept", "A", "Accept the detection", () => this.accept()),
       this.makeButton("reject", "X", "Reject the detection", () => this.reject()),
       this.makeButton("point", "P", "Mark one point, at the playhead", () => this.addPoint(this.at)),
@@ -118,6 +186,7 @@ export class Editor {
     const { checked, note, who, when } = marks.of(this.id);
     this.checked.checked = checked;
     if (document.activeElement !== this.note) this.note.value = note;
+    if (this.select.options.length !== (data.review?.labels.length ?? 0) + 1) this.fillSelect();
     this.select.value = String(this.label);
     const segment = this.chosenSegment();
     const by = who && when ? `last change by ${who}, ${when.slice(0, 16).replace("T", " ")} UTC` : "";
@@ -127,6 +196,8 @@ export class Editor {
         `${KIND_NAMES[this.chosen.kind]} ${this.words(segment)} is chosen; [ and ] set its edges to the playhead`,
       );
     } else if (this.detection) words.unshift(`the detection ${this.words(this.detection)} is chosen`);
+    const label = data.classes[segment?.label ?? this.label];
+    if (label !== undefined && !data.review?.known.includes(label)) words.unshift(`${label}: ${NEW_CLASS_MEANS}`);
     if (this.began !== null) words.unshift(`a segment begins at ${clock(this.began, 2)}; O ends it`);
     this.about.textContent = words.filter(Boolean).join(" · ");
   }

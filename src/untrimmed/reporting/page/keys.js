@@ -19,7 +19,7 @@ const HELP = [
   ["P", "one point at the playhead"],
   ["[ ]", "set an edge of the chosen mark to the playhead"],
   ["S M Del", "split, merge with the next, delete"],
-  ["1 … 9", "class"],
+  ["1 … 9 0", "class; a new class"],
   ["E C", "none of it; checked"],
   ["U, Ctrl Z", "undo"],
   ["Y, Ctrl Y", "redo"],
@@ -95,6 +95,7 @@ function act(editor, key, event) {
     delete: () => editor.remove(),
     backspace: () => editor.remove(),
     e: () => editor.empty(),
+    0: () => editor.askForClass(),
     c: () => editor.check(!editor.checked.checked),
   };
   if (key === " ") {

@@ -1,6 +1,7 @@
 /** What is marked in each video: kept here, saved at once, undone and redone, and laid over what other tabs have saved. */
 
-import { data, tiou } from "./data.js";
+import { placeOf, tiou } from "./data.js";
+import { nextPlace } from "./order.js";
 import { ask } from "./server.js";
 
 /** @typedef {import("./data.js").Segment} Segment */
@@ -24,7 +25,7 @@ import { ask } from "./server.js";
  */
 
 /** @typedef {"annotations" | "points" | "rejected"} Kind */
-/** @typedef {{id: string, before: Entry, after: Entry, what: string}} Change */
+/** @typedef {{id: string, before: Entry, after: Entry, what: string, place: number}} Change */
 
 /** @type {Kind[]} */
 const KINDS = ["annotations", "points", "rejected"];
@@ -85,6 +86,8 @@ class Marks {
     this.trouble = "";
     /** @type {(id: string) => void} called when a video's marks are others */
     this.changed = () => {};
+    /** @type {(label: string) => void} called for the labels of what other tabs have marked */
+    this.newLabel = () => {};
     /** @type {(id: string) => void} called when they are saved, or being saved, or cannot be */
     this.told = () => {};
   }
@@ -106,6 +109,7 @@ class Marks {
       if (this.saving.has(id) || this.saved.get(id)?.revision === entry.revision) continue;
       this.saved.set(id, entry);
       this.here.set(id, entry);
+      for (const { label } of KINDS.flatMap((kind) => entry[kind])) this.newLabel(label);
       this.changed(id);
     }
   }
@@ -121,7 +125,7 @@ class Marks {
     const before = this.of(id);
     const after = structuredClone(before);
     edit(after);
-    this.done.push({ id, before, after, what });
+    this.done.push({ id, before, after, what, place: nextPlace() });
     this.undone = [];
     this.put(id, after, what);
   }
@@ -190,7 +194,7 @@ class Marks {
   }
 
   /**
-   * The marks of a kind as segments of the page: a point has no length, and what has a label that is not known here is left out.
+   * The marks of a kind as segments of the page: a point has no length, and a label that is not known here becomes a class.
    *
    * @param {string} id
    * @param {Kind} kind
@@ -199,9 +203,9 @@ class Marks {
   segments(id, kind) {
     const found = this.of(id)[kind].map((mark) => {
       const [start, end] = "time" in mark ? [mark.time, mark.time] : mark.segment;
-      return { start, end, label: data.classes.indexOf(mark.label) };
+      return { start, end, label: placeOf(mark.label) };
     });
-    return found.filter(({ label }) => label >= 0).sort((a, b) => a.start - b.start);
+    return found.sort((a, b) => a.start - b.start);
   }
 
   /**

@@ -10,8 +10,10 @@ import { share } from "./timeline.js";
 
 const MOST_PLAYING = 12;
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-/** @type {Preview[]} */
-const previews = [];
+/** @type {Set<Preview>} */
+const previews = new Set();
+/** @type {IntersectionObserver[]} that follow what is near, and what is seen; none as long as nobody watches */
+let watching = [];
 
 export class Preview {
   /**
@@ -37,7 +39,16 @@ export class Preview {
       make("span", { class: "where" }, make("span", {}, video.id), make("span", {}, range)),
     );
     if (data.hasVideos && video.media && !video.media.fault) this.addVideo(addressOf(video.media));
-    previews.push(this);
+    previews.add(this);
+    for (const watch of watching) watch.observe(this.root);
+  }
+
+  close() {
+    previews.delete(this);
+    for (const watch of watching) watch.unobserve(this.root);
+    this.unload();
+    this.element = null;
+    this.root.remove();
   }
 
   /** @param {string} link */
@@ -127,12 +138,12 @@ function followPreviews() {
 
 /** Files are opened as they come near, played while they are seen, and let go of far away. */
 export function watchPreviews() {
-  const previewOf = new Map(previews.map((preview) => [/** @type {Element} */ (preview.root), preview]));
+  const previewOf = (/** @type {Element} */ root) => [...previews].find((preview) => preview.root === root);
   const near = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries) {
-        if (isIntersecting) previewOf.get(target)?.load();
-        else previewOf.get(target)?.unload();
+        if (isIntersecting) previewOf(target)?.load();
+        else previewOf(target)?.unload();
       }
     },
     { rootMargin: "500px" },
@@ -140,17 +151,15 @@ export function watchPreviews() {
   const seen = new IntersectionObserver(
     (entries) => {
       for (const { target, intersectionRatio } of entries) {
-        const preview = previewOf.get(target);
+        const preview = previewOf(target);
         if (preview) preview.seen = intersectionRatio >= 0.5;
       }
       playPreviews();
     },
     { threshold: 0.5 },
   );
-  for (const preview of previews) {
-    near.observe(preview.root);
-    seen.observe(preview.root);
-  }
+  watching = [near, seen];
+  for (const preview of previews) for (const watch of watching) watch.observe(preview.root);
   still.addEventListener("change", playPreviews);
-  if (previews.some((preview) => preview.element)) requestAnimationFrame(followPreviews);
+  if (data.hasVideos) requestAnimationFrame(followPreviews);
 }

@@ -6,7 +6,9 @@ import { data } from "./data.js";
 import { make } from "./dom.js";
 import { Editor } from "./edit.js";
 import { editing } from "./editing.js";
+import { groups } from "./groups.js";
 import { linkTo } from "./hash.js";
+import { keepAtServer, keeper, loadClusters } from "./keepatserver.js";
 import { listenToKeys, makeKeyHelp } from "./keys.js";
 import { drawAgain, openMoment, openOnly, orderBy, showList } from "./list.js";
 import { marks } from "./marks.js";
@@ -78,10 +80,11 @@ function tallyOf({ id }) {
 function showState() {
   const waiting = left().length;
   const checked = data.videos.length - waiting;
-  const where = marks.unsaved ? "saving …" : `saved to ${data.review?.annotations}`;
+  const where = marks.unsaved || keeper.sending ? "saving …" : `saved to ${data.review?.annotations}`;
+  const trouble = marks.trouble || keeper.trouble;
   const counts = `${checked} of ${data.videos.length} videos checked, ${waiting} left to look at`;
-  state.textContent = `${counts} · ${marks.trouble ? `NOT SAVED: ${marks.trouble}` : where}`;
-  state.classList.toggle("trouble-text", marks.trouble !== "");
+  state.textContent = `${counts} · ${trouble ? `NOT SAVED: ${trouble}` : where}`;
+  state.classList.toggle("trouble-text", trouble !== "");
   const look = nextAfter(current?.id ?? null);
   nextButton.disabled = !look;
   nextButton.textContent = look ? `Next: ${look.video}` : "Nothing is left";
@@ -98,6 +101,19 @@ function next() {
   showState();
 }
 
+/** Undo the last change, whether of marks or of clusters. */
+function undo() {
+  const [mark, group] = [marks.done.at(-1)?.place ?? 0, groups.done.at(-1)?.place ?? 0];
+  if (group > mark) groups.undo();
+  else showChange(marks.undo());
+}
+
+function redo() {
+  const [mark, group] = [marks.undone, groups.undone].map((undone) => undone.at(-1)?.place ?? Number.POSITIVE_INFINITY);
+  if (group < mark) groups.redo();
+  else showChange(marks.redo());
+}
+
 /** @param {import("./marks.js").Change | null} change */
 function showChange(change) {
   const video = change && videoOf.get(change.id);
@@ -105,17 +121,19 @@ function showChange(change) {
 }
 
 function makeBar() {
-  const undo = make("button", { type: "button", title: "key U", onclick: () => showChange(marks.undo()) }, "Undo");
-  const redo = make("button", { type: "button", title: "key Y", onclick: () => showChange(marks.redo()) }, "Redo");
-  const row = make("div", { class: "bar-row" }, nextButton, undo, redo, makeTeaching(), makeKeyHelp());
+  const back = make("button", { type: "button", title: "key U", onclick: undo }, "Undo");
+  const again = make("button", { type: "button", title: "key Y", onclick: redo }, "Redo");
+  const row = make("div", { class: "bar-row" }, nextButton, back, again, makeTeaching(), makeKeyHelp());
   return make("section", { class: "review", id: "review", "aria-label": "Review" }, makeChanges(), row, state);
 }
 
 async function begin() {
   document.querySelector("main")?.append(makeBar());
   showList();
-  showClusters();
+  showClusters({ save: false });
+  keeper.told = showState;
   await marks.load();
+  if (data.clusters.length) keepAtServer();
   orderBy("look");
   if (!openMoment()) next();
   showState();
@@ -123,16 +141,18 @@ async function begin() {
 }
 
 window.addEventListener("hashchange", openMoment);
-window.addEventListener("focus", () => marks.load());
+/** Take over what other tabs have saved. */
+function loadAgain() {
+  marks.load();
+  if (data.clusters.length) loadClusters();
+}
+
+window.addEventListener("focus", loadAgain);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) marks.load();
+  if (!document.hidden) loadAgain();
 });
 window.addEventListener("beforeunload", (event) => {
-  if (marks.unsaved) event.preventDefault();
+  if (marks.unsaved || keeper.pending.length) event.preventDefault();
 });
-listenToKeys(() => current, {
-  undo: () => showChange(marks.undo()),
-  redo: () => showChange(marks.redo()),
-  next,
-});
+listenToKeys(() => current, { undo, redo, next });
 begin();
