@@ -10,10 +10,13 @@ from torch import nn
 
 from tests.methods.planted import plant, plant_clips
 from untrimmed.data.annotations import read_detections
+from untrimmed.data.labels import read_labels
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.store import FeatureStore
 from untrimmed.jobs.evaluate import evaluate
 from untrimmed.jobs.localize import localize
+from untrimmed.jobs.names import names
+from untrimmed.jobs.refine import refine
 from untrimmed.jobs.train import train
 from untrimmed.methods.base import activations_of, load_method, resolve
 from untrimmed.methods.selftrain import (
@@ -302,6 +305,13 @@ def test_a_video_may_hold_several_clusters(planted, tmp_path):
     scores = evaluate(found, annotations=planted.annotations, subset="test", map_clusters="majority", labels=planted.labels).scores
     assert scores.average > 0.2
     assert evaluate(run, protocol="clustering", labels=planted.labels).rounds[0].shared.purity > 0.4
+
+    (tmp_path / "names.csv").write_text("cluster,name\n" + "".join(f"cluster_{k:02},act {k}\n" for k in range(3)))
+    names(found, out=tmp_path / "labels.csv", names=tmp_path / "names.csv")
+    named = {video: {f"act {int(cluster[-2:])}" for cluster in its} for video, its in held.items() if its}
+    assert read_labels(tmp_path / "labels.csv").tags == named, "a row for each"
+    student = refine(run, out=tmp_path / "student", settings={"rounds": 1}).run
+    assert RunFiles(student).held() == held
 
 
 def test_with_one_class_videos_are_still_told_apart(tmp_path):

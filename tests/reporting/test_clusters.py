@@ -40,8 +40,12 @@ def test_typical_segments_are_the_surest_of_different_videos():
 
 def test_clusters_are_those_assigned_and_those_found():
     results = {"z": [Detection(0, 1, "cluster_07", 0.5), Detection(0, 1, "jump", 0.9)]}
-    found = clusters_of(results, {"b": "cluster_01", "a": "cluster_01"})
-    assert [(one.name, one.videos, one.detections) for one in found] == [("cluster_01", ("a", "b"), 0), ("cluster_07", (), 1)]
+    found = clusters_of(results, {"b": ("cluster_01",), "a": ("cluster_01", "cluster_02")})
+    assert [(one.name, one.videos, one.detections) for one in found] == [
+        ("cluster_01", ("a", "b"), 0),
+        ("cluster_02", ("a",), 0),
+        ("cluster_07", (), 1),
+    ]
 
 
 @pytest.fixture(scope="module")

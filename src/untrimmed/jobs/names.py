@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from untrimmed.data.annotations import DetectionFile, read_detections
-from untrimmed.data.clusters import read_names
+from untrimmed.data.clusters import Clusters, read_names
 from untrimmed.data.errors import InputError, did_you_mean
-from untrimmed.data.files import atomic_write, exists, quote_cell, set_aside, sweep
+from untrimmed.data.files import atomic_write, check_shape, exists, quote_cell, set_aside, sweep
 from untrimmed.data.groups import Groups, is_groups, read_groups
 from untrimmed.data.ids import check_id
 from untrimmed.data.labels import FORM_MARK, NO_ACTION, write_labels
@@ -79,7 +79,7 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
         )
     if corrected is not None:
         assigned = _corrected_clusters(corrected, assigned, Path(str(names)), file.path)
-    clusters = clusters_of(file.results, assigned)
+    clusters = clusters_of(file.results, held_clusters(file, assigned) if corrected is None else in_one_each(assigned))
     if corrected is not None:
         rows: list[tuple[str, str]] | None = sorted(corrected.labels().items())
     else:
@@ -113,6 +113,24 @@ def assigned_clusters(file: DetectionFile) -> dict[str, str]:
     if not isinstance(clusters, dict) or not all(isinstance(name, str) and name for name in clusters.values()):
         raise InputError(f'{file.path}: "untrimmed.clusters" should hold the name of a cluster for each training video')
     return {check_id(video, file.path): name for video, name in sorted(clusters.items())}
+
+
+def held_clusters(file: DetectionFile, assigned: Mapping[str, str]) -> Clusters:
+    """All clusters that each training video holds: `untrimmed.held`, or where that is not there the one of `assigned`.
+
+    Raises:
+        InputError: what stands there is not a list of names for each video.
+    """
+    held = file.untrimmed.get("held")
+    if held is None:
+        return in_one_each(assigned)
+    check_shape(held, {str: [str]}, f'{file.path}: "untrimmed.held"')
+    return {check_id(video, file.path): names for video, names in sorted(held.items())}
+
+
+def in_one_each(assigned: Mapping[str, str]) -> Clusters:
+    """Of videos that are in one cluster each."""
+    return {video: (cluster,) for video, cluster in assigned.items()}
 
 
 def _corrected_clusters(made: Groups, assigned: Mapping[str, str], path: Path, detections: Path) -> dict[str, str]:

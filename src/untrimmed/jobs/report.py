@@ -18,7 +18,7 @@ from untrimmed.engine.progress import tell
 from untrimmed.evaluation.activitynet import evaluate_detections, parse_tious
 from untrimmed.evaluation.diagnosis import diagnose
 from untrimmed.evaluation.results import Evaluation
-from untrimmed.jobs.names import assigned_clusters
+from untrimmed.jobs.names import assigned_clusters, held_clusters
 from untrimmed.reporting.clusters import clusters_of
 from untrimmed.reporting.media import COPY_FPS, copy_size, files_by_id, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
@@ -119,7 +119,7 @@ def page_of(
         diagnosis=diagnosis,
         beside={} if beside is None else beside.results,
         runs=runs,
-        clusters=clusters_of(results, assigned) if assigned else (),
+        clusters=clusters_of(results, held_clusters(file, assigned)) if assigned else (),
         no_action=sorted(NO_ACTION),
         notes=notes,
         title=f"What happens when, in {_many(len(results), 'video')}",

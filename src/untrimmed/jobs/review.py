@@ -151,7 +151,11 @@ class _Served:
         self.durations = durations_of(file, activations, lengths)
         self.labels = list(shown.labels) if shown.labels is not None else labels_of(file, activations, annotations)
         self.marks = MarksFile(annotations, who, self.labels, self.durations)
-        assigned = assigned_clusters(read_detections(self.files[0]))
+        found = read_detections(self.files[0])
+        assigned = assigned_clusters(found)
+        if found.untrimmed.get("held") is not None:
+            note("a video may hold several clusters here: they can be named, but not merged or split, and videos not moved")
+            assigned = {}
         self.groups = GroupsFile(shown.clusters, who, assigned) if assigned else None
         self.voting = Voting(shown.store, sorted(assigned)) if assigned and shown.store is not None else None
         self.html: tuple[Any, bytes] = (None, b"")

@@ -1,8 +1,8 @@
 """What a person is shown of the clusters of an unlabelled run, to give them names."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from untrimmed.data.clusters import Clusters
 from untrimmed.data.types import Detection, Results
 
 MOST_TYPICAL = 6
@@ -13,7 +13,7 @@ MOST_OF_ONE_VIDEO = 2
 
 @dataclass(frozen=True)
 class Cluster:
-    """One group of videos.
+    """One group of videos, which may overlap with others where a video holds several.
 
     name: such as `cluster_03`. videos: the training videos in it. detections: how many carry its name.
     typical: its most typical segments with their videos, by score.
@@ -25,16 +25,17 @@ class Cluster:
     typical: tuple[tuple[str, Detection], ...]
 
 
-def clusters_of(results: Results, assigned: Mapping[str, str]) -> list[Cluster]:
-    """All clusters by name: those that `assigned`, the cluster of each training video, names, and those only detected."""
-    detected: dict[str, list[tuple[str, Detection]]] = {name: [] for name in assigned.values()}
+def clusters_of(results: Results, held: Clusters) -> list[Cluster]:
+    """All clusters by name: those that `held`, the clusters of each training video, names, and those only detected."""
+    detected: dict[str, list[tuple[str, Detection]]] = {name: [] for names in held.values() for name in names}
     for video, detections in results.items():
         for d in detections:
             if d.label in detected or d.label.startswith("cluster_"):
                 detected.setdefault(d.label, []).append((video, d))
     videos: dict[str, list[str]] = {}
-    for video, name in assigned.items():
-        videos.setdefault(name, []).append(video)
+    for video, names in held.items():
+        for name in names:
+            videos.setdefault(name, []).append(video)
     return [
         Cluster(name, tuple(sorted(videos.get(name, ()))), len(pairs), tuple(typical_segments(pairs)))
         for name, pairs in sorted(detected.items())

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from untrimmed.console import note
-from untrimmed.data.clusters import clusters_file, write_clusters
+from untrimmed.data.clusters import clusters_file, write_held
 from untrimmed.data.corrections import known_snippets, read_corrections, read_new_labels
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import unknown
@@ -103,11 +103,11 @@ class Refinement(Supervision):
         videos were in, each by its share of them. Videos without a row are left out.
         """
         first = self.teachers[0]
-        videos, classes, clusters = tuple(first.record()["training_videos"]), first.method().classes, first.clusters()
+        videos, classes, clusters = tuple(first.record()["training_videos"]), first.method().classes, first.held()
         if missing := [video for video in videos if video not in store.videos]:
             raise InputError(f"{store.path}: has no features of {len(missing)} training video(s), such as {missing[0]!r}")
         if self.labels is None:
-            labels = np.array([[name == clusters[video] for name in classes] for video in videos], dtype=np.float32)
+            labels = np.array([[name in clusters[video] for name in classes] for video in videos], dtype=np.float32)
             return videos, classes, labels, np.eye(len(classes), dtype=np.float32)
         own = None if clusters else classes
         data = Supervision(labels=self.labels, classes=own).training_set(store, settings, left_out, lambda text: None)
@@ -124,7 +124,7 @@ class Refinement(Supervision):
         if not videos:
             raise InputError(f"{self.labels}: has no row for any training video of {first.path}")
         labels = np.array([place[video] for video in videos])
-        before = np.array([[name == clusters[video] for name in classes] for video in videos], dtype=np.float32)
+        before = np.array([[name in clusters[video] for name in classes] for video in videos], dtype=np.float32)
         made = before.T @ labels
         return videos, data.classes, labels, made / np.maximum(made.sum(0), 1)
 
@@ -196,7 +196,7 @@ def refine(
     about = _about(teachers, annotations, "clusters" if labels is None else "labels")
     fit(options, supervision, features_of(first, features), out, resume=resume, force=force, about=about)
     if labels is None:
-        write_clusters(clusters_file(out, 0), first.clusters())
+        write_held(clusters_file(out, 0), first.held())
 
 
 def features_of(teacher: RunFolder, features: str | Path | None) -> str | Path:
