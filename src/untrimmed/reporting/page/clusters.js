@@ -30,7 +30,10 @@ export function showClusters({ save }) {
     saveFile("labels.csv", csv([["video", "label"], ...rows]));
     unsaved = false;
   });
-  byId("cluster-list").addEventListener("input", sayHowMany);
+  byId("cluster-list").addEventListener("input", () => {
+    unsaved = save;
+    sayHowMany();
+  });
   byId("cluster-list").addEventListener("keydown", pressed);
   buttonOf("undo-clusters").addEventListener("click", () => groups.undo());
   buttonOf("redo-clusters").addEventListener("click", () => groups.redo());
@@ -74,8 +77,7 @@ function nameOf(id) {
 
 /** The training videos whose cluster has a name, and the label that it gives them: "" for surely no action. */
 function labelled() {
-  const rows = [...groups.videos].sort(([a], [b]) => (a < b ? -1 : 1));
-  return rows
+  return [...groups.videos]
     .filter(([, id]) => nameOf(id) !== "" && !groups.of(id).rejected)
     .map(([video, id]) => ({ video, label: data.noAction.includes(nameOf(id).toLowerCase()) ? "" : nameOf(id) }));
 }
