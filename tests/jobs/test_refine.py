@@ -9,6 +9,7 @@ from tests.methods.planted import Planted, plant
 from untrimmed.cli import main
 from untrimmed.data.annotations import VideoTruth, read_detections, write_annotations
 from untrimmed.data.errors import InputError
+from untrimmed.data.labels import write_labels
 from untrimmed.evaluation.activitynet import evaluate_detections
 from untrimmed.jobs.evaluate import evaluate
 from untrimmed.jobs.localize import localize
@@ -85,6 +86,48 @@ def test_an_unlabelled_run_teaches_by_its_clusters(planted, groups, tmp_path):
         tmp_path / "d.json", annotations=planted.annotations, subset="test", map_clusters="majority", labels=planted.labels
     )
     assert scores.mapping is not None
+
+
+def test_mended_clusters_are_learned_by_their_names(planted, groups, tmp_path):
+    clusters = RunFolder(groups).clusters()
+    first, second, *_ = sorted(set(clusters.values()))
+    moved = next(video for video in sorted(clusters) if clusters[video] == first)
+    names = {first: "jump", second: "dig"}
+    rows = {video: names[cluster] for video, cluster in clusters.items() if cluster in names} | {moved: "dig"}
+    write_labels(tmp_path / "labels.csv", rows.items())
+    its = Refinement(labels=tmp_path / "labels.csv", teachers=(RunFolder(groups),))
+    said = []
+    data = its.training_set(planted.store, DataSettings(), say=said.append)
+    assert (data.classes, set(data.videos)) == (("dig", "jump"), set(rows))
+    assert f"{len(clusters) - len(rows)} training video(s) have no row" in said[0]
+    assert data.labels[data.videos.index(moved)].tolist() == [1, 0]
+    of_teacher = Refinement(teachers=(RunFolder(groups),)).training_set(planted.store, DataSettings())
+    before, after = of_teacher.teacher[moved], data.teacher[moved]
+    place = {name: of_teacher.classes.index(name) for name in (first, second)}
+    share = 1 / list(rows.values()).count("dig")
+    np.testing.assert_allclose(after[:, 1], before[:, place[first]], rtol=1e-5)
+    np.testing.assert_allclose(
+        after[:, 0], (1 - share) * before[:, place[second]] + share * before[:, place[first]], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_label_that_is_declared_new_is_learned(planted, teacher, tmp_path):
+    marks = marks_of(planted, tmp_path / "marks.json", sorted(planted.subset("train"))[4:8], checked=False)
+    content = json.loads(marks.read_text())
+    first, *others = content["database"]
+    content["database"][first]["annotations"].append({"segment": [1.0, 3.0], "label": "wave"})
+    marks.write_text(json.dumps(content))
+    its = Refinement(labels=planted.labels, teachers=(RunFolder(teacher),), annotations=marks)
+    with pytest.raises(InputError, match="'wave'"):
+        its.training_set(planted.store, DataSettings())
+    marks.write_text(json.dumps({**content, "new_labels": ["wave", "never marked"]}))
+    said = []
+    data = its.training_set(planted.store, DataSettings(), say=said.append)
+    assert data.classes == (*planted.classes, "wave")
+    assert [data.labels[data.videos.index(video)][-1] for video in (first, *others)] == [1, 0, 0, 0]
+    assert data.known[first][:, len(planted.classes)].any()
+    assert not any(curve[:, -1].any() for curve in data.teacher.values()), "the teacher says nothing of it"
+    assert "'wave' is new: learned from 1 annotated video(s); the others count as without it" in said
 
 
 def test_marks_of_training_videos_count_as_known(planted, teacher, tmp_path):

@@ -82,6 +82,11 @@ def test_by_mouse_and_in_two_tabs(browser, found, tmp_path):
         with other.expect_download() as waiting:
             other.locator("#save-labels").click()
         waiting.value.save_as(tmp_path / "page.csv")
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        violations = axe.run(other).response["violations"]
+        assert violations == [], json.dumps([(one["id"], one["nodes"][0]["html"][:200]) for one in violations], indent=1)
+        other.set_viewport_size({"width": 400, "height": 900})
+        assert other.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
         for tab in (page, other):
             assert tab.locator("img").count() == 0
             assert tab.said == []

@@ -85,7 +85,8 @@ class Refinement(Supervision):
         for video, its in marks.items():
             for label in sorted(its.labels | {mark.label for mark in its.rejected}):
                 if label not in classes and label not in declared:
-                    raise unknown(label, classes, f"{self.annotations}: video {video}: label")
+                    said = unknown(label, classes, f"{self.annotations}: video {video}: label")
+                    raise InputError(f'{said}; one that is to be learned anew stands under "new_labels"')
             known[video] = known_snippets(its, store.timeline(video), classes)
             present = np.array([label in its.labels for label in classes], dtype=np.float32)
             row = videos.index(video)  # a person who has seen the video knows its labels better than its row does
