@@ -96,8 +96,8 @@ class Header:
 
 
 def without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """An extractor's settings without those that say where its weights lie: `model`, and what ends in `weights`."""
-    return {name: value for name, value in settings.items() if name != "model" and not name.endswith("weights")}
+    """An extractor's settings without those that say where its weights lie: `model`, `revision`, and what ends in `weights`."""
+    return {name: value for name, value in settings.items() if name not in ("model", "revision") and not name.endswith("weights")}
 
 
 LARGEST = 1e12

@@ -15,8 +15,13 @@ from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.engine.local import cores
 from untrimmed.video.decode import find_videos
 from untrimmed.video.extractors import make_extractor, plain_name
+from untrimmed.video.extractors.named import NAMED
 from untrimmed.video.features import Outcome, Task, extract_one, header_of
 
+NETWORKS = (
+    "motion: hand-made features; those of a network tell more actions apart: pip install 'untrimmed[hub]', then `extractor` dinov2, "
+    "or vjepa2 on a GPU, with `download`; see `untrimmed extractors`"
+)
 SHARING = 4  # processes of one GPU
 PATIENCE = 1800.0  # seconds in which not a single batch of a video was done: it is stuck, and given up
 
@@ -141,12 +146,20 @@ def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, downl
     """
     extractor, settings = plain_name(extractor, settings)
     if download:
-        if extractor != "hub" or not settings.get("model"):
-            raise InputError(f"`download`: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
-        from untrimmed.video.extractors.hub import download as fetch
-
-        fetch(settings["model"])
+        _download(extractor, settings)
     return header_of(extractor, settings, flow)
+
+
+def _download(extractor: str, settings: dict[str, Any]) -> None:
+    """Fetch the model; under which licence it is, is said once, when it comes."""
+    if extractor != "hub" or not settings.get("model"):
+        raise InputError(f"`download`: the extractor {extractor!r} has nothing to fetch; it is for hub:ID, and names of models")
+    from untrimmed.video.extractors.hub_files import download
+
+    model = settings["model"]
+    if folder := download(model, settings.get("revision", "")):
+        licence = next((known.licence for known in NAMED.values() if known.model == model), "see its page on the hub")
+        note(f"{model}: downloaded in the revision {folder.name[:12]}; licence: {licence}")
 
 
 def arguments_of(header: Header) -> dict[str, Any]:
