@@ -7,6 +7,7 @@ a few. Each model is small, with random weights; it is saved with a preprocessor
 import importlib
 import json
 import tempfile
+import textwrap
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 
 from untrimmed.data.errors import InputError
 from untrimmed.video.extractors import make_extractor
-from untrimmed.video.extractors.hub_kinds import KINDS, kind_of, vision_of
+from untrimmed.video.extractors.hub_kinds import KINDS, cut, kind_of, vision_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "extractors.md"
 BEGIN, END = "<!-- model types: python -m tests.video.model_types -->\n", "<!-- end of model types -->\n"
@@ -268,6 +269,7 @@ def try_kind(kind: str) -> Row:
         pictures = _compare_pictures(kind, processor, frames, x)
         network = _compare_network(kind, model, x, found)
         says = {"first": "class token", "pooled": "pooled output", "mean": "mean over tokens or places"}[reading.summary]
+        says = "what its classifier's last layer sees" if reading.head else says
         clip = "clips" if reading.clip else "pictures"
         return Row(kind, "", clip, says, str(found.shape[1]), network, pictures)
 
@@ -280,8 +282,8 @@ def _refusal(kind: str, folder: Path) -> str:
     try:
         make_extractor(f"hub:{folder}")
     except InputError as error:
-        assert "\n" not in str(error)
-        return str(error).removeprefix(f"{folder}: ")
+        said = str(error)
+        return said.removeprefix(f"{folder}: ")
     raise AssertionError(f"{kind} is not refused")
 
 
@@ -289,17 +291,12 @@ def _compare_pictures(kind: str, processor: Any, frames: np.ndarray, x: torch.Te
     """Demand that the library's processor makes the same of frames that have their size already."""
     if processor is None:
         return "not compared"
-    shown = (
-        [list(clip) for clip in frames]
-        if kind in ("vivit", "videomae", "timesformer")
-        else list(frames.reshape(-1, *frames.shape[2:]))
-    )
+    in_clips = KINDS[kind].clip and kind != "xclip"
+    shown = [list(clip) for clip in frames] if in_clips else list(frames.reshape(-1, *frames.shape[2:]))
     own = processor(shown, return_tensors="pt")
     expected = own["pixel_values"]
     if "pixel_attention_mask" in own:
-        from untrimmed.video.extractors.hub_kinds import _cut
-
-        x = _cut(x.flatten(0, 1), processor.patch_size)[0]
+        x = cut(x.flatten(0, 1), processor.patch_size)[0]
         assert own["pixel_attention_mask"][:, : x.shape[1]].all()
         expected = expected[:, : x.shape[1]]
     torch.testing.assert_close(x.reshape(expected.shape), expected.float(), rtol=1e-5, atol=2e-5)
@@ -317,9 +314,7 @@ def _compare_network(kind: str, model: Any, x: torch.Tensor, found: np.ndarray) 
     x = x if clip else x.flatten(0, 1)
     more: dict[str, Any] = {}
     if KINDS[kind].patches:
-        from untrimmed.video.extractors.hub_kinds import _cut
-
-        x, more = _cut(x, vision_of(model.config).patch_size)
+        x, more = cut(x, vision_of(model.config).patch_size)
         pad = torch.zeros(len(x), 3, x.shape[2])  # as the processor fills up
         more["pixel_attention_mask"] = torch.cat([more["pixel_attention_mask"], torch.zeros(len(x), 3, dtype=torch.int32)], 1)
         x = torch.cat([x, pad], 1)
@@ -354,7 +349,8 @@ def table(rows: list[Row]) -> str:
     read = [row for row in rows if not row.refused]
     refused = [f"`{row.kind}`" for row in rows if row.refused]
     lines = ["| kind | is shown | feature | against its classifier | against its processor |", "|---|---|---|---|---|"]
-    return "\n".join([*lines, *(row.line() for row in read), "", f"Refused: {', '.join(refused)}.", ""])
+    others = textwrap.fill(f"Refused: {', '.join(refused)}.", 120, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*lines, *(row.line() for row in read), "", others, ""])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`untrimmed extractors`: what computes features, what each is good for, and how fast it is here."""
 
 import dataclasses
+
 from untrimmed.data.errors import InputError
 from untrimmed.jobs.methods import as_set, value_range
 from untrimmed.video.extractors import extractor_class, extractor_names, plain_name

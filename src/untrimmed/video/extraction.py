@@ -19,8 +19,8 @@ from untrimmed.video.extractors.named import NAMED
 from untrimmed.video.features import Outcome, Task, extract_one, header_of
 
 NETWORKS = (
-    "motion: hand-made features; those of a network tell more actions apart: pip install 'untrimmed[hub]', then `extractor` dinov2, "
-    "or vjepa2 on a GPU, with `download`; see `untrimmed extractors`"
+    "motion: hand-made features; those of a network tell more actions apart: pip install 'untrimmed[hub]', "
+    "then --extractor dinov2, or vjepa2 on a GPU, with --download; see: untrimmed extractors"
 )
 SHARING = 4  # processes of one GPU
 PATIENCE = 1800.0  # seconds in which not a single batch of a video was done: it is stuck, and given up

@@ -131,7 +131,7 @@ def call(network: Any, kind: Kind, about: Any, x: Tensor, headed: bool) -> Tenso
         return getattr(found, "pooler_output", found)
     more: dict[str, Any] = {}
     if kind.patches:
-        x, more = _cut(x, vision_of(about).patch_size)
+        x, more = cut(x, vision_of(about).patch_size)
     elif about.model_type == "vjepa2" and not headed:
         more = {"skip_predictor": True}
     out = network(**{network.main_input_name: x}, **more)
@@ -147,7 +147,7 @@ def _summary(out: Any, kind: Kind) -> Tensor:
     return last[:, 0] if kind.summary == "first" else last.mean(1)
 
 
-def _cut(x: Tensor, side: int) -> tuple[Tensor, dict[str, Tensor]]:
+def cut(x: Tensor, side: int) -> tuple[Tensor, dict[str, Tensor]]:
     """Pictures `[N, C, H, W]` as rows of patches `[N, P, side * side * C]`, and what NaFlex models want to know of them."""
     count, channels, height, width = x.shape
     rows, columns = height // side, width // side

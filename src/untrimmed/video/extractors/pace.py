@@ -1,4 +1,4 @@
-"""How many pictures a second an extractor gets through on this machine. Networks are timed with random weights, which are as fast."""
+"""How many pictures a second an extractor gets through on this machine. Networks have random weights here: as fast."""
 
 import json
 import tempfile
