@@ -6,6 +6,7 @@ It is long because every command is here, with a line for each of its options; t
 import csv
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,9 +52,17 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")] = False,
 ) -> None:
     """Find what happens when in long videos, trained from video-level labels."""
+    if profile:
+        from untrimmed import stages
+
+        stages.begin()
+        began = time.perf_counter()
+        context.call_on_close(lambda: note(stages.table(time.perf_counter() - began)))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from untrimmed.data.files import check_shape, exists, read_json, set_aside, swee
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.engine.local import cores
+from untrimmed.stages import merge
 from untrimmed.video.decode import find_videos
 from untrimmed.video.extractors import make_extractor, plain_name
 from untrimmed.video.extractors.named import NAMED
@@ -199,6 +200,7 @@ def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Ca
 
 def _take(outcome: Outcome, report: ExtractReport, alone: bool) -> None:
     """Keep what became of a video, and say it, in one line whatever its folder is called; the fault of the only one is raised."""
+    merge(outcome.stages)
     for text in outcome.notes:
         note(_one_line(text))
     if outcome.fault is None:
