@@ -1,4 +1,4 @@
-"""Where the time went: inner stages stop the outer one's clock, other processes' counts are added, and nothing is counted unasked."""
+"""Where the time went: inner stages stop the outer one's clock, other processes' counts are added, nothing is counted unasked."""
 
 import re
 from types import SimpleNamespace

@@ -178,6 +178,8 @@ def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Ca
         sent = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
     elif workers is None and on_gpu:
         workers = min(cores(), SHARING)
+    if engine == "local" and not on_gpu:
+        sent = [replace(task, threads=_threads(len(tasks), workers)) for task in tasks]
     done = each(
         extract_one,
         None,
@@ -196,6 +198,11 @@ def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Ca
         outcome.fault = outcome.fault and outcome.fault.replace(path, task.path)  # as it was named here
         outcome.notes = [text.replace(path, task.path) for text in outcome.notes]
         yield outcome
+
+
+def _threads(videos: int, workers: int | None) -> int:
+    """For each video: the cores that would idle because there are fewer videos than cores."""
+    return max(1, cores() // max(1, videos)) if workers is None else 1
 
 
 def _take(outcome: Outcome, report: ExtractReport, alone: bool) -> None:

@@ -77,7 +77,7 @@ def extract_video(task: Task, under_way: Callable[[float], None] = lambda share:
     cv2.setNumThreads(1)
     try:
         settings = json.dumps(task.settings)
-        source = VideoFeatures(task.path, _extractor(task.extractor, settings, task.device), task.flow)
+        source = VideoFeatures(task.path, _extractor(task.extractor, settings, task.device, task.threads), task.flow)
         writer = _writer(task.store, task.extractor, settings, task.flow)
         with writer.adding(task.video, dict.fromkeys(writer.header.streams, np.float16)) as rows:
             for features in source:
@@ -166,9 +166,12 @@ def _longer_side(size: int | None, width: int, height: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _extractor(name: str, settings: str, device: str) -> Any:
+def _extractor(name: str, settings: str, device: str, threads: int) -> Any:
     """One extractor for all videos of a worker: its weights are read once."""
-    return make_extractor(name, json.loads(settings), device)
+    made = make_extractor(name, json.loads(settings), device)
+    if hasattr(made, "threads"):
+        made.threads = threads
+    return made
 
 
 @lru_cache(maxsize=4)

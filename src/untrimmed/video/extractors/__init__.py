@@ -13,6 +13,7 @@ class Extractor:
 Optional:
     config: as made, which may differ from what was given (a path made absolute)
     weights_sha256: str         of the files that it reads
+    threads: int                of its network on the CPU, set before anything is loaded
     device: str = "cpu"         where it computes, set before anything is loaded; without this attribute it is the CPU
     batch: int                  windows that it wants together
     load()                      raises InputError where its weights are at fault
