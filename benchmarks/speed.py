@@ -379,7 +379,7 @@ def hub() -> list[str]:
                     "forward": forward,
                     "whole": lambda path=path, e=extractor: consume(VideoFeatures(path, e, "dis")),
                 },
-                4,
+                3,
             )
             took = {part: seconds[1:] for part, seconds in took.items()}  # the first warms up
             share = np.median((took["decode"] + took["forward"]) / took["whole"])

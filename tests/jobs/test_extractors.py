@@ -26,7 +26,7 @@ def test_one_extractor_shows_its_settings():
     assert "model = MCG-NJU/videomae-base-finetuned-kinetics" in said
     assert "  fps = 6.25  (0.1 to 240)\n      frames per second that a video is resampled to" in said
     assert "size = 160  (32 to 1024)" in describe_extractors("motion")
-    with pytest.raises(InputError, match="did you mean 'dinov2'"):
+    with pytest.raises(InputError, match="did you mean 'dinov3'"):
         describe_extractors("dinov1")
 
 

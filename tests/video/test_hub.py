@@ -12,6 +12,7 @@ import torch
 from untrimmed import cli
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
+from untrimmed.video import extraction
 from untrimmed.video.extraction import header_for
 from untrimmed.video.extractors import make_extractor, plain_name
 
@@ -395,3 +396,21 @@ def test_a_download_says_the_licence_once_and_keeps_the_commit(saved, no_network
     assert "facebook/dinov2-small: downloaded in the revision 111111111111; licence: Apache-2.0" in capsys.readouterr().err
     header_for("hub", {"model": "facebook/dinov2-small"}, "dis", download=True)
     assert "licence" not in capsys.readouterr().err
+
+
+def test_a_single_video_is_seen_with_all_cores(saved, monkeypatch):
+    """The cores that would idle are threads of its network, and its features are the same."""
+    monkeypatch.setattr("untrimmed.video.extraction.cores", lambda: 8)
+    assert [extraction._threads(videos, None) for videos in (1, 3, 5, 20)] == [8, 2, 1, 1]
+    assert extraction._threads(1, 2) == 1  # processes of one thread, as many as were asked for
+    frames, before = random_frames(4, 40, 71), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            extractor = make_extractor(f"hub:{saved['resnet'][0]}")
+            extractor.threads = threads
+            found.append(extractor(frames, None)["rgb"])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
