@@ -344,6 +344,54 @@ def i3d() -> list[str]:
     return lines
 
 
+def hub() -> list[str]:
+    """CPU seconds of networks of `hub` on a file, against decoding alone plus the bare forward passes, one thread. Limit: 90 %.
+
+    The networks have random weights. The floor's forward passes see the same pictures, prepared, in the same batches.
+    """
+    import torch
+
+    from untrimmed.video.decode import Frames
+    from untrimmed.video.extractors.named import NAMED
+    from untrimmed.video.extractors.pace import untrained
+    from untrimmed.video.features import VideoFeatures
+
+    torch.set_num_threads(1)
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_film(Path(folder) / "film.mp4", 8 * 0.64, 25, 640, 360)
+        for name in ("dinov2", "resnet101"):
+            extractor = untrained(NAMED[name], "cpu")
+            frames = np.stack(list(Frames(path, extractor.config.fps, extractor.frame_size)))
+            passes = len(frames) // extractor.config.stride // extractor.batch
+            shown = torch.from_numpy(frames[: extractor.batch * extractor.pictures])
+            x = extractor._preparation(shown)
+            network = extractor._networks["rgb"]
+
+            def forward(network=network, x=x, passes=passes) -> None:
+                with torch.inference_mode():
+                    for _ in range(passes):
+                        network(pixel_values=x)
+
+            took = in_turn(
+                {
+                    "decode": lambda path=path, e=extractor: consume(Frames(path, e.config.fps, e.frame_size)),
+                    "forward": forward,
+                    "whole": lambda path=path, e=extractor: consume(VideoFeatures(path, e, "dis")),
+                },
+                3,
+            )
+            took = {part: seconds[1:] for part, seconds in took.items()}  # the first warms up
+            share = np.median((took["decode"] + took["forward"]) / took["whole"])
+            rate = passes * len(x) / np.median(took["whole"])
+            bare = passes * len(x) / np.median(took["forward"])
+            lines.append(
+                f"hub, {name}, 640x360: {rate:.2f} pictures per CPU s, forward passes alone {bare:.2f}: "
+                f"{share:.0%} of these and decoding (at least 90 %)"
+            )
+    return lines
+
+
 # What a process prints of itself: its peak memory in KiB and its CPU seconds. (`ru_maxrss` would count that of the process that
 # started it, too.)
 PEAK = "import time; print(next(line for line in open('/proc/self/status') if 'VmHWM' in line).split()[1], time.process_time())"
@@ -446,6 +494,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
     "inference": inference,
     "motion": motion,
     "i3d": i3d,
+    "hub": hub,
     "memory": memory,
     "ten_hours": ten_hours,
 }

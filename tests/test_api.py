@@ -36,7 +36,9 @@ def test_every_name_is_there(name):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_a_function_that_returns_what_it_did(command):
-    function = getattr(untrimmed, {"methods": "describe_methods", "import": "import_"}.get(command, command))
+    function = getattr(
+        untrimmed, {"methods": "describe_methods", "extractors": "describe_extractors", "import": "import_"}.get(command, command)
+    )
     assert function.__doc__
     assert inspect.signature(function).return_annotation not in (None, inspect.Signature.empty)
 

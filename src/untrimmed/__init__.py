@@ -17,6 +17,7 @@ _EXPORTS = {
     "convert": "untrimmed.jobs.convert",
     "demo": "untrimmed.jobs.demo",
     "describe_methods": "untrimmed.jobs.methods",
+    "describe_extractors": "untrimmed.jobs.extractors",
     "doctor": "untrimmed.jobs.doctor",
     "evaluate": "untrimmed.jobs.evaluate",
     "export": "untrimmed.jobs.export",

@@ -6,6 +6,7 @@ It is long because every command is here, with a line for each of its options; t
 import csv
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,9 +54,17 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")] = False,
 ) -> None:
     """Find what happens when in long videos, trained from video-level labels."""
+    if profile:
+        from untrimmed import stages
+
+        stages.begin()
+        began = time.perf_counter()
+        context.call_on_close(lambda: note(stages.table(time.perf_counter() - began)))
 
 
 @app.command()
@@ -74,7 +83,7 @@ def demo(
 def extract(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Video files or folders.")],
     out: Annotated[Path, typer.Option(help="The feature store to make or to resume.")],
-    extractor: Annotated[str, typer.Option(help="motion, i3d, resnet101, hub:ID, hub:./folder, or your own.")] = "motion",
+    extractor: Annotated[str, typer.Option(help="See `untrimmed extractors`; hub:ID, hub:./folder, or your own.")] = "motion",
     set_: Set = None,
     flow: Annotated[Literal["dis", "farneback", "tvl1"], typer.Option(help="Optical flow.")] = "dis",
     engine: Engine = "local",
@@ -86,6 +95,7 @@ def extract(
 ) -> None:
     """Extract features from videos."""
     from untrimmed.data.settings import parse_assignments
+    from untrimmed.jobs.extract import NETWORKS
     from untrimmed.jobs.extract import extract as job
 
     settings = parse_assignments(set_ or [])
@@ -107,6 +117,8 @@ def extract(
         frames, media = report.frames / report.seconds, report.media_seconds / report.seconds
         speed = f" ({frames:.0f} frames/s, {media:.1f} x real time)"
     note(f"{out}: {len(report.finished)} videos extracted in {report.seconds:.0f} s{speed}, {len(report.skipped)} were there")
+    if extractor == "motion" and not report.skipped:
+        note(NETWORKS)
     _left_out(report.failures, out / "failures.json")
 
 
@@ -589,6 +601,18 @@ def methods(
     from untrimmed.jobs.methods import describe_methods
 
     show(describe_methods(name, preset))
+
+
+@app.command()
+def extractors(
+    name: Annotated[str | None, typer.Argument(help="Show this extractor's settings.")] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Time each on this machine, with random weights.")] = False,
+    device: Device = "cpu",
+) -> None:
+    """List the extractors, or one extractor's settings."""
+    from untrimmed.jobs.extractors import describe_extractors
+
+    show(describe_extractors(name, measure=measure, device=device))
 
 
 @app.command()

@@ -26,7 +26,7 @@ GROUPS = {
         "min_score quick published where pad copy"
     ),
     "What is written": "out format report no_activations as_json diagnose proxies keep force",
-    "Where it runs": "engine workers device resume port open_ who",
+    "Where it runs": "engine workers device resume port open_ who measure",
 }
 """The options, by the names of their parameters. One that is missing here stands under "Other"."""
 
@@ -95,6 +95,7 @@ EXAMPLES = {
         "untrimmed recipe activitynet-1.2 --features shared/anet --method wtalc --out anet",
     ),
     "methods": ("untrimmed methods", "untrimmed methods dgam --preset thumos14"),
+    "extractors": ("untrimmed extractors", "untrimmed extractors dinov2 --measure"),
 }
 """Two calls of each command."""
 

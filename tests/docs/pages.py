@@ -1,6 +1,6 @@
 """The pages that people read, and the parts of them that can be checked or run.
 
-`python -m tests.docs.pages` writes the tables of settings in docs/methods.md and docs/extractors.md anew.
+`python -m tests.docs.pages` writes the tables of settings in docs/methods.md and docs/extractors.md, and of names, anew.
 """
 
 import dataclasses
@@ -8,6 +8,8 @@ import importlib
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from untrimmed.video.extractors.named import NAMED
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -32,6 +34,15 @@ def with_settings_tables(text: str) -> str:
     return re.sub(r"(<!-- settings: (\S+) -->)\n(\|.*\n)*", lambda mark: f"{mark[1]}\n{_table(mark[2])}\n", text)
 
 
+def with_names(text: str) -> str:
+    """The text of a page with the table of models that have a name between its marks, as the code has them."""
+    rows = ["| name | model | licence | good for |", "|---|---|---|---|"]
+    for name, of in NAMED.items():
+        rows.append(f"| `{name}` | {of.model}, {of.parameters} M, width {of.width} | {of.licence} | {of.good_for} |")
+    table = "\n".join(rows)
+    return re.sub(r"(<!-- names -->)\n(?:\|.*\n)*", lambda mark: f"{mark[1]}\n{table}\n", text)
+
+
 def _table(path: str) -> str:
     module, _, name = path.rpartition(".")
     rows = ["| setting | default | meaning |", "|---|---|---|"]
@@ -52,4 +63,4 @@ def value_text(value: Any) -> str:
 
 if __name__ == "__main__":
     for page in (ROOT / "docs" / "methods.md", ROOT / "docs" / "extractors.md"):
-        page.write_text(with_settings_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(with_names(with_settings_tables(page.read_text(encoding="utf-8"))), encoding="utf-8")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.docs.pages import ROOT, blocks, with_settings_tables
+from tests.docs.pages import ROOT, blocks, with_names, with_settings_tables
 from tests.packages import installed
 from untrimmed.data.annotations import read_detections
 from untrimmed.data.errors import InputError
@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "own-extractor.md"
 def test_tables_of_settings_are_those_of_the_code():
     text = (ROOT / "docs" / "extractors.md").read_text(encoding="utf-8")
     assert text.count("<!-- settings: ") == 2
-    assert text == with_settings_tables(text), "bring them up to date with: python -m tests.docs.pages"
+    assert text == with_names(with_settings_tables(text)), "bring them up to date with: python -m tests.docs.pages"
 
 
 @pytest.fixture(scope="module")

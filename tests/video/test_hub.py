@@ -12,13 +12,19 @@ import torch
 from untrimmed import cli
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureStore
-from untrimmed.video.extractors import make_extractor
+from untrimmed.video import extraction
+from untrimmed.video.extraction import header_for
+from untrimmed.video.extractors import make_extractor, plain_name
 
 from .films import film, moving_blocks, steady
 
 transformers: Any = pytest.importorskip("transformers", reason="needs the extra hub")
 
-from untrimmed.video.extractors import hub  # noqa: E402
+from untrimmed.video.extractors import hub_files, hub_kinds, hub_preparation  # noqa: E402
+from untrimmed.video.extractors.hub_kinds import width_of  # noqa: E402
+from untrimmed.video.extractors.named import NAMED  # noqa: E402
+
+from . import model_types  # noqa: E402
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
@@ -123,7 +129,7 @@ def test_features_are_the_models_own(name, saved):
     _, preprocessor, half, says, shown = MODELS[name]
     extractor = make_extractor(f"hub:{folder}")
     width, height = extractor.frame_size(640, 360)
-    assert (width, height) == ((32, 32) if preprocessor is SQUARE else (71, 40))
+    assert (width, height) == ((32, 32) if preprocessor is SQUARE else (71, 40))  # the longer side is rounded down, as there
     frames = random_frames(3, height, width)
     found = extractor(frames, None)
     assert found.keys() == {"rgb"}
@@ -195,8 +201,9 @@ def no_network(monkeypatch, tmp_path):
             return real(model, cache_dir=tmp_path / "cache", **more)
         folder = tmp_path / "cache" / f"models--{model.replace('/', '--')}"
         (folder / "refs").mkdir(parents=True, exist_ok=True)
-        (folder / "refs" / "main").write_text("1" * 40)
-        there = folder / "snapshots" / ("1" * 40)
+        commit = more.get("revision") or "1" * 40
+        (folder / "refs" / "main").write_text(commit)
+        there = folder / "snapshots" / commit
         there.mkdir(parents=True, exist_ok=True)
         for file in watched.offered.iterdir():
             if any(file.match(pattern) for pattern in more["allow_patterns"]):
@@ -215,15 +222,17 @@ def test_nothing_is_fetched_unless_asked(saved, no_network, tmp_path, capsys):
         cli.main(command)
     assert ended.value.code == 2
     assert "fetch it with --download" in capsys.readouterr().err
-    assert calls == [("microsoft/resnet-101", {"local_files_only": True})]
+    commit = NAMED["resnet101"].revision
+    assert calls == [("microsoft/resnet-101", {"revision": commit, "local_files_only": True})]
     assert not (tmp_path / "s").exists()
 
     calls.clear()
     (saved["resnet"][0] / "custom_code.py").write_text("raise SystemExit('run')")
     watched.offered = saved["resnet"][0]
-    hub.download("microsoft/resnet-101")
-    assert [more.get("local_files_only", False) for _, more in calls] == [False]  # one call: there were safetensors
-    folder, name = hub.folder_of("microsoft/resnet-101")
+    hub_files.download("microsoft/resnet-101", commit)
+    assert [more.get("local_files_only", False) for _, more in calls] == [True, False]  # is it here? no; then one call for it
+    folder, name, kept = hub_files.folder_of("microsoft/resnet-101", commit)
+    assert kept == commit == folder.name
     assert name == "microsoft/resnet-101"
     assert sorted(file.name for file in folder.iterdir()) == ["config.json", "model.safetensors", "preprocessor_config.json"]
     assert make_extractor("resnet101").streams == {"rgb": 24}
@@ -319,10 +328,10 @@ def test_weights_of_the_old_kind_are_read_safely(saved, tmp_path):
 @pytest.mark.parametrize(
     ("said", "size", "middle"),
     [
-        ({}, (57, 32), (32, 32)),
+        ({}, (56, 32), (32, 32)),
         ({"size": 48}, (48, 48), (48, 48)),
         ({"size": 48, "crop_size": 40, "do_center_crop": True}, (85, 48), (40, 40)),
-        ({"size": {"shortest_edge": 28}, "crop_pct": 0.875}, (57, 32), (28, 28)),
+        ({"size": {"shortest_edge": 28}, "crop_pct": 0.875}, (56, 32), (28, 28)),
         ({"size": {"height": 24, "width": 48}}, (48, 24), (24, 48)),
         ({"image_processor": {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}}, (64, 36), (32, 32)),
     ],
@@ -336,4 +345,72 @@ def test_preprocessors_in_their_several_spellings(said, size, middle, saved, tmp
     extractor = make_extractor(f"hub:{tmp_path}")
     assert extractor.frame_size(640, 360) == size
     assert tuple(extractor._preparation.middle(torch.zeros(1, size[1], size[0], 3)).shape) == (1, *middle, 3)
-    assert extractor._preparation.mean == tuple(hub.IMAGENET["image_mean"])
+    assert extractor._preparation.mean == tuple(hub_preparation.IMAGENET["image_mean"])
+
+
+@pytest.mark.parametrize("kind", model_types.QUICK.split())
+def test_a_kind_is_read_as_the_library_reads_it(kind):
+    """The table of docs/extractors.md is what trying gives; `python -m tests.video.model_types` tries all."""
+    row = model_types.try_kind(kind)
+    assert not row.refused
+    assert f"{row.line()}\n" in model_types.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_kind_that_sees_is_in_the_table():
+    text = model_types.PAGE.read_text(encoding="utf-8")
+    table = text.split(model_types.BEGIN)[1].split(model_types.END)[0]
+    assert [kind for kind in {*model_types.listed(), *hub_kinds.KINDS} if f"`{kind}`" not in table] == []
+    for kind in ("bert", "vit_mae", "sam", "qwen2_vl"):
+        assert "no image or video backbone" in model_types.try_kind(kind).refused
+
+
+def test_a_vivit_sees_what_its_processor_shows_it(saved, tmp_path):
+    """Its offset is subtracted; without one the same file gives what it gives for all others."""
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / file).write_bytes((saved["dino"][0] / file).read_bytes())
+    says = SQUARE | {"rescale_factor": 1 / 127.5, "offset": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(says))
+    black = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    assert make_extractor(f"hub:{tmp_path}")._preparation(black).unique().tolist() == [-3.0]
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(says | {"offset": False}))
+    assert make_extractor(f"hub:{tmp_path}")._preparation(black).unique().tolist() == [-1.0]
+
+
+def test_a_name_stands_for_a_commit_and_a_timing():
+    kind, settings = plain_name("vjepa2", {"fps": 12})
+    assert (kind, settings["model"], settings["fps"], settings["frames"]) == ("hub", "facebook/vjepa2-vitl-fpc64-256", 12, 16)
+    assert settings["revision"] == NAMED["vjepa2"].revision
+    assert plain_name("dinov2", {"model": "facebook/dinov2-base"})[1]["revision"] == ""  # another model's commits are others
+    for name, known in NAMED.items():
+        assert len(known.revision) == 40 or name == "videoprism"
+        assert known.timing["stride"] / known.timing["fps"] == 0.64
+        about = transformers.AutoConfig.for_model(known.kind, **known.shape)
+        assert width_of(about, name) == known.width
+
+
+def test_a_download_says_the_licence_once_and_keeps_the_commit(saved, no_network, monkeypatch, capsys):
+    watched, _ = no_network
+    watched.offered = saved["dinov2"][0]
+    made = header_for("videoprism", {"model": "facebook/dinov2-small"}, "dis", download=True)
+    assert made.settings["revision"] == "1" * 40  # what `main` was
+    assert "facebook/dinov2-small: downloaded in the revision 111111111111; licence: Apache-2.0" in capsys.readouterr().err
+    header_for("hub", {"model": "facebook/dinov2-small"}, "dis", download=True)
+    assert "licence" not in capsys.readouterr().err
+
+
+def test_a_single_video_is_seen_with_all_cores(saved, monkeypatch):
+    """The cores that would idle are threads of its network, and its features are the same."""
+    monkeypatch.setattr("untrimmed.video.extraction.cores", lambda: 8)
+    assert [extraction._threads(videos, None) for videos in (1, 3, 5, 20)] == [8, 2, 1, 1]
+    assert extraction._threads(1, 2) == 1  # processes of one thread, as many as were asked for
+    frames, before = random_frames(4, 40, 71), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            extractor = make_extractor(f"hub:{saved['resnet'][0]}")
+            extractor.threads = threads
+            found.append(extractor(frames, None)["rgb"])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)

@@ -28,6 +28,7 @@ from untrimmed.data.ids import check_id
 from untrimmed.data.locks import lock
 from untrimmed.data.places import Place, open_place
 from untrimmed.data.types import Timeline
+from untrimmed.stages import add, stage
 
 FORMAT = "untrimmed-features/1"
 
@@ -96,8 +97,8 @@ class Header:
 
 
 def without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """An extractor's settings without those that say where its weights lie: `model`, and what ends in `weights`."""
-    return {name: value for name, value in settings.items() if name != "model" and not name.endswith("weights")}
+    """An extractor's settings without those that say where its weights lie: `model`, `revision`, and what ends in `weights`."""
+    return {name: value for name, value in settings.items() if name not in ("model", "revision") and not name.endswith("weights")}
 
 
 LARGEST = 1e12
@@ -172,6 +173,7 @@ class FeatureStore:
         count = len(next(iter(self.load(video, check=False).values())))
         return Timeline(entry.start + (window - stride) / 2, stride, count, entry.duration)
 
+    @stage("read")
     def load(self, video: str, streams: Iterable[str] | None = None, check: bool = True) -> dict[str, np.ndarray]:
         """The features of a video, `{stream: [T, D]}`, memory-mapped; streams that differ by one row are cut to the shorter.
 
@@ -187,6 +189,7 @@ class FeatureStore:
         arrays = {stream: self._open(video, stream) for stream in self.streams}
         count = self._rows(video, {stream: len(array) for stream, array in arrays.items()})
         loaded = {stream: arrays[stream][:count] for stream in streams or arrays}
+        add("read", size=sum(array.nbytes for array in loaded.values()))
         for stream, array in loaded.items():
             if check:
                 self._check_finite(video, stream, array)

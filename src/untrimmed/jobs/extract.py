@@ -1,5 +1,5 @@
 """`untrimmed extract`: videos to a feature store."""
 
-from untrimmed.video.extraction import ExtractReport, extract
+from untrimmed.video.extraction import NETWORKS, ExtractReport, extract
 
-__all__ = ["ExtractReport", "extract"]
+__all__ = ["NETWORKS", "ExtractReport", "extract"]

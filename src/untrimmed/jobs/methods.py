@@ -37,7 +37,7 @@ def describe_methods(name: str | None = None, preset: str = "default") -> str:
             if field.name == "streams":
                 continue
             source = f" [{field.metadata['source']}]" if field.metadata["source"] else ""
-            lines.append(f"  {prefix}{field.name} = {as_set(getattr(settings, field.name))}{_range(field)}")
+            lines.append(f"  {prefix}{field.name} = {as_set(getattr(settings, field.name))}{value_range(field)}")
             lines += [
                 f"  {prefix}{stream}.{field.name} = {as_set(values[field.name])}"
                 for stream, values in streams.items()
@@ -61,7 +61,7 @@ def as_set(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _range(field: dataclasses.Field[Any]) -> str:
+def value_range(field: dataclasses.Field[Any]) -> str:
     """What values a setting may have, in brackets."""
     low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
     if choices:

@@ -11,11 +11,13 @@ from untrimmed.localization.proposals import Proposals
 from untrimmed.localization.recipes import LONGER, OFFICIAL, RECIPES, dgam_official
 from untrimmed.localization.settings import Localization
 from untrimmed.localization.steps import fused, kept_rows
+from untrimmed.stages import stage
 
 MAX_STEPS = 400_000
 """Fine time steps handled at once, so that memory does not grow with the number of videos; a longer video is one batch."""
 
 
+@stage("segments")
 def localize(activations: Sequence[Activation], settings: Localization) -> Results:
     """Cut activations into detections.
 

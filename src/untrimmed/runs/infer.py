@@ -13,6 +13,7 @@ from untrimmed.engine import RETRIES, each
 from untrimmed.localization import Localization
 from untrimmed.methods.base import Method, activations_of
 from untrimmed.runs.folder import RunFolder
+from untrimmed.stages import stage
 from untrimmed.training import DataSettings
 from untrimmed.training.data import uniform_sampling
 from untrimmed.training.device import check_device
@@ -72,6 +73,7 @@ def _each_video(
         yield i, activation
 
 
+@stage("network")
 def activation_of(shared: tuple[Method, FeatureStore, DataSettings, str], video: str) -> Activation:
     """What a method says of one video of a store, on a device: the function that every engine calls, once per video."""
     method, store, settings, device = shared

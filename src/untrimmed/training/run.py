@@ -36,6 +36,7 @@ from untrimmed.data.locks import lock
 from untrimmed.data.yaml_files import read_yaml, write_yaml
 from untrimmed.engine.local import Pool
 from untrimmed.engine.progress import tell
+from untrimmed.stages import Counts, merge, stage, take
 
 BUSY = "another process is training in it"
 
@@ -206,7 +207,8 @@ class Run:
             for index in range(start, n):
                 self._position.append((name, index))
                 try:
-                    yield index
+                    with stage(f"train: {name}"):
+                        yield index
                 finally:
                     self._position.pop()
                 if advance:
@@ -307,9 +309,11 @@ class Run:
                 if at:
                     at(names[index], share)
 
-            for index, state, ending in self._pool(_learn_part, shared, names, under_way=under_way):
+            for index, learned, ending in self._pool(_learn_part, shared, names, under_way=under_way):
                 if ending is not None:
                     raise InputError(f"{self.folder}: the process that learned {names[index]} {ending}; `resume` goes on with it")
+                state, counts = learned
+                merge(counts)
                 parts[names[index]].load_state_dict(state)
                 under_way(index, 1.0)
 
@@ -424,12 +428,12 @@ class Run:
         return lines
 
 
-def _learn_part(shared: tuple[nn.ModuleDict, Callable[..., None], tuple, Run], name: str) -> dict[str, torch.Tensor]:
+def _learn_part(shared: tuple[nn.ModuleDict, Callable[..., None], tuple, Run], name: str) -> tuple[dict[str, torch.Tensor], Counts]:
     """What a process of `side_by_side` does."""
     parts, learn, given, run = shared
     with run._learning(name):
         learn(name, *given, run)
-    return parts[name].state_dict()
+    return parts[name].state_dict(), take()
 
 
 def _place(line: dict[str, Any]) -> tuple:

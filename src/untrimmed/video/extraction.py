@@ -13,10 +13,16 @@ from untrimmed.data.files import check_shape, exists, read_json, set_aside, swee
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.engine.local import cores
+from untrimmed.stages import merge
 from untrimmed.video.decode import find_videos
 from untrimmed.video.extractors import make_extractor, plain_name
+from untrimmed.video.extractors.named import NAMED
 from untrimmed.video.features import Outcome, Task, extract_one, header_of
 
+NETWORKS = (
+    "motion: hand-made features; those of a network tell more actions apart: pip install 'untrimmed[hub]', "
+    "then --extractor dinov2, or vjepa2 on a GPU, with --download; see: untrimmed extractors"
+)
 SHARING = 4  # processes of one GPU
 PATIENCE = 1800.0  # seconds in which not a single batch of a video was done: it is stuck, and given up
 
@@ -141,12 +147,20 @@ def header_for(extractor: str, settings: dict[str, Any] | None, flow: str, downl
     """
     extractor, settings = plain_name(extractor, settings)
     if download:
-        if extractor != "hub" or not settings.get("model"):
-            raise InputError(f"`download`: the extractor {extractor!r} has nothing to fetch; it is for hub:ID")
-        from untrimmed.video.extractors.hub import download as fetch
-
-        fetch(settings["model"])
+        _download(extractor, settings)
     return header_of(extractor, settings, flow)
+
+
+def _download(extractor: str, settings: dict[str, Any]) -> None:
+    """Fetch the model; under which licence it is, is said once, when it comes."""
+    if extractor != "hub" or not settings.get("model"):
+        raise InputError(f"`download`: the extractor {extractor!r} has nothing to fetch; it is for hub:ID, and names of models")
+    from untrimmed.video.extractors.hub_files import download
+
+    model = settings["model"]
+    if folder := download(model, settings.get("revision", "")):
+        licence = next((known.licence for known in NAMED.values() if known.model == model), "see its page on the hub")
+        note(f"{model}: downloaded in the revision {folder.name[:12]}; licence: {licence}")
 
 
 def arguments_of(header: Header) -> dict[str, Any]:
@@ -164,6 +178,8 @@ def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Ca
         sent = [replace(task, path=os.path.abspath(task.path), store=os.path.abspath(task.store)) for task in tasks]
     elif workers is None and on_gpu:
         workers = min(cores(), SHARING)
+    if engine == "local" and not on_gpu:
+        sent = [replace(task, threads=_threads(len(tasks), workers)) for task in tasks]
     done = each(
         extract_one,
         None,
@@ -184,8 +200,14 @@ def _outcomes(tasks: list[Task], engine: str, workers: int | None, under_way: Ca
         yield outcome
 
 
+def _threads(videos: int, workers: int | None) -> int:
+    """For each video: the cores that would idle because there are fewer videos than cores."""
+    return max(1, cores() // max(1, videos)) if workers is None else 1
+
+
 def _take(outcome: Outcome, report: ExtractReport, alone: bool) -> None:
     """Keep what became of a video, and say it, in one line whatever its folder is called; the fault of the only one is raised."""
+    merge(outcome.stages)
     for text in outcome.notes:
         note(_one_line(text))
     if outcome.fault is None:

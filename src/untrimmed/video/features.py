@@ -14,6 +14,7 @@ import numpy as np
 from untrimmed.data.errors import InputError
 from untrimmed.data.store import FeatureWriter, Header, VideoEntry
 from untrimmed.engine.progress import tell
+from untrimmed.stages import Counts, add, stage, take, timed
 from untrimmed.video.decode import Frames, VideoError
 from untrimmed.video.extractors import make_extractor
 from untrimmed.video.flow import flow_method, with_flow
@@ -33,6 +34,7 @@ class Task:
     settings: dict[str, Any]
     flow: str
     device: str = "cpu"
+    threads: int = 1
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Outcome:
     media_seconds: float = 0.0
     frames: int = 0
     notes: list[str] = field(default_factory=list)
+    stages: Counts = field(default_factory=dict)
 
 
 def header_of(extractor: str, settings: dict[str, Any] | None, flow: str) -> Header:
@@ -74,11 +77,12 @@ def extract_video(task: Task, under_way: Callable[[float], None] = lambda share:
     cv2.setNumThreads(1)
     try:
         settings = json.dumps(task.settings)
-        source = VideoFeatures(task.path, _extractor(task.extractor, settings, task.device), task.flow)
+        source = VideoFeatures(task.path, _extractor(task.extractor, settings, task.device, task.threads), task.flow)
         writer = _writer(task.store, task.extractor, settings, task.flow)
         with writer.adding(task.video, dict.fromkeys(writer.header.streams, np.float16)) as rows:
             for features in source:
-                rows.append(features)
+                with stage("write", size=sum(2 * array.size for array in features.values())):
+                    rows.append(features)
                 under_way(source.frames.share)
             rows.entry = source.entry()
         outcome.media_seconds = rows.entry.duration
@@ -91,6 +95,7 @@ def extract_video(task: Task, under_way: Callable[[float], None] = lambda share:
     except Exception as error:  # what surprises the decoder or the extractor in one video must not stop the others
         outcome.fault = f"{task.path}: {type(error).__name__}: {error}"
     outcome.seconds = time.perf_counter() - began
+    outcome.stages = take()
     return outcome
 
 
@@ -116,16 +121,20 @@ class VideoFeatures:
         self.stat = self.path.stat() if self.path.exists() else None  # before it is read: a change meanwhile then shows
         config = self.extractor.config
         stream: Iterable[tuple[np.ndarray, np.ndarray | None]]
+        add("decode", size=self.stat.st_size if self.stat else 0)
+        frames = timed("decode", self.frames)
         if self.extractor.needs_flow:
-            stream = with_flow(self.frames, self.flow)
+            stream = timed("flow", with_flow(frames, self.flow))
         else:
-            stream = ((frame, None) for frame in self.frames)
+            stream = ((frame, None) for frame in frames)
         together = batches(windows(stream, config.frames, config.stride), getattr(self.extractor, "batch", BATCH))
         if getattr(self.extractor, "device", "cpu") != "cpu":
             together = ahead(together)  # decoding goes on while the GPU computes
-        for frames, flow in together:
-            self.snippets += len(frames)
-            yield self.extractor(frames, flow)
+        for shown, flow in together:
+            self.snippets += len(shown)
+            with stage("features", pictures=len(shown) * getattr(self.extractor, "pictures", shown.shape[1])):
+                found = self.extractor(shown, flow)
+            yield found
 
     def entry(self) -> VideoEntry:
         """What the store keeps of the video."""
@@ -157,9 +166,12 @@ def _longer_side(size: int | None, width: int, height: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _extractor(name: str, settings: str, device: str) -> Any:
+def _extractor(name: str, settings: str, device: str, threads: int) -> Any:
     """One extractor for all videos of a worker: its weights are read once."""
-    return make_extractor(name, json.loads(settings), device)
+    made = make_extractor(name, json.loads(settings), device)
+    if hasattr(made, "threads"):
+        made.threads = threads
+    return made
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,7 @@ class Extractor:
 Optional:
     config: as made, which may differ from what was given (a path made absolute)
     weights_sha256: str         of the files that it reads
+    threads: int                of its network on the CPU, set before anything is loaded
     device: str = "cpu"         where it computes, set before anything is loaded; without this attribute it is the CPU
     batch: int                  windows that it wants together
     load()                      raises InputError where its weights are at fault
@@ -28,26 +29,26 @@ from typing import Any
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.settings import build, unknown
+from untrimmed.video.extractors.named import NAMED
 
 EXTRACTORS = {name: f"untrimmed.video.extractors.{name}" for name in ("motion", "i3d", "hub")}
-MODELS = {"resnet101": "microsoft/resnet-101"}
-"""Models of `hub` that have a name of their own."""
 ENTRY_POINTS = "untrimmed.extractors"
 """The group of entry points under which installed packages name extractors of their own."""
 
 
 def extractor_names() -> list[str]:
     """All extractors: ours, and those of installed packages."""
-    return sorted({*EXTRACTORS, *MODELS, *_entry_points()})
+    return sorted({*EXTRACTORS, *NAMED, *_entry_points()})
 
 
 def plain_name(name: str, settings: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-    """`hub:MODEL`, or a model's own name, as the extractor `hub` with the setting `model`; others as they are."""
+    """`hub:MODEL`, or a model's own name, as the extractor `hub` with its settings; others as they are."""
     kind, colon, model = name.partition(":")
     if colon and kind == "hub":
         return kind, {"model": model, **(settings or {})}
-    if name in MODELS:
-        return "hub", {"model": MODELS[name], **(settings or {})}
+    if name in NAMED:
+        commit = {"revision": ""} if "model" in (settings or {}) else {}  # another model's commits are others
+        return "hub", {**NAMED[name].settings(), **commit, **(settings or {})}
     return name, dict(settings or {})
 
 
@@ -59,21 +60,30 @@ def make_extractor(name: str, settings: Mapping[str, Any] | None = None, device:
             are not there, or an entry point that cannot be imported.
     """
     name, settings = plain_name(name, settings)
-    if name in EXTRACTORS:
-        extractor = importlib.import_module(EXTRACTORS[name]).Extractor
-    elif (entry := _entry_points().get(name)) is not None:
-        try:
-            extractor = entry.load()
-        except Exception as error:
-            raise InputError(f"extractor {name}: {entry.value} cannot be imported ({type(error).__name__}: {error})") from error
-    else:
-        raise unknown(name, extractor_names(), "extractor")
-    if name not in EXTRACTORS and extractor.name != name:
-        raise InputError(f"extractor {name}: its class calls itself {extractor.name!r}; give the entry point the same name")
+    extractor = extractor_class(name)
     made = extractor(build(extractor.Config, settings, name))
     if hasattr(made, "device"):
         made.device = device
     return made
+
+
+def extractor_class(name: str) -> Any:
+    """The class of an extractor: ours, or an installed package's.
+
+    Raises:
+        InputError: there is none (the nearest match is named), or its entry point cannot be imported.
+    """
+    if name in EXTRACTORS:
+        return importlib.import_module(EXTRACTORS[name]).Extractor
+    if (entry := _entry_points().get(name)) is None:
+        raise unknown(name, extractor_names(), "extractor")
+    try:
+        extractor = entry.load()
+    except Exception as error:
+        raise InputError(f"extractor {name}: {entry.value} cannot be imported ({type(error).__name__}: {error})") from error
+    if extractor.name != name:
+        raise InputError(f"extractor {name}: its class calls itself {extractor.name!r}; give the entry point the same name")
+    return extractor
 
 
 def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:

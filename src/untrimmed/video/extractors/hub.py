@@ -1,6 +1,6 @@
-"""`hub`: any image or video backbone of the library `transformers`, by its id on the hub or from a local folder.
+"""`hub`: image and video backbones of the library `transformers`, by their id on the hub or from a local folder.
 
-rgb:  the backbone's summary of a frame or clip: the class token, the pooled map, or the mean over tokens; see `_summary`.
+rgb:  the backbone's summary of a frame or clip, by the kind of model; see hub_kinds.py.
 flow: (only with `flow_stack`) optical flow seen by a copy of an image backbone. `flow_stack` successive flow fields, x and y,
       are its input channels; the first convolution's weights are averaged over the colours and repeated for each channel, as in
       Temporal Segment Networks (Wang et al., ECCV 2016). With ResNet-101 and 5, ten channels: TSRNet's second stream.
@@ -11,10 +11,7 @@ prepared as the model's preprocessor file says, resized by the decoder (bilinear
 """
 
 import copy
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,16 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_json
 from untrimmed.data.settings import setting
+from untrimmed.video.extractors.hub_files import folder_of, transformers, weights_in
+from untrimmed.video.extractors.hub_kinds import call, has_head, kind_of, vision_of, width_of, without_last_layer
+from untrimmed.video.extractors.hub_preparation import preparation_of
 from untrimmed.video.extractors.networks import eight_bit_flow, first_line, in_precision, precision_setting, sha256_of, to_device
 
-CLASS_TOKEN = {"vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "beit", "data2vec-vision", "timesformer", "vivit"}
-"""Kinds of models whose first token represents the whole frame."""
-IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
-FILES = ["config.json", *PREPROCESSORS, "model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
-OLD_FILES = ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin"]
+UNSEEN = ("text_model.", "text_projection.", "prompts_generator.", "logit_scale", "predictor.")
+"""What no picture passes through in a model of pictures and text, or in V-JEPA 2's, whose encoder alone is used."""
+
+CONVOLUTIONAL = 4
+"""A network of more convolutions than these is one, and quicker with the channels last; transformers have one, or a few."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,7 @@ class Config:
     """Settings of `hub`."""
 
     model: str = setting("", "the model's id on the hub, or a local folder (with its dots or slash)")
+    revision: str = setting("", "its commit on the hub; empty: that of the branch main when it was downloaded")
     fps: float = setting(25.0, "frames per second that a video is resampled to", low=0.1, high=240)
     frames: int = setting(16, "frames in a snippet", low=2, high=1024)
     stride: int = setting(16, "frames from the start of one snippet to that of the next", low=1, high=1024)
@@ -51,28 +50,6 @@ class Config:
     precision: str = precision_setting()
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """How frames become a network's input: resize (the shorter side, or height and width), crop the middle, normalize."""
-
-    resize: int | tuple[int, int]
-    crop: tuple[int, int]
-    scale: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def frame_size(self, width: int, height: int) -> tuple[int, int]:
-        if isinstance(self.resize, tuple):
-            return self.resize[1], self.resize[0]
-        scale = self.resize / min(width, height)
-        return max(self.crop[1], round(width * scale)), max(self.crop[0], round(height * scale))
-
-    def middle(self, x: Tensor) -> Tensor:
-        """The middle of `[..., H, W, C]`."""
-        top, left = (x.shape[-3] - self.crop[0]) // 2, (x.shape[-2] - self.crop[1]) // 2
-        return x[..., top : top + self.crop[0], left : left + self.crop[1], :]
-
-
 class Extractor:
     """Features of a backbone of `transformers`; see the module's text.
 
@@ -83,45 +60,45 @@ class Extractor:
     name = "hub"
     Config = Config
     device = "cpu"
+    threads = 0  # of the network on the CPU; 0: as torch has them
 
     def __init__(self, config: Any) -> None:
         if not config.model:
             raise InputError("hub needs a model: `extractor` hub:ID, or hub:./folder")
-        transformers = _transformers()
-        self.folder, model = folder_of(config.model)
-        self.config = replace(config, model=model)
+        library = transformers()
+        self.folder, model, revision = folder_of(config.model, config.revision)
+        self.config = replace(config, model=model, revision=revision)
         try:
-            self._about = transformers.AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+            self._about = library.AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # transformers raises many kinds for what it does not know or trust
             raise InputError(f"{config.model}: not a model that transformers knows by itself ({first_line(error)})") from error
-        vision = getattr(self._about, "vision_config", None) or self._about
-        widths = getattr(vision, "hidden_sizes", None) or [getattr(vision, "hidden_size", None)]
-        self._clip = getattr(vision, "num_frames", None) or getattr(vision, "frames_per_clip", None)
-        if not isinstance(widths[-1], int) or (self._clip is None and not hasattr(vision, "num_channels")):
-            raise InputError(f"{config.model}: a model of kind {self._about.model_type!r} is no image or video backbone")
+        self._kind = kind_of(self._about, config.model)
+        self._headed = has_head(self._about, self._kind)
+        self._clip = getattr(vision_of(self._about), self._kind.clip, None) if self._kind.clip else None
         if config.flow_stack and self._clip:
             raise InputError(f"flow_stack: {config.model} takes clips; flow stacks are for image models")
         if config.flow_stack > config.frames:
             raise InputError(f"flow_stack: {config.flow_stack} flow fields do not fit into {config.frames} frames")
-        self.streams = {"rgb": widths[-1]} | ({"flow": widths[-1]} if config.flow_stack else {})
+        width = width_of(self._about, config.model)
+        self.streams = {"rgb": width} | ({"flow": width} if config.flow_stack else {})
         self.needs_flow = config.flow_stack > 0
-        try:
-            self._preparation = _preparation(self.folder, vision)
-        except InputError:
-            raise
-        except Exception as error:  # any value may be of any kind
-            raise InputError(f"{self.folder}: its preprocessor_config.json is not understood ({first_line(error)})") from error
+        self._preparation = preparation_of(self.folder, vision_of(self._about))
         self._networks: dict[str, nn.Module] = {}
 
     @property
     def weights_sha256(self) -> str:
         """Of the weights' files, in the order of their names."""
-        return sha256_of(*_weights(self.folder))
+        return sha256_of(*weights_in(self.folder))
 
     @property
     def batch(self) -> int:
         """Snippets per call."""
         return 4 if self.device == "cpu" else 16
+
+    @property
+    def pictures(self) -> int:
+        """Pictures of a snippet that the network is shown."""
+        return self._frames_used(self.config.frames)
 
     def frame_size(self, width: int, height: int) -> tuple[int, int]:
         return self._preparation.frame_size(width, height)
@@ -134,37 +111,39 @@ class Extractor:
         """
         if self._networks:
             return
-        transformers, where = _transformers(), self.config.model
-        safe = _weights(self.folder)[0].suffix == ".safetensors"
+        library, where = transformers(), self.config.model
+        reader = library.AutoModel
+        if self._headed:
+            reader = library.AutoModelForVideoClassification if self._clip else library.AutoModelForImageClassification
         try:
-            network, info = transformers.AutoModel.from_pretrained(
+            network, info = reader.from_pretrained(
                 self.folder,
                 local_files_only=True,
                 trust_remote_code=False,
-                use_safetensors=safe,
+                use_safetensors=weights_in(self.folder)[0].suffix == ".safetensors",
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are named below
                 dtype=torch.float32,
             )
         except Exception as error:
             raise InputError(f"{where}: the model cannot be read ({first_line(error)})") from error
-        seen = getattr(network, "vision_model", network)  # of models of images and text, the vision half
-        if seen.main_input_name not in ("pixel_values", "pixel_values_videos"):
-            raise InputError(f"{where}: a model of kind {self._about.model_type!r} is no image or video backbone")
-        unused = () if self._has_own_pooling(seen) else ("pooler",)
-        names = {name for name, _ in seen.named_parameters()} | {name for name, _ in seen.named_buffers()}
-        prefix = "" if seen is network else "vision_model."
-        missing = [n.removeprefix(prefix) for n in info["missing_keys"]]
-        if wrong := sorted(info["mismatched_keys"]):
-            name, shape, expected = wrong[0]
-            raise InputError(f"{where}: the weights are another model's: {name} has the shape {list(shape)}, not {list(expected)}")
-        if lost := sorted(n for n in missing if n in names and not n.startswith(unused)):
-            more = f"; they hold {min(info['unexpected_keys'])}, which is none of its" if info["unexpected_keys"] else ""
-            raise InputError(f"{where}: the weights lack {len(lost)} part(s) of the backbone, such as {lost[0]}{more}")
-        seen.eval().requires_grad_(False)
+        if self._headed:
+            without_last_layer(network)
+        part = self._kind.part
+        seen = getattr(network, part) if part else network
+        _check_whole(where, seen, info, f"{part}." if part else "", unused=() if self._kind.summary == "pooled" else ("pooler.",))
+        self.use(seen)
+
+    def use(self, network: nn.Module) -> None:
+        """Take this network as what the weights give."""
+        network.eval().requires_grad_(False)
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if sum(isinstance(module, nn.Conv2d) for module in network.modules()) > CONVOLUTIONAL:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.config.flow_stack:
-            self._networks["flow"] = _for_flow(seen, self.config.flow_stack).to(self.device)
-        self._networks["rgb"] = seen.to(self.device)
+            self._networks["flow"] = _for_flow(network, self.config.flow_stack).to(self.device)
+        self._networks["rgb"] = network.to(self.device)
 
     @torch.inference_mode()
     def __call__(self, frames: np.ndarray, flow: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -180,9 +159,7 @@ class Extractor:
         self.load()
         how, count, length = self._preparation, len(frames), frames.shape[1]
         chosen = frames[:, _spread(length, self._frames_used(length))]
-        x = how.middle(to_device(chosen, self.device)).float() * how.scale
-        x = (x - torch.tensor(how.mean, device=x.device)) / torch.tensor(how.std, device=x.device)
-        features = {"rgb": self._summary("rgb", x.movedim(-1, 2), count)}
+        features = {"rgb": self._features("rgb", how(to_device(chosen, self.device)), count)}
         if self.config.flow_stack:
             if flow is None:
                 raise ValueError("the flow stream needs optical flow")
@@ -191,7 +168,7 @@ class Extractor:
             stacks = to_device(flow[:, starts[:, None] + np.arange(stack)], self.device)
             x = eight_bit_flow(how.middle(stacks)) / 2 / float(np.mean(how.std))  # [B, looks, stack, H, W, 2]
             x = x.permute(0, 1, 2, 5, 3, 4).flatten(2, 3)
-            features["flow"] = self._summary("flow", x, count)
+            features["flow"] = self._features("flow", x, count)
         return {stream: features[stream] for stream in self.streams}
 
     def _frames_used(self, length: int) -> int:
@@ -201,132 +178,26 @@ class Extractor:
         # V-JEPA 2 takes clips of any even length; others exactly what they were trained on, repeated or thinned out.
         return length - length % 2 if self._about.model_type == "vjepa2" else int(self._clip)
 
-    def _summary(self, stream: str, x: Tensor, count: int) -> np.ndarray:
-        """The network's output for `[B, frames, C, H, W]`: `[B, D]`.
-
-        Convolutional networks: the mean over places. CLIP and its like: the pooled output. Transformers with a class token: that
-        token. All others (V-JEPA 2, VideoMAE): the mean over tokens.
-        """
-        network: Any = self._networks[stream]
+    def _features(self, stream: str, x: Tensor, count: int) -> np.ndarray:
+        """What the network says of `[B, frames, C, H, W]`: `[B, D]`, of an image model the mean over its looks."""
         if self._clip is None:
             x = x.flatten(0, 1)
-        more = {"skip_predictor": True} if self._about.model_type == "vjepa2" else {}
         with in_precision(self.config.precision, self.device):
-            out = network(**{network.main_input_name: x}, **more)
-        last = out.last_hidden_state
-        if last.ndim == 4:
-            summary = last.mean((2, 3))
-        elif self._has_own_pooling(network):
-            summary = out.pooler_output
-        else:
-            summary = last[:, 0] if self._about.model_type in CLASS_TOKEN else last.mean(1)
-        summary = summary.float().reshape(count, -1, summary.shape[-1]).mean(1)
-        return summary.cpu().numpy()
-
-    def _has_own_pooling(self, network: nn.Module) -> bool:
-        """Whether the network was trained with its pooled output: CLIP's kin, where it is the half of a larger model."""
-        return getattr(self._about, "vision_config", None) is not None or self._about.model_type.endswith("_vision_model")
+            found = call(self._networks[stream], self._kind, self._about, x, self._headed)
+        found = found.float().reshape(count, -1, found.shape[-1]).mean(1)
+        return found.cpu().numpy()
 
 
-def folder_of(model: str) -> tuple[Path, str]:
-    """The folder that holds a model, and how it is recorded: its id, or the folder's full path.
-
-    Raises:
-        InputError: there is no such folder, or no such model among those that were downloaded.
-    """
-    if model.startswith((".", "/", "~")):
-        folder = Path(os.path.abspath(Path(model).expanduser()))
-        if not (folder / "config.json").is_file():
-            raise InputError(f"{folder}: no folder of a model (there is no config.json in it)")
-        _weights(folder)
-        return folder, str(folder)
-    import huggingface_hub
-
-    try:
-        folder = Path(huggingface_hub.snapshot_download(model, local_files_only=True))
-    except Exception as error:
-        raise InputError(
-            f"{model}: not among the models that were downloaded to this machine; fetch it with `download`, "
-            "or name a folder with its dots or slash, hub:./folder"
-        ) from error
-    _weights(folder)
-    return folder, model
-
-
-def download(model: str) -> None:
-    """Fetch a model's settings and weights from the hub; safetensors where there are such. Does nothing for a folder.
-
-    Raises:
-        InputError: the hub cannot be reached, or has no such model.
-    """
-    _transformers()
-    if model.startswith((".", "/", "~")):
-        return
-    import huggingface_hub
-
-    try:
-        folder = Path(huggingface_hub.snapshot_download(model, allow_patterns=FILES))
-        if not any(folder.glob("*.safetensors")):
-            huggingface_hub.snapshot_download(model, allow_patterns=[*FILES, *OLD_FILES])
-    except Exception as error:
-        raise InputError(f"{model}: cannot be fetched from the hub ({first_line(error)})") from error
-
-
-def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError("this extractor needs the library transformers: pip install 'untrimmed[hub]'") from error
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    return transformers
-
-
-def _weights(folder: Path) -> list[Path]:
-    """The files of weights that are read: one, or all the parts of a large model."""
-    for pattern in ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin"):
-        if files := sorted(folder.glob(pattern)):
-            return files
-    raise InputError(f"{folder}: there are no weights in this folder (model.safetensors)")
-
-
-def _preparation(folder: Path, vision: Any) -> Preparation:
-    """As the preprocessor's file says, whichever of its spellings it uses; without one, as is usual for ImageNet."""
-    said: Mapping[str, Any] = {}
-    for name in PREPROCESSORS:
-        if (folder / name).is_file():
-            content = read_json(folder / name)
-            said = content.get("video_processor") or content.get("image_processor") or content
-            break
-    size = said.get("size") or getattr(vision, "image_size", None) or getattr(vision, "crop_size", None) or 224
-    crops = said.get("do_center_crop", bool(said.get("crop_size")) or not said)
-    crop = _pair(said.get("crop_size") or size)
-    resize: int | tuple[int, int]
-    if isinstance(size, Mapping) and "shortest_edge" in size:
-        resize = int(size["shortest_edge"])
-        if "crop_size" not in said and (share := said.get("crop_pct")):  # ConvNeXt's and ResNet's way of saying a crop
-            resize = int(resize / share) if resize < 384 else _pair(size)
-    else:
-        resize = min(_pair(size)) if crops and not isinstance(size, Mapping) else _pair(size)
-    if isinstance(resize, tuple) and not crops:
-        crop = resize
-    normalizes = said.get("do_normalize", True)
-    return Preparation(
-        resize,
-        crop,
-        float(said.get("rescale_factor", 1 / 255)) if said.get("do_rescale", True) else 1.0,
-        tuple(said.get("image_mean") or IMAGENET["image_mean"]) if normalizes else (0.0,) * 3,
-        tuple(said.get("image_std") or IMAGENET["image_std"]) if normalizes else (1.0,) * 3,
-    )
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    """Height and width."""
-    if isinstance(size, Mapping):
-        return (int(size["height"]), int(size["width"])) if "height" in size else (int(size["shortest_edge"]),) * 2
-    if isinstance(size, list | tuple):
-        return int(size[0]), int(size[1])
-    return int(size), int(size)
+def _check_whole(where: str, seen: nn.Module, info: dict[str, Any], prefix: str, unused: tuple[str, ...]) -> None:
+    """Raise InputError where weights of the network that looks were missing, or of another shape."""
+    names = {name for name, _ in seen.named_parameters()} | {name for name, _ in seen.named_buffers()}
+    names = {name for name in names if not name.startswith((*unused, *UNSEEN))}
+    if wrong := sorted(key for key in info["mismatched_keys"] if key[0].removeprefix(prefix) in names):
+        name, shape, expected = wrong[0]
+        raise InputError(f"{where}: the weights are another model's: {name} has the shape {list(shape)}, not {list(expected)}")
+    if lost := sorted(names & {name.removeprefix(prefix) for name in info["missing_keys"]}):
+        more = f"; they hold {min(info['unexpected_keys'])}, which is none of its" if info["unexpected_keys"] else ""
+        raise InputError(f"{where}: the weights lack {len(lost)} part(s) of the backbone, such as {lost[0]}{more}")
 
 
 def _spread(length: int, count: int) -> np.ndarray:

@@ -68,6 +68,7 @@ class Extractor:
     """
 
     name = "i3d"
+    threads = 0  # of the networks on the CPU; 0: as torch has them
     Config = Config
     device = "cpu"
 
@@ -103,6 +104,8 @@ class Extractor:
         Raises:
             InputError: a file is no checkpoint of this network, or of its other stream.
         """
+        if self.threads:
+            torch.set_num_threads(self.threads)
         for stream, file in self.files.items():
             if stream not in self._networks:
                 self._networks[stream] = Inception3D(read_weights(file), CHANNELS[stream], self.device, str(file))
