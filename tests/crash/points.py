@@ -72,7 +72,10 @@ def count_and_kill(work: Path, at: int, tell: int) -> None:
     os.fsync = counted_fsync
 
 
-def call(arguments: list[str], work: Path, kill_at: int | None = None) -> tuple[int, str, int]:
+Function = Callable[[list[str]], None]
+
+
+def call(arguments: list[str], work: Path, kill_at: int | None = None, run: Function = command_line) -> tuple[int, str, int]:
     """The command line in a fork, in the folder `work`: how it ended, what it said, its changes."""
     said, counted = work.with_name("said"), work.with_name("counted")
     child = os.fork()
@@ -84,7 +87,8 @@ def call(arguments: list[str], work: Path, kill_at: int | None = None) -> tuple[
                 os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
             tell = os.open(counted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             count_and_kill(work, kill_at or 0, tell)
-            command_line(arguments)
+            run(arguments)
+            code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         except BaseException:
@@ -115,13 +119,13 @@ def tree(work: Path) -> dict[str, Any]:
     return {str(path.relative_to(work)): content_of(path) for path in sorted(work.rglob("*")) if path.name not in UNLIKE}
 
 
-def mended(arguments: list[str], work: Path) -> tuple[int, str]:
+def mended(arguments: list[str], work: Path, run: Function) -> tuple[int, str]:
     """Run the same command again, and with what it names, if it refuses."""
     if "--force" in arguments and "train" in arguments:  # what was there is aside already, and the new one is to be gone on with
         code, said, _ = call([*[a for a in arguments if a != "--force"], "--resume"], work)
         if "there is no run to resume" not in said:
             return code, said
-    code, said, _ = call(arguments, work)
+    code, said, _ = call(arguments, work, run=run)
     for flag in ("--resume", "--force"):
         if code == 2 and flag in said:
             arguments = [a for a in arguments if a != "--force"]
@@ -130,13 +134,14 @@ def mended(arguments: list[str], work: Path) -> tuple[int, str]:
     return code, said
 
 
-def fault_of(arguments: list[str], ending: int, want: dict, work: Path, make: Callable[[], None], at: int) -> str | None:
+def fault_of(command: Command, ending: int, want: dict, work: Path, make: Callable[[], None], at: int) -> str | None:
     """What is wrong after an end at one point, if the undisturbed ended with `ending` and left `want`; None: nothing."""
     make()
-    code, said, _ = call(arguments, work, at)
+    arguments, run = command.arguments, command.function or command_line
+    code, said, _ = call(arguments, work, at, run)
     if code != -signal.SIGKILL:
         return f"was not killed, but ended with {code}: {said[-300:]}"
-    code, said = mended(arguments, work)
+    code, said = mended(arguments, work, run)
     if code != ending:
         return f"again: {code}: {said[-400:]}"
     found = tree(work)
@@ -185,11 +190,11 @@ def try_command(name: str, folder: Path, tried: int | None) -> dict[str, Any]:
         shutil.copytree(base, work, symlinks=True)
 
     make()
-    ending, said, points = call(command.arguments, work)
+    ending, said, points = call(command.arguments, work, run=command.function or command_line)
     assert ending in (0, 3), said
     want = tree(work)
     chosen = spread(points, tried)
-    bad = {at: fault for at in chosen if (fault := fault_of(command.arguments, ending, want, work, make, at)) is not None}
+    bad = {at: fault for at in chosen if (fault := fault_of(command, ending, want, work, make, at)) is not None}
     return {"command": name, "points": points, "tried": len(chosen), "bad": bad}
 
 

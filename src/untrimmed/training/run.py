@@ -33,6 +33,7 @@ from untrimmed.data.clusters import clusters_file, write_clusters
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import PART, atomic_write, check_shape, exists, read_json, set_aside, sweep, write_json
 from untrimmed.data.locks import lock
+from untrimmed.data.run_files import RunFiles
 from untrimmed.data.yaml_files import read_yaml, write_yaml
 from untrimmed.engine.local import Pool
 from untrimmed.engine.progress import tell
@@ -130,7 +131,8 @@ class Run:
             self._sweep()
             if resume and not _was_beginning(self.folder):
                 self._check_same(config, environment)
-                self._cut_log()
+                if not RunFiles(self.folder).is_finished:  # else the last lines are of no loop that will be gone through again
+                    self._cut_log()
             else:
                 if exists(self.folder / "config.yaml"):  # made since `claim` looked
                     raise InputError(f"{self.folder}: already exists; `resume` continues it, `force` renames it first")
