@@ -2,8 +2,9 @@
 
 python benchmarks/long_work.py OUT [PART]... [--videos 10000] [--films 300] [--compares 100] [--clients 50]
 
-Parts, each in a process of its own: `train` and `localize` (small videos of synthetic features), `extract` (small films, as a worker
-does them), `compare` (the same experiment again and again, every tenth time from nothing), `review` (clients that play and save).
+Parts, each in a process of its own: `train` and `localize` (small videos of synthetic features), `extract` (small films, as a
+worker does them), `compare` (the same experiment again and again, every tenth time from nothing), `review` (clients that play and
+save).
 Prints a table. Run with OMP_NUM_THREADS=1.
 """
 

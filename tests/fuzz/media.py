@@ -28,7 +28,8 @@ ODD = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 1000)
 
 def originals(folder: Path) -> list[Path]:
     """A whole video of each kind."""
-    return [film(folder / name, steady(1), draw=moving_blocks, width=64, height=48, codec=codec) for name, codec in CODECS.items()]
+    how = {"draw": moving_blocks, "width": 64, "height": 48, "tick": Fraction(1, 25)}
+    return [film(folder / name, steady(1), codec=codec, **how) for name, codec in CODECS.items()]
 
 
 def damaged(whole: Path, out: Path, rng: np.random.Generator) -> str:
