@@ -72,7 +72,7 @@ def moved_away(folder: str) -> Callable[[str], None]:
     done = []
 
     def strike(change: str) -> None:
-        if not done:
+        if not done and change == "open":
             done.append(folder)
             os.rename(folder, "elsewhere")
 

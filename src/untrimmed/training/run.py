@@ -345,8 +345,12 @@ class Run:
         state = {name: _flatten(thing.state_dict(), tensors, name) for name, thing in stateful.items()}
         log_size = self._log_file.stat().st_size if self._log_file.exists() else 0
         metadata = {"position": str(position), "log_size": str(log_size), "state": json.dumps(state)}
-        with atomic_write(file, "wb") as stream:
-            stream.write(save(tensors, metadata))
+        try:
+            with atomic_write(file, "wb") as stream:
+                stream.write(save(tensors, metadata))
+        except InputError:
+            self.check_there()
+            raise
 
     def _load(self, file: Path, stateful: dict[str, Any]) -> int:
         with _opened(file, "pt") as content:
