@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint lint-page site crash fuzz lock clean
+.PHONY: setup demo test lint lint-page site crash fuzz lock sbom clean
 
 setup: .venv/.done
 
@@ -43,13 +43,16 @@ site: setup
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2
 
-# Every command, ended before each of its changes to the disk: an hour or two. `make test` tries two points of each.
+# Every command, ended before each of its changes to the disk, and with the disk full from 20 of them on: some hours. `make test`
+# tries two points of each.
 crash: setup
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.crash.points $$(mktemp -d)/crash all
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.crash.points --full $$(mktemp -d)/crash 20
 
-# Damaged files of every kind, others each time: with 6,000 a reader about an hour. What fails is put into FUZZ_KEEP.
+# Damaged files and videos of every kind, others each time: with 6,000 a reader about an hour. What fails is put into FUZZ_KEEP.
 fuzz: setup
-	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),6000) FUZZ_KEEP=$(or $(FUZZ_KEEP),fuzz-kept) $(BIN)/pytest tests/fuzz
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),6000) FUZZ_MEDIA=$(or $(FUZZ_MEDIA),1000) FUZZ_KEEP=$(or $(FUZZ_KEEP),fuzz-kept) \
+		$(BIN)/pytest -s tests/fuzz
 
 # After a change of constraints.txt or pyproject.toml; uv is fetched for it.
 lock: setup
@@ -58,6 +61,12 @@ lock: setup
 		--python-version 3.11 --no-header --quiet --output-file build/requirements.lock
 	{ head -n 2 requirements.lock; cat build/requirements.lock; } > build/lock && mv build/lock requirements.lock
 	$(BIN)/python -m tests.docs.licences
+
+# What a release was made with, as CycloneDX, in build/; cyclonedx-bom is fetched for it.
+sbom:
+	$(PYTHON) -m venv build/sbom && build/sbom/bin/pip install --quiet cyclonedx-bom
+	build/sbom/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-format JSON --output-file build/untrimmed.cdx.json
 
 clean:
 	rm -rf .venv node_modules demo-out build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

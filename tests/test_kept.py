@@ -25,6 +25,7 @@ from untrimmed.data.packs import read_pack
 from untrimmed.data.settings import parse_assignments
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.yaml_files import parse_yaml
+from untrimmed.jobs.recipe import recipe
 from untrimmed.jobs.train import train
 from untrimmed.runs.folder import RunFolder
 from untrimmed.training import claim
@@ -221,6 +222,33 @@ def test_a_file_system_without_locks_stops_neither_train_nor_compare(planted, tm
         assert done.returncode == 0, done.stderr
         assert "its file system has no locks" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_file_system_without_locks_stops_no_recipe(planted, tmp_path, monkeypatch, capsys):
+    def missing(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    monkeypatch.setattr("fcntl.lockf", missing)
+    truth = {"annotations": planted.annotations, "labels": planted.labels}
+    done = recipe(
+        "thumos14", method="wtalc", features=planted.features, **truth, out=tmp_path / "out", settings=BRIEF | {"background": True}
+    )
+    assert done.evaluations
+    assert "run: its file system has no locks; see to it that only one command at a time works in it" in capsys.readouterr().err
+
+
+# 13: the last line of a log ------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_that_is_resumed_keeps_what_it_logged_when_it_settled(planted, tmp_path):
+    brief = {"epochs": 1, "rounds": 3, "hidden": 8, "pooling": "attention", "guide": 0, "settled": 1.0, "data": {"snippets": 8}}
+    how = {"features": planted.features, "unlabelled": True, "clusters": 2, "out": tmp_path / "run", "settings": brief}
+    train("tcam", **how, workers=1)
+    logged = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert "changed" in logged.splitlines()[-1]
+    train("tcam", **how, workers=1, resume=True)
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == logged
 
 
 # 14: the order of streams --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,9 @@ def _run(app: typer.Typer, arguments: list[str]) -> None:
             raise
         sys.exit(DONE)
     except Exception as error:
+        if _is_memory(error):
+            _say("not enough memory; try fewer `workers`, or settings that look at less at a time")
+            sys.exit(USER_FAULT)
         if not hasattr(error, "format_message"):  # not click's: a bug, shown whole
             raise
         if type(error).__name__ == "NoArgsIsHelpError":  # no command: the help, as it is
@@ -74,8 +78,14 @@ def _run(app: typer.Typer, arguments: list[str]) -> None:
         _say(f"{error.format_message()}{hint}")
         sys.exit(USER_FAULT)
     if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this
-        note("interrupted" + _how_to_go_on(arguments))
+        with suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C
+            note("interrupted" + _how_to_go_on(arguments))
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether the machine has no more memory, which torch says in its own way."""
+    return isinstance(error, MemoryError) or (type(error) is RuntimeError and "allocate memory" in str(error))
 
 
 def _how_to_go_on(arguments: list[str]) -> str:

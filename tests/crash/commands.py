@@ -1,16 +1,20 @@
-"""The commands that are ended at every point, each on a small problem."""
+"""The commands that are ended at every point, each on a small problem; and the saving of `review`, which is a function."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
+import yaml
 
 from tests.methods.planted import plant, plant_clips
 from tests.methods.suite import HERE, read
 from tests.video.films import film, moving_blocks, steady
 from untrimmed.methods.registry import METHODS
+from untrimmed.reviewing.marks import MarksFile
 
 QUICK = ["--set", "size=32", "--set", "fps=10", "--set", "frames=4", "--set", "stride=4"]
 STORE = ["--features", "features"]
@@ -60,13 +64,57 @@ def marked(folder: Path) -> None:
     (folder / "a.json").write_text('{"database": {}}')
 
 
+def experiment(folder: Path) -> None:
+    """Two candidates, of which one is chosen by its loss, and a student of the other run."""
+    planted(folder)
+    brief = {"epochs": 1, "batch": 4, "hidden": 8, "data": {"snippets": 8}}
+    runs = {
+        "one": {"method": "wtalc", "settings": brief, "candidates": [{"epochs": 1}, {"epochs": 2}]},
+        "teacher": {"method": "wtalc", "settings": brief},
+        "student": {"refine": "teacher", "settings": {"rounds": 1}},
+    }
+    data = {"features": "features", "labels": "labels.csv", "annotations": "annotations.json", "subset": "test"}
+    tree = {"data": {"d": data}, "runs": runs, "seeds": 1, "selection": "weak-loss", "metrics": ["mAP@0.5"], "keep": True}
+    (folder / "e.yaml").write_text(yaml.safe_dump(tree))
+
+
+def papers(folder: Path) -> None:
+    """The planted problem as a pack of the layout basnet, of which one file is damaged."""
+    planted(folder)
+    truth = json.loads((folder / "annotations.json").read_text())
+    for video, about in truth["database"].items():
+        for stream in ("rgb", "flow"):
+            file = folder / "pack" / "features" / about["subset"] / stream / f"{video}.npy"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes((folder / "features" / stream / f"{video}.npy").read_bytes())
+    (folder / "pack" / "features" / "train" / "rgb" / "train000.npy").write_bytes(b"no array")
+    (folder / "pack" / "gt.json").write_text(json.dumps(truth))
+
+
+def nothing(folder: Path) -> None:
+    """An empty folder."""
+
+
+def save_marks(_: list[str]) -> None:
+    """What the page asks the server of `review` for: each change on what is there, unless it was made already."""
+    with mock.patch("untrimmed.reviewing.marks.datetime") as clock:
+        clock.now.return_value = datetime(2026, 1, 1, tzinfo=UTC)
+        marks = MarksFile(Path("marks.json"), "ann", {"run"}, {"one": 9.0, "two": 9.0})
+        for number in range(4):
+            video, revision = ("one", "two")[number % 2], number // 2
+            drawn = [{"segment": [0.0, 1.0 + number], "label": "run"}]
+            if marks.entries().get(video, {"revision": 0})["revision"] == revision:
+                marks.save(video, revision, {"annotations": drawn, "note": ""}, f"drew {number}")
+
+
 @dataclass(frozen=True)
 class Command:
-    """A command line, what it works on, and what is done before."""
+    """A command line, what it works on, and what is done before; or a function that is called in its place."""
 
     arguments: list[str]
     make: Callable[[Path], None] = planted
     before: list[list[str]] = field(default_factory=list)
+    function: Callable[[list[str]], None] | None = None
 
 
 def _train(method: str, *more: str) -> list[str]:
@@ -76,6 +124,7 @@ def _train(method: str, *more: str) -> list[str]:
 RUN = _train("dgam", *LABELLED)
 CLIPS = ["--trimmed", "clips", "--trimmed-labels", "clips.csv"]
 OTHER = ["--format", "csv", "--min-score", "2", "--out", "d.csv"]
+RECIPE = ["recipe", "thumos14", "--method", "wtalc", "--features", "pack", "--layout", "basnet", "--out", "out"]
 FOUND = ["localize", "run", *STORE, "--out", "d.json"]
 
 TRAININGS = {f"train-{method}": Command(_train(method, *LABELLED)) for method in METHODS} | {
@@ -106,5 +155,8 @@ COMMANDS = {
         ["convert", "pack", "--layout", "acmnet", "--out", "converted", "--fps", "25"],
         pack,
     ),
+    "compare": Command(["compare", "e.yaml", "--out", "compared"], experiment),
+    "recipe": Command([*RECIPE, *_set([*settings_of("wtalc"), "background=true"])], papers),
+    "review-saving": Command(["review"], nothing, function=save_marks),
     "refine": Command(["refine", "run", "--out", "student", *_set(settings_of("selftrain"))], before=[RUN]),
 } | TRAININGS

@@ -3,6 +3,7 @@ import os
 import resource
 import subprocess
 import sys
+import tracemalloc
 from contextlib import suppress
 
 import numpy as np
@@ -112,6 +113,17 @@ def test_a_bom_is_accepted_and_a_missing_file_named(tmp_path):
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(InputError, match="cannot be read"):
             read_json(path)
+
+
+def test_reading_a_small_file_takes_little_memory(tmp_path):
+    """Not as much as the largest file that may be read: on a small machine there is no gibibyte to set aside."""
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    tracemalloc.start()
+    try:
+        assert read_json(tmp_path / "a.json") == {"a": 1}
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_set_aside_takes_the_next_free_number(tmp_path):

@@ -23,11 +23,19 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "32"))
 SLOWEST = 10.0
 
 
+TRIED: list[tuple[float, str | None]] = []
+"""Of each changed file: seconds, and the line that it was refused with."""
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     make(folder)
-    return folder
+    yield folder
+    lines = [said for _, said in TRIED if said is not None]
+    print(f"\n{len(TRIED)} changed files of {len(READERS)} kinds: {len(lines)} refused, {len(TRIED) - len(lines)} read;")
+    slowest, longest = max((s for s, _ in TRIED), default=0.0), max(map(len, lines), default=0)
+    print(f"the longest line has {longest} characters, the slowest took {slowest:.1f} s")
 
 
 def refuse_or_read(name: str, content: bytes, whole: Path, own: Path) -> str | None:
@@ -82,8 +90,10 @@ def test_a_changed_file_is_refused_in_one_line_or_read(name, whole, tmp_path):
         phases=[Phase.generate],  # a shorter file that fails alike is not worth the time
     )
     def check(content: bytes) -> None:
+        began = time.monotonic()
         try:
-            refuse_or_read(name, content, whole, tmp_path / "own")
+            said = refuse_or_read(name, content, whole, tmp_path / "own")
+            TRIED.append((time.monotonic() - began, said))
         except BaseException:
             if keep := os.environ.get("FUZZ_KEEP"):  # a folder for what fails, to be put into the corpus
                 file = Path(keep) / name / hashlib.sha256(content).hexdigest()[:12]

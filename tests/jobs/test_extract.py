@@ -469,7 +469,7 @@ def test_a_folder_without_videos_and_one_with_sound_alone(tmp_path, capsys):
     assert not (tmp_path / "store").exists()
 
 
-def test_a_file_that_changes_while_it_is_read_is_done_again(own, tmp_path, monkeypatch):
+def test_a_file_that_changes_while_it_is_read_is_done_again(own, tmp_path, monkeypatch, capsys):
     """What is noted of a file is how it was before it was read."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
@@ -486,5 +486,6 @@ def test_a_file_that_changes_while_it_is_read_is_done_again(own, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
         extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1)
+    assert "one.mp4: has changed while it was read; the next extraction does it again" in " ".join(capsys.readouterr().err.split())
     assert extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1).finished == ["one"]
     assert extract(own / "one.mp4", tmp_path / "store", settings=QUICK, workers=1).skipped == ["one"]

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from untrimmed.data.errors import InputError
+from untrimmed.data.files import sweep
 from untrimmed.data.locks import lock
 from untrimmed.engine import Each
 from untrimmed.experiments.held_out import judge
@@ -21,6 +22,7 @@ PATIENCE = 300.0  # seconds in which a process whose machine was given up must e
 def perform(task: Task) -> str | None:
     """Do a task with one thread; what is said on the way goes to its log. The reason in one line where it fails, else None."""
     task.folder.mkdir(parents=True, exist_ok=True)
+    sweep(task.folder)
     with open(task.folder / "log.txt", "a", encoding="utf-8") as log, contextlib.redirect_stderr(log), one_thread():
         try:
             if isinstance(task, Training) and task.teacher is not None:

@@ -40,9 +40,9 @@ def score_one(task: Scoring) -> None:
     if localized is not None and task.keep:
         shutil.rmtree(task.folder / "kept", ignore_errors=True)
         localized[0].rename(task.folder / "kept")
-    about = {"name": task.name, "selection": task.selection, "settings": task.settings, "options": task.options}
-    write_json(task.folder / "scores.json", {**about, "scores": scores}, indent=1)
     shutil.rmtree(work, ignore_errors=True)
+    about = {"name": task.name, "selection": task.selection, "settings": task.settings, "options": task.options}
+    write_json(task.folder / "scores.json", {**about, "scores": scores}, indent=1)  # last: it says that all of this is done
 
 
 def _localized(task: Scoring, work: Path) -> tuple[Path, Path]:

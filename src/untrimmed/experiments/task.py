@@ -68,7 +68,8 @@ class Training:
     marks: str = "segments"
 
     def is_done(self) -> bool:
-        return (run_of(self.folder) / "model" / "model.json").is_file()
+        run = run_of(self.folder)
+        return (run / "model" / "model.json").is_file() and not (run / "checkpoints").exists()
 
 
 @dataclass(frozen=True)

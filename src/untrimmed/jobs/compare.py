@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from untrimmed.data.files import check_writable
+from untrimmed.data.files import check_writable, sweep
 from untrimmed.data.locks import lock
 from untrimmed.engine import RETRIES, check_engine, opened
 from untrimmed.experiments.compare import Comparison, compare_runs
@@ -66,6 +66,7 @@ def _claimed(out: Path) -> Iterator[None]:
     (out / "cache").mkdir(parents=True, exist_ok=True)
     held = lock(out, "another compare is at work in it")
     try:
+        sweep(out)
         yield
     finally:
         held.release()

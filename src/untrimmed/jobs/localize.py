@@ -10,7 +10,7 @@ from typing import Any, Literal
 from untrimmed.data.clusters import read_names
 from untrimmed.data.errors import InputError
 from untrimmed.data.notebook import Detections
-from untrimmed.data.outputs import PAGE, check_output
+from untrimmed.data.outputs import PAGE, check_output, named_after
 from untrimmed.data.settings import of_stream
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
@@ -63,7 +63,7 @@ class LocalizeReport(Detections):
             lines += ["", f"score cut {cut:g}: above it nothing was detected in training videos without an action"]
             if all(d.score < cut for of_video in self.results.values() for d in of_video):
                 lines.append("warning: nothing here is above it; the run may not tell these videos from empty ones")
-        page, table = self.out.with_suffix(".html"), self.out.with_suffix(".csv")
+        page, table = named_after(self.out, ".html"), named_after(self.out, ".csv")
         lines.append(f"next: untrimmed report {self.out} --videos DIR --out {page}")
         lines.append(f"or:   untrimmed export {self.out} --format csv{least} --out {table}")
         return "\n".join(lines)

@@ -17,7 +17,7 @@ from typing import Any
 from untrimmed.console import note
 from untrimmed.data.annotations import Annotations, read_annotations, read_detections, write_annotations, write_detections
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import set_aside, write_json
+from untrimmed.data.files import check_shape, read_json, set_aside, sweep, write_json
 from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.packs import KNOWN_FAULTS, training_subset
 from untrimmed.data.run_files import RunFiles
@@ -164,12 +164,16 @@ def recipe(
         if not force:
             raise InputError(f"{out}: already exists; `resume` continues it, `force` renames it first")
         set_aside(out)
+    sweep(out)
 
     failures: dict[str, str] = {}
     if layout is not None:
         how: dict[str, Any] = {"layout": layout, "annotations": annotations, "fps": fps, "stride": stride}
         if not (resume and (out / "data" / "features.json").exists()):
             failures = convert(features, out / "data", **how, allow_pickle=allow_pickle).failures
+        elif (told := out / "data" / "failures.json").exists():
+            failures = read_json(told)
+            check_shape(failures, {str: str}, str(told))
         features, annotations = out / "data", None
     data = _prepare(name, features, annotations, labels, subset, out, "counts" in method_class(method).learns_from)
     run = RunFiles(out / "run")

@@ -3,12 +3,14 @@
 The file is that of `data.corrections`, with more fields in a video's entry: `note`, `who` and `when` of the last change, and
 `revision`, the number of changes so far. A change names the revision that it was made on: if the video has another by then, it is
 refused, and whoever made it lays it over what is there now. What a video's marks were after each change stands in
-`NAME.history.jsonl`, a line each. `new_labels` are those that a person has added to the run's. Whatever else the file holds stays
-as it is.
+`NAME.history.jsonl`, a line each; a line that a killed process did not write is written when the file is opened next.
+`new_labels` are those that a person has added to the run's. Whatever else the file holds stays as it is.
 """
 
 import json
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -17,9 +19,10 @@ from typing import Any
 from untrimmed.data.annotations import mapping_of
 from untrimmed.data.corrections import NEW_LABELS, Corrections, corrections_of, entry_of, new_labels_of
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, shown, write_json
+from untrimmed.data.files import atomic_write, read_json, shown, sweep, write_json
 from untrimmed.data.ids import check_id
 from untrimmed.data.labels import FORM_MARK, NO_ACTION, check_label
+from untrimmed.data.locks import one_at_a_time
 
 MOST_MARKS = 5000
 """Marks of a kind in one video."""
@@ -55,8 +58,11 @@ class MarksFile:
         self._lock = Lock()
         self._read_at: tuple[int, int] | None = None
         self._content: dict[str, Any] = {"version": "marks", "taxonomy": [], "database": {}}
-        with self._lock:
-            self._refresh()
+        sweep(path.parent, path.name)
+        if path.exists():
+            with self._changing():
+                self._refresh()
+                self._complete_history()
 
     def entries(self) -> dict[str, dict[str, Any]]:
         """Each video's marks, note and revision; videos that were never changed are left out."""
@@ -94,17 +100,18 @@ class MarksFile:
         if video not in self.durations:
             raise InputError(f"there is no video {video[:60]!r} here")
         marks, note = self._checked(video, wanted)
-        with self._lock:
+        with self._changing():
             self._refresh()
             if self._entry(video)["revision"] != revision:
                 raise Stale(self._entry(video))
-            now = {"who": self.who, "when": datetime.now(UTC).isoformat(timespec="seconds"), "revision": revision + 1}
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            now = {"who": self.who, "when": when, "revision": revision + 1, "what": what[:200]}
             before = self._content["database"].get(video, {})
             entry = {**before, **entry_of(marks), "note": note, **now}
             content = {**self._content, "database": {**self._content["database"], video: entry}}
             write_json(self.path, content, indent=1)
             self._content, self._read_at = content, state_of(self.path)
-            append_history(self.history, {"video": video, **now, "what": what[:200], **entry_of(marks), "note": note})
+            append_history(self.history, {"video": video, **now, **entry_of(marks), "note": note})
             return self._entry(video)
 
     def add_label(self, label: Any) -> str:
@@ -116,7 +123,7 @@ class MarksFile:
         if not isinstance(label, str) or label.strip() in ("", "-", FORM_MARK) or label.strip().casefold() in NO_ACTION:
             raise InputError(f"{shown(label)}: is no name of something that happens")
         label = check_label(label.strip(), "the new label")
-        with self._lock:
+        with self._changing():
             self._refresh()
             if label in self.labels | set(self._new_labels()):
                 return label
@@ -137,6 +144,17 @@ class MarksFile:
 
     def _new_labels(self) -> list[str]:
         return new_labels_of(self._content, self.path)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Within it nobody else changes the file, in this process or another."""
+        with self._lock, ExitStack() as stack:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(one_at_a_time(self.path.parent))
+            except OSError as error:
+                raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            yield
 
     def _checked(self, video: str, wanted: Any) -> tuple[Corrections, str]:
         marks = corrections_of(wanted, f"video {video}")
@@ -178,6 +196,27 @@ class MarksFile:
             if before is not None and marks != corrections_of(before, video) and _revision(entry) <= _revision(before):
                 entry["revision"] = _revision(before) + 1
         self._content, self._read_at = {**content, "database": database}, state
+
+    def _complete_history(self) -> None:
+        """Write the lines of changes that are in the file, whose writers were killed before they had told the history."""
+        told: dict[str, int] = {}
+        end = 0
+        if self.history.is_file():
+            with open(self.history, "rb") as stream:
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        os.truncate(self.history, end)
+                        break
+                    end += len(line)
+                    with suppress(ValueError, TypeError, KeyError, RecursionError):
+                        said = json.loads(line)
+                        told[said["video"]] = int(said["revision"])
+        for video, entry in self._content["database"].items():
+            if isinstance(entry.get("when"), str) and told.get(video, 0) < _revision(entry):
+                now = {name: entry.get(name, "") for name in ("who", "when")} | {"revision": _revision(entry)}
+                marks = entry_of(corrections_of(entry, f"{self.path}: video {video}"))
+                told_now = {"video": video, **now, "what": entry.get("what", ""), **marks, "note": entry.get("note", "")}
+                append_history(self.history, told_now)
 
 
 def rename_labels(path: Path, names: Mapping[str, str], kept: Collection[str]) -> None:

@@ -33,6 +33,7 @@ from untrimmed.data.clusters import Clusters, clusters_file, write_held
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import PART, atomic_write, check_shape, exists, read_json, set_aside, sweep, write_json
 from untrimmed.data.locks import lock
+from untrimmed.data.run_files import RunFiles
 from untrimmed.data.yaml_files import read_yaml, write_yaml
 from untrimmed.engine.local import Pool
 from untrimmed.engine.progress import tell
@@ -131,7 +132,8 @@ class Run:
             self._sweep()
             if resume and not _was_beginning(self.folder):
                 self._check_same(config, environment)
-                self._cut_log()
+                if not RunFiles(self.folder).is_finished:  # else the last lines are of no loop that will be gone through again
+                    self._cut_log()
             else:
                 if exists(self.folder / "config.yaml"):  # made since `claim` looked
                     raise InputError(f"{self.folder}: already exists; `resume` continues it, `force` renames it first")
@@ -347,8 +349,12 @@ class Run:
         state = {name: _flatten(thing.state_dict(), tensors, name) for name, thing in stateful.items()}
         log_size = self._log_file.stat().st_size if self._log_file.exists() else 0
         metadata = {"position": str(position), "log_size": str(log_size), "state": json.dumps(state)}
-        with atomic_write(file, "wb") as stream:
-            stream.write(save(tensors, metadata))
+        try:
+            with atomic_write(file, "wb") as stream:
+                stream.write(save(tensors, metadata))
+        except InputError:
+            self.check_there()
+            raise
 
     def _load(self, file: Path, stateful: dict[str, Any]) -> int:
         with _opened(file, "pt") as content:

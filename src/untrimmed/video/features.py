@@ -148,10 +148,19 @@ class VideoFeatures:
         }
         return VideoEntry(self.snippets, self.frames.duration, self.frames.start, source=source)
 
+    def _has_changed(self) -> bool:
+        try:
+            now = self.path.stat()
+        except OSError:
+            return True
+        return self.stat is not None and (now.st_size, now.st_mtime_ns) != (self.stat.st_size, self.stat.st_mtime_ns)
+
     def notes(self) -> list[str]:
         """What the person should know of the video."""
         share = self.frames.decoded_share
         seconds = self.frames.duration - self.frames.start
+        if self._has_changed():
+            return [f"{self.path}: has changed while it was read; the next extraction does it again"]
         if share is not None and share < 0.95:
             used = f"{seconds:.1f} s, {share:.0%} of its declared length, can be decoded and are used"
             return [f"{self.path}: truncated or damaged: {used}"]
