@@ -11,8 +11,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from untrimmed.data.store import FeatureStore
-from untrimmed.training.rounds import ALIKE
 from untrimmed.nn.votes import descriptors, find_votes, score_numbers
+from untrimmed.training.rounds import ALIKE
 
 
 def scores_of(place: str) -> dict[int, float]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -210,3 +211,24 @@ def test_a_page_of_labelled_detections_asks_for_no_names(tmp_path):
     write_detections(tmp_path / "found.json", {"a": [Detection(0, 1, "jump", 1.0)]}, {"method": "dgam"})
     out = report(tmp_path / "found.json", out=tmp_path / "report.html")
     assert 'id="clusters"' not in out.read_text(encoding="utf-8")
+
+
+def test_of_a_video_that_holds_several_each_name_is_a_label(folder, visit, tmp_path):
+    results = {"a": [Detection(2, 3, "cluster_00", 0.9)], "b": [Detection(1, 2.5, "cluster_01", 0.8)]}
+    held = {"a": ["cluster_00", "cluster_01", "cluster_02"], "b": ["cluster_01"], "c": ["cluster_02"], "d": []}
+    about = {"method": "selftrain", "held": held, "clusters": {video: its[0] for video, its in held.items() if its}}
+    write_detections(folder / "several.json", results, about)
+    report(folder / "several.json", out=folder / "several.html")
+    page = visit("several.html")
+    cards = page.locator(".cluster")
+    assert cards.count() == 3
+    assert "1 video" in cards.nth(0).inner_text()
+    assert "2 videos" in cards.nth(1).inner_text()
+    assert page.locator(".cluster select.into").count() == 0, "what overlaps can be named, not merged"
+    for number, name in enumerate(("jump", "run", "none")):
+        cards.nth(number).locator(".cluster-head input").fill(name)
+    labels = Path(saved(page, "#save-labels").path()).read_bytes()
+    assert labels.decode() == "video,label\na,jump\na,run\nb,run\nc,\n"
+    saved(page, "#save-names").save_as(tmp_path / "names.csv")
+    names(folder / "several.json", out=tmp_path / "labels.csv", names=tmp_path / "names.csv")
+    assert (tmp_path / "labels.csv").read_bytes() == labels

@@ -155,7 +155,9 @@ def _read_names(path: str | Path, detections: Path, clusters: list[Cluster]) -> 
 
 def _rows(clusters: list[Cluster], named: Mapping[str, str]) -> list[tuple[str, str]]:
     called = {cluster: "" if name.casefold() in NO_ACTION else name for cluster, name in named.items()}
-    return sorted((video, called[cluster.name]) for cluster in clusters if cluster.name in called for video in cluster.videos)
+    rows = {(video, called[cluster.name]) for cluster in clusters if cluster.name in called for video in cluster.videos}
+    acting = {video for video, label in rows if label}
+    return sorted((video, label) for video, label in rows if label or video not in acting)
 
 
 def _write_form(out: Path, clusters: list[Cluster]) -> None:

@@ -61,7 +61,7 @@ export class GroupCard {
     this.moveTo = null;
     this.summary = make("summary");
     this.folded = make("details", { class: "members", ontoggle: () => this.drawMembers() }, this.summary, this.members);
-    const tools = [this.into, this.makeSplit(), this.rejecting, this.trouble];
+    const tools = [...(data.several ? [] : [this.into, this.makeSplit()]), this.rejecting, this.trouble];
     this.strips = make("div", { class: "previews" });
     const asks = make("label", {}, make("span", {}, "What happens here?"), this.field);
     this.root = make(
@@ -72,7 +72,7 @@ export class GroupCard {
       this.strips,
       this.folded,
     );
-    this.takeDrops();
+    if (!data.several) this.takeDrops();
   }
 
   makeField() {
@@ -170,7 +170,7 @@ export class GroupCard {
     const surest = groups.sure?.clusters[this.id]?.surest;
     if (!surest) {
       const found = data.clusters.find(({ label }) => data.classes[label] === this.id)?.typical ?? [];
-      return found.filter(({ video }) => (groups.videos.get(video.id) ?? this.id) === this.id);
+      return found.filter(({ video }) => data.several || (groups.videos.get(video.id) ?? this.id) === this.id);
     }
     return surest.video.flatMap((id, i) => {
       const video = videoNamed.get(id);
@@ -195,6 +195,7 @@ export class GroupCard {
     members.sort((a, b) => (sure[a]?.[0] ?? 0) - (sure[b]?.[0] ?? 0) || (a < b ? -1 : 1));
     this.members.replaceChildren(...members.map((video) => this.makeMember(video, chosen.has(video))));
     if (at !== null) this.tickOf(at)?.focus();
+    if (data.several) return;
     const others = groups.ids.filter((other) => other !== this.id);
     const focused = this.moveTo !== null && document.activeElement === this.moveTo;
     const moveTo = make(

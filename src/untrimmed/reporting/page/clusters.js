@@ -77,9 +77,19 @@ function nameOf(id) {
 
 /** The training videos whose cluster has a name, and the label that it gives them: "" for surely no action. */
 function labelled() {
-  return [...groups.videos]
+  const rows = groups.held
     .filter(([, id]) => nameOf(id) !== "" && !groups.of(id).rejected)
     .map(([video, id]) => ({ video, label: data.noAction.includes(nameOf(id).toLowerCase()) ? "" : nameOf(id) }));
+  if (!data.several) return rows;
+  // Of a video that holds several: each label once, and "surely nothing" only if that is all.
+  const acting = new Set(rows.filter(({ label }) => label).map(({ video }) => video));
+  const seen = new Set();
+  return rows.filter((row) => {
+    const key = JSON.stringify([row.video, row.label]);
+    const wanted = !seen.has(key) && (row.label !== "" || !acting.has(row.video));
+    seen.add(key);
+    return wanted;
+  });
 }
 
 /** The clusters that the run knows with their names; a merged one has the name of the one that it was merged into. */
@@ -141,7 +151,7 @@ function pressed(event) {
     Escape: () => card.focus(),
     r: () => card.field.focus(),
     m: () => card.into.focus(),
-    s: () => card.split(),
+    s: () => void (data.several || card.split()),
     x: () => groups.reject(card.id),
     v: () => card.openMembers(),
     t: () => card.moveTo?.focus(),

@@ -76,6 +76,7 @@ import { byId } from "./dom.js";
  * @property {Video[]} videos by name
  * @property {Cluster[]} clusters
  * @property {{video: string, cluster: number}[]} assigned the training videos by name, with their cluster's place
+ * @property {boolean} several whether a video may hold several clusters, which can then only be named and rejected
  * @property {Review | null} review what a page with editing needs to know
  * @property {string[]} noAction names that stand for "surely no action"
  */
@@ -119,7 +120,9 @@ function readData(json) {
     ...cluster,
     typical: rowsOf(cluster.typical).map(({ video, ...segment }) => ({ video: videos[video], segment })),
   }));
-  return { ...json, videos, clusters, assigned: rowsOf(json.assigned) };
+  const assigned = rowsOf(json.assigned);
+  const several = new Set(assigned.map(({ video }) => video)).size < assigned.length;
+  return { ...json, videos, clusters, assigned, several };
 }
 
 /**

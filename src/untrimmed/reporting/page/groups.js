@@ -61,7 +61,7 @@ class Groups {
     if (!this.counted) {
       /** @type {Map<string, string[]>} */
       const lists = new Map();
-      for (const [video, id] of this.videos) {
+      for (const [video, id] of this.held) {
         const list = lists.get(id) ?? [];
         lists.set(id, list);
         list.push(video);
@@ -71,9 +71,15 @@ class Groups {
     return this.counted;
   }
 
+  /** Each training video with its cluster; with each of them, where it holds several. @returns {[string, string][]} */
+  get held() {
+    if (!data.several) return [...this.videos];
+    return data.assigned.map(({ video, cluster }) => [video, data.classes[data.clusters[cluster].label]]);
+  }
+
   /** The clusters to show, by name: those with a video, and those that were only detected. */
   get ids() {
-    const trained = new Set(this.found.values());
+    const trained = new Set(data.several ? this.lists.keys() : this.found.values());
     const detected = data.clusters.map(({ label }) => data.classes[label]).filter((id) => !trained.has(id));
     return [...new Set([...this.lists.keys(), ...detected])].sort();
   }
