@@ -28,9 +28,6 @@ from untrimmed.video.extractors.networks import eight_bit_flow, first_line, in_p
 UNSEEN = ("text_model.", "text_projection.", "prompts_generator.", "logit_scale", "predictor.")
 """What no picture passes through in a model of pictures and text, or in V-JEPA 2's, whose encoder alone is used."""
 
-CONVOLUTIONAL = 4
-"""A network of more convolutions than these is one, and quicker with the channels last; transformers have one, or a few."""
-
 
 @dataclass(frozen=True)
 class Config:
@@ -139,8 +136,6 @@ class Extractor:
         network.eval().requires_grad_(False)
         if self.threads:
             torch.set_num_threads(self.threads)
-        if sum(isinstance(module, nn.Conv2d) for module in network.modules()) > CONVOLUTIONAL:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.config.flow_stack:
             self._networks["flow"] = _for_flow(network, self.config.flow_stack).to(self.device)
         self._networks["rgb"] = network.to(self.device)
