@@ -13,7 +13,7 @@ from typing import Any
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, write_json
 from untrimmed.data.groups import FORMAT, NEW_CLUSTER, Groups, check_cluster, groups_of
-from untrimmed.reviewing.marks import append_history, state_of
+from untrimmed.reviewing.marks import append_history, changing, state_of
 
 MOST_CLUSTERS = 10_000
 
@@ -65,7 +65,7 @@ class GroupsFile:
             InputError: a video or a cluster is not one of these, a name is at fault, or the file cannot be written.
         """
         moved, named = self._checked(videos, clusters)
-        with self._lock:
+        with changing(self.path, self._lock):
             self._refresh()
             now = {
                 "who": self.who,

@@ -60,7 +60,7 @@ class MarksFile:
         self._content: dict[str, Any] = {"version": "marks", "taxonomy": [], "database": {}}
         sweep(path.parent, path.name)
         if path.exists():
-            with self._changing():
+            with changing(self.path, self._lock):
                 self._refresh()
                 self._complete_history()
 
@@ -100,7 +100,7 @@ class MarksFile:
         if video not in self.durations:
             raise InputError(f"there is no video {video[:60]!r} here")
         marks, note = self._checked(video, wanted)
-        with self._changing():
+        with changing(self.path, self._lock):
             self._refresh()
             if self._entry(video)["revision"] != revision:
                 raise Stale(self._entry(video))
@@ -123,7 +123,7 @@ class MarksFile:
         if not isinstance(label, str) or label.strip() in ("", "-", FORM_MARK) or label.strip().casefold() in NO_ACTION:
             raise InputError(f"{shown(label)}: is no name of something that happens")
         label = check_label(label.strip(), "the new label")
-        with self._changing():
+        with changing(self.path, self._lock):
             self._refresh()
             if label in self.labels | set(self._new_labels()):
                 return label
@@ -144,17 +144,6 @@ class MarksFile:
 
     def _new_labels(self) -> list[str]:
         return new_labels_of(self._content, self.path)
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Within it nobody else changes the file, in this process or another."""
-        with self._lock, ExitStack() as stack:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(one_at_a_time(self.path.parent))
-            except OSError as error:
-                raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
-            yield
 
     def _checked(self, video: str, wanted: Any) -> tuple[Corrections, str]:
         marks = corrections_of(wanted, f"video {video}")
@@ -227,6 +216,22 @@ def rename_labels(path: Path, names: Mapping[str, str], kept: Collection[str]) -
             marks = [{**mark, "label": names.get(mark["label"], mark["label"])} for mark in entry.get(kind, ())]
             entry[kind] = [mark for mark in marks if mark["label"] in kept]
     write_json(path, content, indent=1)
+
+
+@contextmanager
+def changing(path: Path, lock: Lock) -> Iterator[None]:
+    """Within it nobody else changes the file, in this process or another.
+
+    Raises:
+        InputError: its folder cannot be written.
+    """
+    with lock, ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(one_at_a_time(path.parent))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        yield
 
 
 def append_history(path: Path, line: Mapping[str, Any]) -> None:
