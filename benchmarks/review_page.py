@@ -55,6 +55,7 @@ def made_up(videos: int, detections: int) -> dict[str, list[Detection]]:
 
 def measure(page: Page, address: str, tries: int) -> dict[str, float]:
     """Milliseconds by what was measured."""
+    page.set_default_timeout(180_000)  # a busy machine
     painted, ready = [], []
     for _ in range(tries):
         page.goto(address)

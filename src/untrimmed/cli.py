@@ -32,9 +32,7 @@ Set = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Ids = Annotated[Literal["stem", "relative"], typer.Option(help="Name videos by file, or by folder and file.")]
-Names = Annotated[
-    Path | None, typer.Option(help="Your names for the clusters: a CSV with cluster,name, or review's clusters.json.")
-]
+Names = Annotated[Path | None, typer.Option(help="Names for the clusters: a CSV with cluster,name, or review's clusters.json.")]
 Workers = Annotated[int | None, typer.Option(help="Processes of one thread; by default one per core.", min=1)]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where it runs: this machine, or a Ray cluster.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the extractor's model from the hub first.")]
