@@ -132,7 +132,7 @@ class VideoFeatures:
             together = ahead(together)  # decoding goes on while the GPU computes
         for shown, flow in together:
             self.snippets += len(shown)
-            with stage("features", pictures=len(shown) * getattr(self.extractor, "pictures", shown.shape[1])):
+            with stage("features", pictures=len(shown) * (getattr(self.extractor, "pictures", None) or shown.shape[1])):
                 found = self.extractor(shown, flow)
             yield found
 
