@@ -82,7 +82,7 @@ def store_of(folder: Path, videos: int) -> None:
     ways = random.standard_normal((10, 16)).astype(np.float32)
     rows = []
     for number in range(videos):
-        acting = (np.arange(12) // 4 == random.integers(3))[:, None]
+        acting = np.float32(np.arange(12) // 4 == random.integers(3))[:, None]
         noise = {stream: random.standard_normal((12, width)).astype(np.float32) for stream, width in WIDTHS.items()}
         writer.write(f"v{number:05}", {s: x + 2 * acting * ways[number % 10] for s, x in noise.items()}, VideoEntry(12, 12.0))
         rows.append((f"v{number:05}", f"class{number % 10}"))
