@@ -44,7 +44,7 @@ test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 # Every command, ended before each of its changes to the disk, and with the disk full from 20 of them on: some hours. `make test`
-# tries two points of each.
+# tries one point of each.
 crash: setup
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.crash.points $$(mktemp -d)/crash all
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.crash.points --full $$(mktemp -d)/crash 20

@@ -595,7 +595,7 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="Show this method's settings.")] = None,
     preset: Annotated[str, typer.Option(help="With the values of this preset.")] = "default",
 ) -> None:
-    """List the methods, or one method's settings as a preset has them."""
+    """List the methods, or one method's settings."""
     from untrimmed.jobs.methods import describe_methods
 
     show(describe_methods(name, preset))

@@ -323,7 +323,7 @@ def test_clusters_are_named_here_too(browser, tmp_path):
         for field in page.locator("#cluster-list input").all():
             field.fill("dig")  # one name for both: merged
         assert page.locator("#named").inner_text() == "2 of 2 groups named: 1 label for 2 of 2 training videos"
-        assert page.locator(".edit select option").all_inner_texts() == ["1  cluster_00", "2  cluster_01"]
+        assert page.locator(".edit select option").all_inner_texts() == ["1  cluster_00", "2  cluster_01", "0  a new class …"]
         page.keyboard.press("a")
         assert page.locator("#cluster-list input").last.input_value() == "diga", "what is written is no command"
         page.context.close()

@@ -175,6 +175,7 @@ def test_ten_views_are_averaged(networks, files, monkeypatch):
     np.testing.assert_allclose(extractor(frames, None)["rgb"][:, 0], expected, atol=1e-5)
 
 
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor takes minutes for bfloat16")
 def test_half_precision_is_near(networks, files):
     settings = {"rgb_weights": str(files["rgb"])}
     frames = np.random.default_rng(0).integers(0, 256, (1, 9, SIDE, SIDE, 3), np.uint8)

@@ -119,7 +119,8 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
                 )
                 for name, scores in entry["class_score"].items()
             }
-            timeline = Timeline(**entry["timeline"])
+            grid = {key: float(value) for key, value in entry["timeline"].items()}
+            timeline = Timeline(grid["start"], grid["step"], int(entry["timeline"]["count"]), grid["duration"])
             if timeline.step <= 0 or timeline.count < 1 or not 0 < timeline.duration <= LATEST:
                 raise InputError(f"{head_file}: video {video}: timeline: expected a step, a count and a duration above zero")
             for name, stream in streams.items():

@@ -203,7 +203,8 @@ def read_text(path: str | Path, most: int = 2**26) -> str:
                 f"{path}: expected at most {most // 2**20 or most / 2**20:g} MiB, found {about.st_size / 2**20:.0f} MiB"
             )
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            return stream.read(min(most, about.st_size + 1))  # Python sets aside as much memory as is asked for
+            size = os.fstat(stream.fileno()).st_size  # another file than above, where somebody has just put a new one there
+            return stream.read(min(most, size + 1))  # Python sets aside as much memory as is asked for
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise InputError(f"{path}: not UTF-8 text; save it as UTF-8") from error
