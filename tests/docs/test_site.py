@@ -124,6 +124,7 @@ def served(site):
 def test_every_page_fits_a_desk_and_a_phone(browser, served, pages):
     """At 1400 and 400 px nothing is wider than the window; pictures are there, scripts run, nothing is fetched elsewhere."""
     window = browser.new_page(viewport={"width": 1400, "height": 900})
+    window.set_default_timeout(180_000)  # a busy machine may be late
     asked, faults = [], []
     window.on("request", lambda request: asked.append(request.url))
     window.on("pageerror", lambda error: faults.append(str(error)))

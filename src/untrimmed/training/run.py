@@ -200,6 +200,8 @@ class Run:
             raise ValueError(f"the loop of the part {self._part[0]!r} must have its name, not {name!r}")
         file = self._file(name)
         start = self._load(file, stateful) if file.exists() else 0
+        if start == n:
+            shutil.rmtree(file.with_suffix(""), ignore_errors=True)  # killed after the last save, before they were removed
         last_save = time.monotonic()
         with ExitStack() as stack:
             advance, unit = None, "rounds" if name in ("round", "relabel") else "epochs"
