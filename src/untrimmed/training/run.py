@@ -200,8 +200,8 @@ class Run:
             raise ValueError(f"the loop of the part {self._part[0]!r} must have its name, not {name!r}")
         file = self._file(name)
         start = self._load(file, stateful) if file.exists() else 0
-        if start == n:
-            shutil.rmtree(file.with_suffix(""), ignore_errors=True)  # killed after the last save, before they were removed
+        for turn in range(start):  # whose inner loops are left if the process died between the save and their removal
+            shutil.rmtree(file.with_suffix("") / str(turn), ignore_errors=True)
         last_save = time.monotonic()
         with ExitStack() as stack:
             advance, unit = None, "rounds" if name in ("round", "relabel") else "epochs"
