@@ -200,8 +200,9 @@ class Run:
             raise ValueError(f"the loop of the part {self._part[0]!r} must have its name, not {name!r}")
         file = self._file(name)
         start = self._load(file, stateful) if file.exists() else 0
-        for turn in range(start):  # whose inner loops are left if the process died between the save and their removal
-            shutil.rmtree(file.with_suffix("") / str(turn), ignore_errors=True)
+        for turn in file.with_suffix("").glob("[0-9]*"):
+            if int(turn.name) < start:  # over, but the process died between the save and the removal of its inner loops
+                shutil.rmtree(turn, ignore_errors=True)
         last_save = time.monotonic()
         with ExitStack() as stack:
             advance, unit = None, "rounds" if name in ("round", "relabel") else "epochs"
