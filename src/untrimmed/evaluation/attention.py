@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Segment, Timeline
@@ -180,6 +179,8 @@ def attention_by_part(attention: Sequence[np.ndarray], kinds: Sequence[np.ndarra
 
 def chance_above(a: np.ndarray, b: np.ndarray) -> float:
     """The chance that a value of `a` is above one of `b`, equals counted half (the area under the ROC curve)."""
+    from scipy.stats import rankdata  # takes a second to import
+
     ranks = rankdata(np.concatenate([a, b]))[: len(a)]
     return float((ranks.sum() - len(a) * (len(a) + 1) / 2) / (len(a) * len(b)))
 

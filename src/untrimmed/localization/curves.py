@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import savgol_filter
 
 
 def upsample(values: np.ndarray, offsets: np.ndarray, scale: int, left_aligned: bool = False) -> np.ndarray:
@@ -49,6 +48,8 @@ def gaussian(curve: np.ndarray, offsets: np.ndarray, sigma: float) -> np.ndarray
 
 def savitzky_golay(curve: np.ndarray, offsets: np.ndarray, share: float) -> np.ndarray:
     """A line fitted to the steps around each: a window of `share` of the row, odd, of 3 to 255 steps and no longer than it."""
+    from scipy.signal import savgol_filter  # takes a second to import
+
     smooth = curve.copy()
     for begin, end in zip(offsets[:-1], offsets[1:]):
         window = min(int(np.clip((end - begin) * share, 3, 255)), int(end - begin))

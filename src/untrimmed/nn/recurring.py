@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from untrimmed.data.store import FeatureStore, release_pages
 from untrimmed.nn.votes import EXACT, edges_of, nearest, normalized
@@ -67,6 +65,9 @@ def recurring(store: FeatureStore, videos: Sequence[str], clusters: int, stretch
     Args:
         clusters: how many are kept. stretch: snippets in a stretch, about. voters: stretches of other videos that vote on each.
     """
+    from sklearn.cluster import KMeans  # takes a second to import
+    from sklearn.exceptions import ConvergenceWarning
+
     scale = scale_of(store, videos)
     rng = np.random.default_rng(seed)
     counts = [len(edges_of(store.timeline(video).count, stretch)) - 1 for video in videos]

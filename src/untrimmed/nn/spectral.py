@@ -11,9 +11,6 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans, SpectralClustering
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import silhouette_score
 
 EXACT = 3000
 """So many descriptors are clustered exactly; more by landmarks."""
@@ -67,6 +64,9 @@ def spectral_clustering(
         exact: up to so many descriptors the Gaussian graph is built whole, and scikit-learn's SpectralClustering used as the
             released code does; more are clustered by `landmarks`.
     """
+    from sklearn.cluster import KMeans, SpectralClustering  # takes a second to import
+    from sklearn.exceptions import ConvergenceWarning
+
     clusters = min(clusters, len(f))
     if clusters == len(f):
         return np.arange(len(f))
@@ -138,6 +138,10 @@ def estimate_clusters(f: np.ndarray, seed: int = 0, most: int = MOST_ESTIMATED) 
     The silhouette (Rousseeuw 1987) compares each descriptor's distance to its own cluster with that to the next. Of more than
     EXACT descriptors a random EXACT of them are looked at.
     """
+    from sklearn.cluster import SpectralClustering  # takes a second to import
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.metrics import silhouette_score
+
     if len(f) < 4:
         return 1
     if len(f) > EXACT:

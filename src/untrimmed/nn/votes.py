@@ -21,8 +21,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from untrimmed.data.store import FeatureStore
 from untrimmed.nn.spectral import MOST_ESTIMATED, spectral_clustering
@@ -261,6 +259,9 @@ def nearest_of_cells(x: np.ndarray, video: np.ndarray, voters: int, probes: int 
     The cells are those of a k-means of a sample, sqrt(M) or so of them (the inverted file of Jégou et al., Product Quantization
     for Nearest Neighbor Search, PAMI 2011). Libraries have such an index, but not one that leaves out a row's own video.
     """
+    from sklearn.cluster import KMeans  # takes a second to import
+    from sklearn.exceptions import ConvergenceWarning
+
     rng = np.random.default_rng(0)
     cells = min(max(round(CELLS * len(x) ** 0.5), 1), len(x))
     sample = x[np.sort(rng.choice(len(x), min(len(x), SAMPLE_PER_CELL * cells), replace=False))]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
-from scipy.stats import rankdata
 
 from untrimmed.data.types import Activation, Detection, Results
 
@@ -37,6 +36,8 @@ def worth_a_look(
         activations: of the videos, where they are kept: whether their streams disagree.
         beside: what another run found in the same videos.
     """
+    from scipy.stats import rankdata  # takes a second to import
+
     videos = sorted(results)
     near = near_threshold(results)
     signs = {

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata
 
 from untrimmed.console import columns
 from untrimmed.data.errors import InputError
@@ -164,6 +163,8 @@ def held_out_scores(x: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def rank_sum_z(positive: np.ndarray, score: np.ndarray) -> float:
     """How many standard deviations the rank sum of the positives [N] is above that of ranks by chance."""
+    from scipy.stats import rankdata  # takes a second to import
+
     m, n = int(positive.sum()), int((~positive).sum())
     above = rankdata(score)[positive].sum() - m * (m + 1) / 2
     return float((above - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12))
