@@ -380,33 +380,37 @@ def test_a_killed_training_is_gone_on_with_bit_for_bit(call, planted, tmp_path):
 
 
 def test_commands_import_only_what_they_need(planted, tmp_path):
-    """Help comes at once, and neither scoring nor showing needs torch."""
+    """Help comes at once, neither scoring nor showing needs torch, and localizing only what it uses."""
     program = """
         import json, sys
         from untrimmed import cli
-        seen = {}
+        seen, slow = {}, {"scipy.stats", "scipy.signal"}
         for arguments in json.loads(sys.argv[1]):
             try:
                 cli.main(arguments)
             except SystemExit as done:
-                seen[" ".join(arguments[:1])] = [done.code, sorted({name.partition(".")[0] for name in sys.modules})]
+                found = {name.partition(".")[0] for name in sys.modules} | slow & set(sys.modules)
+                seen[arguments[0]] = [done.code, sorted(found)]
         print("modules", json.dumps(seen))
         """
     detections, annotations = str(planted.folder / "d.json"), ["--annotations", str(planted.annotations)]
+    learned = ["--features", str(planted.features), "--labels", str(planted.labels)]
     film(tmp_path / "videos" / "wave" / "a.mp4", [0, 0.1], draw=moving_blocks)
     commands = [
         ["--help"],
         ["init", str(tmp_path / "videos"), "--out", str(tmp_path / "labels.csv")],
-        ["validate", "--features", str(planted.features), "--labels", str(planted.labels)],
+        ["validate", *learned],
         ["evaluate", detections, *annotations],
         ["export", detections, "--format", "csv", "--out", str(tmp_path / "d.csv")],
         ["report", detections, *annotations, "--out", str(tmp_path / "r.html")],
+        ["localize", str(planted.folder / "run"), *learned[:2], "--out", str(tmp_path / "d.json")],
     ]
     done = child(program, json.dumps(commands))
     seen = json.loads(done.stdout.split("modules ")[-1])
     assert {name: code for name, (code, _) in seen.items()} == {arguments[0]: 0 for arguments in commands}, done.stderr
     heavy = {"torch", "numpy", "cv2", "av", "matplotlib", "sklearn", "scipy", "jinja2"}
     assert not heavy & set(seen["--help"][1])
+    assert not {"sklearn", "scipy.stats", "scipy.signal"} & set(seen.pop("localize")[1])
     for name, (_, modules) in seen.items():
         assert "torch" not in modules, name
 
