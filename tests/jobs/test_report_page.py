@@ -288,6 +288,26 @@ def test_a_server_that_cannot_jump_is_named(visit, folder):
     assert video.evaluate("v => v.duration") == pytest.approx(SECONDS, abs=0.2)
 
 
+def test_a_step_of_the_slider_draws_only_what_is_another(visit):
+    page = visit("two.html")
+    page.locator("#slider").fill("0")
+    open_row(page, "hour")
+    closed = page.locator(".video").filter(has=page.get_by_text("many", exact=True))
+    closed.scroll_into_view_if_needed()
+    closed.locator(".strip i.shown").first.wait_for(state="attached")
+    drawn = ".open .bar, .open .pick, .open .axis, .strip i"
+    page.locator(drawn).evaluate_all("all => { for (const one of all) one.seen = true; }")
+    before = page.locator(drawn).count()
+    page.locator("#slider").fill("60")
+    left = page.locator(drawn)
+    assert 20 < left.count() < before
+    assert left.evaluate_all("all => all.filter(one => !one.seen).length") == 0
+    page.locator("#slider").fill("0")
+    assert page.locator(drawn).count() == before
+    assert page.locator(f":is({drawn}):not(.bar)").evaluate_all("all => all.filter(one => !one.seen).length") == 0
+    assert page.locator(".open .pick .how").all_inner_texts() == ["0.900", "0.700", "0.600", "0.500"], "in their order"
+
+
 def test_a_thousand_videos_stay_usable(browser, tmp_path):
     results = {
         f"video {k:03d}": [Detection(7 * i, 7 * i + 5, f"class {(i + k) % 20}", ((37 * i + k) % 1000) / 1000) for i in range(50)]
