@@ -127,8 +127,28 @@ def test_zoom_and_walk_by_keys_alone(visit):
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.dataset.start") == "100", "what was out of sight comes into sight"
-    page.keyboard.press("0")
+    page.keyboard.press("f")
     assert row.locator(".time.zoomed").count() == 0
+
+
+def test_the_time_axis_is_moved_along_by_keys_and_buttons(visit):
+    page = visit("judged.html")
+    row = open_row(page, "hour")
+    bar = row.locator('.detection[data-label="jump"][data-start="1800"]')
+    bar.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("z")
+    lane = row.locator(".lane").first.bounding_box()
+    before = bar.bounding_box()["x"]
+    page.keyboard.press("Shift+ArrowLeft")
+    assert bar.bounding_box()["x"] == pytest.approx(before + lane["width"] / 2, abs=3)
+    assert page.evaluate("document.activeElement.dataset.start") == "1800", "it moves the axis, not the focus"
+    page.keyboard.press("Shift+ArrowRight")
+    assert bar.bounding_box()["x"] == pytest.approx(before, abs=3)
+    row.get_by_role("button", name="Move to later").click()
+    assert bar.bounding_box()["x"] == pytest.approx(lane["x"], abs=3), "what is seen of it begins at the edge"
+    row.get_by_role("button", name="Move to earlier").click()
+    assert bar.bounding_box()["x"] == pytest.approx(before, abs=3)
 
 
 def test_detections_in_order_of_time(visit):

@@ -63,7 +63,7 @@ export class Timeline {
     this.root.addEventListener("mousemove", (event) => this.hover(event));
     this.root.addEventListener("mouseleave", () => this.showHover(false));
     this.root.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.root.addEventListener("keydown", (event) => this.zoomByKey(event));
+    this.root.addEventListener("keydown", (event) => this.pressed(event));
     this.headLine = make("div", { class: "head-line" });
     this.hoverText = make("span");
     this.hoverLine = make("div", { class: "hover-line" }, this.hoverText);
@@ -74,7 +74,9 @@ export class Timeline {
       this.makeZoom("−", "Zoom out (key −; Ctrl and wheel)", () => this.zoom(2)),
       this.makeZoom("+", "Zoom in at the playhead (key +; Ctrl and wheel)", () => this.zoom(0.5)),
       this.makeZoom("segment", "Zoom to the segment at the playhead (key Z)", () => this.zoomToSegment()),
-      this.makeZoom("whole video", "Show the whole video (key 0)", () => this.zoom(Number.POSITIVE_INFINITY)),
+      this.makeZoom("whole", "Show the whole video (key F)", () => this.zoom(Number.POSITIVE_INFINITY)),
+      this.makeZoom("‹", "Move to earlier (Shift and ←)", () => this.pan(-1)),
+      this.makeZoom("›", "Move to later (Shift and →)", () => this.pan(1)),
     );
     // Roughly, in pixels: is there room for a number in a bar? Asking at each drawing would lay the page out each time.
     this.axisWidth = 0;
@@ -388,6 +390,15 @@ export class Timeline {
     if (this.window.zoom(factor, around)) this.redraw();
   }
 
+  /**
+   * Move along by half of what is shown.
+   *
+   * @param {1 | -1} way
+   */
+  pan(way) {
+    if (this.window.moveTo(this.window.start + (way * this.window.length) / 2)) this.redraw();
+  }
+
   /** Zoom to the segment that was played last, or to the first one at the playhead. */
   zoomToSegment() {
     const { at, last } = this.player;
@@ -411,12 +422,15 @@ export class Timeline {
   }
 
   /** @param {KeyboardEvent} event */
-  zoomByKey(event) {
+  pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
-    if (event.key === "+" || event.key === "=") this.zoom(0.5);
-    else if (event.key === "-") this.zoom(2);
-    else if (event.key === "0") this.zoom(Number.POSITIVE_INFINITY);
-    else if (event.key === "z" || event.key === "Z") this.zoomToSegment();
+    const { key, shiftKey } = event;
+    if (key === "+" || key === "=") this.zoom(0.5);
+    else if (key === "-") this.zoom(2);
+    else if (key === "f" || key === "F") this.zoom(Number.POSITIVE_INFINITY);
+    else if (key === "z" || key === "Z") this.zoomToSegment();
+    else if (shiftKey && key === "ArrowLeft") this.pan(-1);
+    else if (shiftKey && key === "ArrowRight") this.pan(1);
     else return;
     event.preventDefault();
   }
@@ -430,7 +444,7 @@ export class Timeline {
   walk(event, ordered) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const here = document.activeElement && this.segments.get(document.activeElement);
-    if (!step || !here) return;
+    if (!step || !here || event.shiftKey) return;
     event.preventDefault();
     const next = ordered[Math.min(Math.max(ordered.indexOf(here) + step, 0), ordered.length - 1)];
     this.reveal(next);

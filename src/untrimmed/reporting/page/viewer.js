@@ -53,6 +53,8 @@ export class Viewer {
     this.buttons = new Map();
     /** @type {Map<Detection, HTMLElement>} lines of the list: those that are made stay, for when they are shown again */
     this.lines = new Map();
+    /** @type {{detection: Detection, place: number} | null} which button of which line had the focus, and gets it again */
+    this.focused = null;
     const stage = make(
       "div",
       { class: `stage${data.hasVideos ? "" : " alone"}` },
@@ -101,10 +103,18 @@ export class Viewer {
       picks.push(make("li", { class: "none" }, words));
     }
     setChildren(this.picks, picks);
+    const line = this.focused && this.lines.get(this.focused.detection);
+    if (this.focused && line) line.querySelectorAll("button")[this.focused.place]?.focus();
+    this.focused = null;
   }
 
   /** Make everything anew when it is drawn next. */
   forget() {
+    for (const [detection, line] of this.lines) {
+      const buttons = /** @type {NodeListOf<Element>} */ (line.querySelectorAll("button"));
+      const place = [...buttons].indexOf(document.activeElement ?? line);
+      if (place >= 0) this.focused = { detection, place };
+    }
     this.buttons.clear();
     this.lines.clear();
     this.timeline.forget();
