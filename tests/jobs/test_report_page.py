@@ -127,8 +127,28 @@ def test_zoom_and_walk_by_keys_alone(visit):
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.dataset.start") == "100", "what was out of sight comes into sight"
-    page.keyboard.press("0")
+    page.keyboard.press("f")
     assert row.locator(".time.zoomed").count() == 0
+
+
+def test_the_time_axis_is_moved_along_by_keys_and_buttons(visit):
+    page = visit("judged.html")
+    row = open_row(page, "hour")
+    bar = row.locator('.detection[data-label="jump"][data-start="1800"]')
+    bar.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("z")
+    lane = row.locator(".lane").first.bounding_box()
+    before = bar.bounding_box()["x"]
+    page.keyboard.press("Shift+ArrowLeft")
+    assert bar.bounding_box()["x"] == pytest.approx(before + lane["width"] / 2, abs=3)
+    assert page.evaluate("document.activeElement.dataset.start") == "1800", "it moves the axis, not the focus"
+    page.keyboard.press("Shift+ArrowRight")
+    assert bar.bounding_box()["x"] == pytest.approx(before, abs=3)
+    row.get_by_role("button", name="Move to later").click()
+    assert bar.bounding_box()["x"] == pytest.approx(lane["x"], abs=3), "what is seen of it begins at the edge"
+    row.get_by_role("button", name="Move to earlier").click()
+    assert bar.bounding_box()["x"] == pytest.approx(before, abs=3)
 
 
 def test_detections_in_order_of_time(visit):
@@ -286,6 +306,26 @@ def test_a_server_that_cannot_jump_is_named(visit, folder):
     page.wait_for_function("v => v.currentTime >= 5.5", arg=video)
     assert row.locator(".trouble").count() == 0, "from a disk it can"
     assert video.evaluate("v => v.duration") == pytest.approx(SECONDS, abs=0.2)
+
+
+def test_a_step_of_the_slider_draws_only_what_is_another(visit):
+    page = visit("two.html")
+    page.locator("#slider").fill("0")
+    open_row(page, "hour")
+    closed = page.locator(".video").filter(has=page.get_by_text("many", exact=True))
+    closed.scroll_into_view_if_needed()
+    closed.locator(".strip i.shown").first.wait_for(state="attached")
+    drawn = ".open .bar, .open .pick, .open .axis, .strip i"
+    page.locator(drawn).evaluate_all("all => { for (const one of all) one.seen = true; }")
+    before = page.locator(drawn).count()
+    page.locator("#slider").fill("60")
+    left = page.locator(drawn)
+    assert 20 < left.count() < before
+    assert left.evaluate_all("all => all.filter(one => !one.seen).length") == 0
+    page.locator("#slider").fill("0")
+    assert page.locator(drawn).count() == before
+    assert page.locator(f":is({drawn}):not(.bar)").evaluate_all("all => all.filter(one => !one.seen).length") == 0
+    assert page.locator(".open .pick .how").all_inner_texts() == ["0.900", "0.700", "0.600", "0.500"], "in their order"
 
 
 def test_a_thousand_videos_stay_usable(browser, tmp_path):

@@ -249,6 +249,82 @@ def test_space_plays_and_pauses(visit):
     page.wait_for_function("() => document.querySelector('.video.open video').paused")
 
 
+def test_one_key_means_one_thing_wherever_the_focus_is(visit, folder):
+    page = visit()
+    row = opened(page, "a")
+    page.locator("body").evaluate("body => document.activeElement.blur()")
+    zoomed = row.locator(".time.zoomed")
+    page.keyboard.press("+")
+    assert zoomed.count() == 1
+    page.keyboard.press("f")
+    assert zoomed.count() == 0
+    row.locator(".bar.detection").first.focus()
+    width = row.locator(".bar.detection").first.bounding_box()["width"]
+    page.keyboard.press("+")
+    zoomed.wait_for()
+    assert row.locator(".bar.detection").first.bounding_box()["width"] == pytest.approx(2 * width, rel=0.1), "once, not twice"
+    page.keyboard.press("0")
+    assert zoomed.count() == 1, "0 asks for a new class and does nothing else"
+    assert row.get_by_label("Name of the new class").is_visible()
+    page.keyboard.press("Escape")
+
+    page.locator("body").evaluate("body => document.activeElement.blur()")
+    page.keyboard.press("w")
+    page.keyboard.type("a note")
+    page.keyboard.press("Escape")
+    assert saved(page, folder, "a")["note"] == "a note"
+    assert page.evaluate("document.activeElement === document.body")
+
+
+def test_space_on_the_player_plays_it_once(visit):
+    page = visit()
+    row = opened(page, "a")
+    page.wait_for_function("() => document.querySelector('.video.open video').readyState >= 2")
+    video = row.locator("video")
+    video.evaluate("v => { v.said = []; for (const kind of ['play', 'pause']) v.addEventListener(kind, () => v.said.push(kind)); }")
+    video.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.querySelector('.video.open video').currentTime > 0.1")
+    assert video.evaluate("v => v.said") == ["play"]
+
+
+def test_frame_by_frame_by_mouse(visit):
+    page = visit()
+    row = opened(page, "a")
+    page.wait_for_function("() => document.querySelector('.video.open video').readyState >= 2")
+    row.get_by_title("One frame on").click()
+    row.get_by_title("One frame on").click()
+    page.wait_for_function("() => Math.abs(document.querySelector('.video.open video').currentTime - 0.2) < 0.01")
+    row.get_by_title("One frame back").click()
+    page.wait_for_function("() => Math.abs(document.querySelector('.video.open video').currentTime - 0.1) < 0.01")
+
+
+def test_the_focus_stays_on_the_button_that_was_pressed(visit, folder):
+    page = visit()
+    row = opened(page, "a")
+    row.get_by_role("button", name="Accept jump, 0:04.00").focus()
+    page.keyboard.press("Enter")
+    assert segments(saved(page, folder, "a")) == [(4.0, 6.0, "jump")]
+    assert page.evaluate("document.activeElement.ariaLabel").startswith("Accept jump, 0:04.00")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert segments(saved(page, folder, "a"), "rejected") == [(4.0, 6.0, "jump")]
+
+
+def test_on_a_phone_nothing_lies_over_anything(visit):
+    page = visit(viewport={"width": 400, "height": 900})
+    row = opened(page, "a")
+    boxes = "line => [...line.children].map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"
+    for line in row.locator(".pick").all():
+        parts = line.evaluate(boxes)
+        assert len(parts) == 4
+        assert all(right <= left for (_, right), (left, _) in zip(parts, parts[1:], strict=False)), parts
+    page.locator(".keys summary").click()
+    box = page.locator(".keys dl").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 400
+
+
 def test_two_tabs_lose_nothing(visit, folder):
     first, second = visit(), visit()
     one, two = opened(first, "a"), opened(second, "a")

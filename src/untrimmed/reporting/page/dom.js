@@ -28,6 +28,22 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
+ * Give an element these children; those that stay where they are are not touched, since drawing them anew takes time.
+ *
+ * @param {Element} parent
+ * @param {Element[]} wanted
+ */
+export function setChildren(parent, wanted) {
+  const staying = new Set(wanted);
+  for (const child of [...parent.children]) if (!staying.has(child)) child.remove();
+  let next = parent.firstElementChild;
+  for (const child of wanted) {
+    if (child === next) next = next.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
+}
+
+/**
  * @param {"svg" | "path"} tag
  * @param {{[name: string]: string}} attributes
  * @param {...Child} children

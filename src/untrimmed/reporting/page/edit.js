@@ -69,6 +69,9 @@ export class Editor {
       "aria-label": "Note about this video",
       onchange: () => this.write(this.note.value),
     });
+    this.note.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape") this.note.blur();
+    });
     this.about = make("p", { class: "about-mark", role: "status" });
     this.root = this.makeTools();
     this.show();
@@ -163,6 +166,8 @@ export class Editor {
       this.makeButton("split", "S", "Split the segment at the playhead", () => this.split()),
       this.makeButton("merge", "M", "Merge the segment with the next one of its class", () => this.merge()),
       this.makeButton("delete", "Del", "Delete the mark", () => this.remove()),
+      this.makeButton("‹ frame", ",", "One frame back", () => this.stepFrame(-1)),
+      this.makeButton("frame ›", ".", "One frame on", () => this.stepFrame(1)),
       this.makeButton("none of it", "E", "Nothing happens in this video: it is empty, and checked", () => this.empty()),
       make("label", { class: "tick" }, this.pointing, "a click sets a point"),
       make("label", { class: "tick" }, this.checked, "checked: nothing is missing (C)"),
@@ -325,6 +330,14 @@ export class Editor {
     if (!next) return;
     this.chooseDetection(next);
     this.viewer.playSegment(next);
+  }
+
+  /** @param {1 | -1} way */
+  stepFrame(way) {
+    const { player } = this.viewer;
+    const seconds = player.at + way / (data.review?.fps[this.id] || 25);
+    player.pause();
+    player.standAt(Math.min(Math.max(seconds, 0), this.video.duration));
   }
 
   // Segments and points.

@@ -21,6 +21,10 @@ const HELP = [
   ["S M Del", "split, merge with the next, delete"],
   ["1 … 9 0", "class; a new class"],
   ["E C", "none of it; checked"],
+  ["W Esc", "write a note; done with it"],
+  ["+ − F", "zoom in, out, the whole video"],
+  ["Z", "zoom to the segment"],
+  ["Shift ← →", "move the time axis along"],
   ["U, Ctrl Z", "undo"],
   ["Y, Ctrl Y", "redo"],
   ["Q", "next video worth a look"],
@@ -40,7 +44,7 @@ export function makeKeyHelp() {
  */
 export function listenToKeys(current, more) {
   document.addEventListener("keydown", (event) => {
-    if (isTyping(event)) return;
+    if (isTyping(event) || event.defaultPrevented) return;
     const key = event.key.toLowerCase();
     if ((event.ctrlKey || event.metaKey) && !event.altKey) {
       if (key === "y" || (key === "z" && event.shiftKey)) more.redo();
@@ -52,7 +56,11 @@ export function listenToKeys(current, more) {
     else if (key === "q") more.next();
     else {
       const editor = current();
-      if (!editor || !act(editor, key, event)) return;
+      if (!editor) return;
+      if (!act(editor, key, event)) {
+        editor.viewer.timeline.pressed(event);
+        return;
+      }
     }
     event.preventDefault();
   });
@@ -73,14 +81,13 @@ function isTyping({ target }) {
  */
 function act(editor, key, event) {
   const { player } = editor.viewer;
-  const step = 1 / (data.review?.fps[editor.id] || 25);
   /** @type {{[key: string]: () => void}} */
   const actions = {
     j: () => player.standAt(Math.max(player.at - BACK, 0)),
     k: () => player.pause(),
     l: () => faster(player),
-    ",": () => stepTo(player, player.at - step),
-    ".": () => stepTo(player, Math.min(player.at + step, editor.video.duration)),
+    ",": () => editor.stepFrame(-1),
+    ".": () => editor.stepFrame(1),
     n: () => editor.walk(1),
     b: () => editor.walk(-1),
     a: () => editor.accept(),
@@ -97,10 +104,11 @@ function act(editor, key, event) {
     e: () => editor.empty(),
     0: () => editor.askForClass(),
     c: () => editor.check(!editor.checked.checked),
+    w: () => editor.note.focus(),
   };
   if (key === " ") {
-    // On other buttons Space presses them, as everywhere.
-    if (event.target instanceof HTMLElement && event.target.matches("button:not(.bar, .pick), summary, input"))
+    // On other buttons Space presses them, as everywhere; a player in focus plays and pauses by itself.
+    if (event.target instanceof HTMLElement && event.target.matches("button:not(.bar, .pick), summary, input, video"))
       return false;
     if (player.runs) player.pause();
     else play(player, 1);
@@ -129,13 +137,4 @@ function play(player, rate) {
 /** @param {Player} player */
 function faster(player) {
   play(player, player.runs && player.element ? Math.min(player.element.playbackRate * 2, 8) : 1);
-}
-
-/**
- * @param {Player} player
- * @param {number} seconds
- */
-function stepTo(player, seconds) {
-  player.pause();
-  player.standAt(Math.max(seconds, 0));
 }

@@ -103,7 +103,7 @@ export function openOnly(video) {
  * @param {Video} video
  */
 export function drawAgain(video) {
-  rowOf.get(video)?.draw();
+  rowOf.get(video)?.drawAgain();
 }
 
 /** @param {string} order */
@@ -116,6 +116,7 @@ export function orderBy(order) {
 
 /** Order the videos, and hide those that are not asked for. */
 function arrange() {
+  for (const row of rows) row.choose();
   const { value } = orders[view.order];
   const values = new Map(rows.map((row) => [row, value(row)]));
   rows.sort((a, b) => {
@@ -145,6 +146,7 @@ function isAsked(row, words) {
 function refresh() {
   const words = view.text.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   for (const row of rows) {
+    row.choose();
     row.root.hidden = !isAsked(row, words);
     if (row.root.hidden) row.viewer?.player.pause();
     row.draw();

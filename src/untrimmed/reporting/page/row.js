@@ -1,12 +1,12 @@
 /** A video in the list: a line with its strip, and when it is open, the viewer. */
 
 import { bestTiou, data, RIGHT_TIOU } from "./data.js";
-import { make } from "./dom.js";
+import { make, setChildren } from "./dom.js";
 import { editing } from "./editing.js";
 import { clock, many } from "./format.js";
 import { lookOf } from "./look.js";
 import { share, stacked } from "./timeline.js";
-import { chosen, passingBeside, passingOf, ranking, rankingBeside, view } from "./view.js";
+import { chosen, countSurer, passingBeside, passingOf, ranking, rankingBeside, view } from "./view.js";
 import { Viewer } from "./viewer.js";
 
 /** @typedef {import("./data.js").Video} Video */
@@ -20,6 +20,18 @@ const MOST_LANES = 3;
 const PARTS = { truth: [0, 27], shown: [46, 54], beside: [0, 0] };
 const PARTS_OF_TWO = { truth: [0, 20], shown: [32, 34], beside: [72, 28] };
 
+/**
+ * @param {HTMLElement} mark
+ * @param {"truth" | "shown" | "beside"} kind
+ * @param {number} lane of so many `lanes`
+ * @param {number} lanes
+ */
+function placeMark(mark, kind, lane, lanes) {
+  const [top, height] = (data.runs ? PARTS_OF_TWO : PARTS)[kind];
+  mark.style.top = `${top + (height * lane) / lanes}%`;
+  mark.style.height = `${(0.94 * height) / lanes}%`;
+}
+
 export class Row {
   /** @param {Video} video */
   constructor(video) {
@@ -27,7 +39,16 @@ export class Row {
     this.labels = new Set([...video.truth, ...video.detections, ...video.beside].map((segment) => segment.label));
     /** Near the screen: rows far from it are only a line of text, and drawn when they come near. */
     this.near = false;
-    this.dirty = false;
+    /** What is drawn is not what is to be seen. */
+    this.stale = true;
+    /** What `shown` and `beside` were chosen by. */
+    this.chosenBy = "";
+    /** @type {Detection[]} the surest first */
+    this.shown = [];
+    /** @type {Detection[]} */
+    this.beside = [];
+    /** @type {Map<Detection, HTMLElement>} marks in the strip: those that are made stay, for when they are shown again */
+    this.marks = new Map();
     /** @type {Viewer | null} */
     this.viewer = null;
     this.strip = make("span", { class: `strip${data.runs ? " of-two" : ""}`, "aria-hidden": "true" });
@@ -42,15 +63,22 @@ export class Row {
     this.root = make("li", { class: "video" }, make("h3", {}, this.button));
   }
 
-  get shown() {
-    return chosen(passingOf(this.video));
+  /** Choose what is shown, if the slider, the class, or right or wrong let other detections through than before. */
+  choose() {
+    const counts = [countSurer(this.video.detections, view.least), countSurer(this.video.beside, view.leastBeside)];
+    const by = `${counts} ${view.label} ${view.right}`;
+    if (by === this.chosenBy) return;
+    this.chosenBy = by;
+    this.shown = chosen(passingOf(this.video));
+    this.beside = chosen(passingBeside(this.video));
+    this.stale = true;
   }
 
   /** The classes that this video shows: those of the truth, and of the detections that the slider lets through. */
   get labelsShown() {
-    const labels = this.video.truth.map((segment) => segment.label);
-    for (const { label, score } of this.video.detections) if (score >= view.least) labels.push(label);
-    return new Set(labels);
+    const { truth, detections } = this.video;
+    const surer = detections.slice(0, countSurer(detections, view.least));
+    return new Set([...truth, ...surer].map((segment) => segment.label));
   }
 
   /** How many true segments no shown detection of their class overlaps by tIoU 0.5. */
@@ -70,20 +98,24 @@ export class Row {
   /** @param {boolean} near */
   comeNear(near) {
     this.near = near || this.viewer !== null;
-    if (this.near && this.dirty) this.draw();
+    this.draw();
   }
 
+  /** Draw it again, of which something else is known. */
+  drawAgain() {
+    this.stale = true;
+    this.viewer?.forget();
+    this.draw();
+  }
+
+  /** Draw it, if it is near and not drawn as it is to be seen. */
   draw() {
-    if (!this.near) {
-      this.dirty = true;
-      return;
-    }
-    this.dirty = false;
-    const { video, shown } = this;
-    const beside = chosen(passingBeside(video));
+    if (!this.near || !this.stale) return;
+    this.stale = false;
+    const { video, shown, beside } = this;
     const marks = (editing.on?.segments(video) ?? video.truth).map((segment) => this.makeMark(segment, "truth", 0, 1));
-    marks.push(...this.makeMarks(shown, "shown"), ...this.makeMarks(beside, "beside"));
-    this.strip.replaceChildren(...marks);
+    marks.push(...this.marksOf(shown, "shown"), ...this.marksOf(beside, "beside"));
+    setChildren(this.strip, marks);
     const count = video.truth.length;
     this.tally.textContent = count
       ? `${count - this.missed()} of ${count} true found`
@@ -98,13 +130,16 @@ export class Row {
    * @param {Detection[]} detections
    * @param {"shown" | "beside"} kind
    */
-  makeMarks(detections, kind) {
+  marksOf(detections, kind) {
     const lanes = stacked(detections, MOST_LANES);
     const ranks = kind === "shown" ? ranking : rankingBeside;
     return lanes.flatMap((lane, i) =>
       [...lane].reverse().map((detection) => {
-        const mark = this.makeMark(detection, kind, i, lanes.length);
-        mark.style.opacity = String(ranks.opacity(detection.score));
+        const known = this.marks.get(detection);
+        const mark = known ?? this.makeMark(detection, kind, i, lanes.length);
+        if (known) placeMark(mark, kind, i, lanes.length);
+        else mark.style.opacity = String(ranks.opacity(detection.score));
+        this.marks.set(detection, mark);
         return mark;
       }),
     );
@@ -117,15 +152,13 @@ export class Row {
    * @param {number} lanes
    */
   makeMark({ start, end, label }, kind, lane, lanes) {
-    const [top, height] = (data.runs ? PARTS_OF_TWO : PARTS)[kind];
     const mark = make("i", {
       class: kind,
       left: share(start, this.video),
       width: share(end - start, this.video),
-      top: `${top + (height * lane) / lanes}%`,
       ...lookOf(label),
     });
-    mark.style.height = `${(0.94 * height) / lanes}%`;
+    placeMark(mark, kind, lane, lanes);
     return mark;
   }
 
@@ -137,6 +170,7 @@ export class Row {
       this.viewer = new Viewer(this.video);
       this.root.append(this.viewer.root);
       this.near = true;
+      this.stale = true;
       this.draw();
     } else if (!open) {
       this.viewer?.close();

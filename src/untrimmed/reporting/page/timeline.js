@@ -2,7 +2,7 @@
 
 import { activationLane, attentionLane } from "./curves.js";
 import { bestTiou, data, tiou } from "./data.js";
-import { make } from "./dom.js";
+import { make, setChildren } from "./dom.js";
 import { editing } from "./editing.js";
 import { clock, scoreText } from "./format.js";
 import { lookOf } from "./look.js";
@@ -63,7 +63,7 @@ export class Timeline {
     this.root.addEventListener("mousemove", (event) => this.hover(event));
     this.root.addEventListener("mouseleave", () => this.showHover(false));
     this.root.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.root.addEventListener("keydown", (event) => this.zoomByKey(event));
+    this.root.addEventListener("keydown", (event) => this.pressed(event));
     this.headLine = make("div", { class: "head-line" });
     this.hoverText = make("span");
     this.hoverLine = make("div", { class: "hover-line" }, this.hoverText);
@@ -74,7 +74,9 @@ export class Timeline {
       this.makeZoom("−", "Zoom out (key −; Ctrl and wheel)", () => this.zoom(2)),
       this.makeZoom("+", "Zoom in at the playhead (key +; Ctrl and wheel)", () => this.zoom(0.5)),
       this.makeZoom("segment", "Zoom to the segment at the playhead (key Z)", () => this.zoomToSegment()),
-      this.makeZoom("whole video", "Show the whole video (key 0)", () => this.zoom(Number.POSITIVE_INFINITY)),
+      this.makeZoom("whole", "Show the whole video (key F)", () => this.zoom(Number.POSITIVE_INFINITY)),
+      this.makeZoom("‹", "Move to earlier (Shift and ←)", () => this.pan(-1)),
+      this.makeZoom("›", "Move to later (Shift and →)", () => this.pan(1)),
     );
     // Roughly, in pixels: is there room for a number in a bar? Asking at each drawing would lay the page out each time.
     this.axisWidth = 0;
@@ -87,10 +89,20 @@ export class Timeline {
     this.shown = [];
     /** @type {Detection[]} */
     this.beside = [];
-    /** @type {Map<Element, Segment>} */
-    this.bars = new Map();
-    /** @type {HTMLElement[]} what stands beside each lane, and the lane */
-    this.cells = [];
+    /** @type {WeakMap<Element, Segment>} what each bar stands for */
+    this.segments = new WeakMap();
+    /** @type {HTMLElement[]} those that are drawn */
+    this.bars = [];
+    /** @type {Map<number, {of: Segment[], cells: HTMLElement[]}>} lanes of classes: they stay as long as they show the same */
+    this.lanes = new Map();
+    /** @type {{curves: HTMLElement[], axis: HTMLElement} | null} what no slider changes */
+    this.rest = null;
+  }
+
+  /** Make everything anew when it is drawn next. */
+  forget() {
+    this.lanes.clear();
+    this.rest = null;
   }
 
   /**
@@ -100,54 +112,73 @@ export class Timeline {
   draw(shown, beside) {
     this.shown = shown;
     this.beside = beside;
-    const focused = document.activeElement && this.bars.get(document.activeElement);
-    this.bars.clear();
-    this.cells = [];
+    const focused = document.activeElement && this.segments.get(document.activeElement);
     const asked = [...this.video.truth, ...shown, ...beside].filter(ofChosenClass);
-    const marked = editing.on?.lane(this);
-    if (marked) this.addLane(marked.side, marked.content, "marked");
     const labels = new Set(asked.map((segment) => segment.label));
-    for (const label of labels) this.addClass(label);
-    if (!labels.size) this.addLane([], [make("span", { class: "none" }, "Nothing to show on the time axis.")]);
-    this.addCurves();
-    const lanes = this.cells.length / 2;
-    this.cells.forEach((cell, i) => {
+    this.rest ??= { curves: this.makeCurves(), axis: this.makeAxis() };
+    const marked = editing.on?.lane(this);
+    const cells = [
+      ...(marked ? this.makeLane(marked.side, marked.content, "marked") : []),
+      ...[...labels].flatMap((label) => this.laneOf(label)),
+      ...(labels.size ? [] : this.makeLane([], [make("span", { class: "none" }, "Nothing to show on the time axis.")])),
+      ...this.rest.curves,
+    ];
+    cells.forEach((cell, i) => {
       cell.style.gridRow = String(Math.floor(i / 2) + 1);
     });
-    this.over.style.gridRow = `1 / span ${lanes}`;
-    const axis = this.makeAxis();
-    axis.style.gridRow = String(lanes + 1);
+    this.over.style.gridRow = `1 / span ${cells.length / 2}`;
+    this.rest.axis.style.gridRow = String(cells.length / 2 + 1);
     this.root.classList.toggle("zoomed", !this.window.whole);
-    this.root.replaceChildren(...this.cells, axis, this.over);
+    setChildren(this.root, [...cells, this.rest.axis, this.over]);
+    this.bars = [.../** @type {NodeListOf<HTMLElement>} */ (this.root.querySelectorAll(".bar"))];
     if (focused) this.focus(focused);
     this.mark();
   }
 
   redraw() {
+    this.forget();
     this.draw(this.shown, this.beside);
   }
 
   /**
+   * What stands beside a lane, and the lane.
+   *
    * @param {Node[]} side
    * @param {Node[]} content
    */
-  addLane(side, content, kind = "") {
+  makeLane(side, content, kind = "") {
     const lane = make("div", { class: `lane ${kind}`, onclick: (event) => this.playFrom(event) }, ...content);
-    this.cells.push(make("div", { class: "side" }, ...side), lane);
+    return [make("div", { class: "side" }, ...side), lane];
+  }
+
+  /**
+   * The lane of a class, which is made anew only if it shows something else; with another run beside this one, two.
+   *
+   * @param {number} label
+   */
+  laneOf(label) {
+    const ofClass = (/** @type {Segment[]} */ some) => some.filter((segment) => segment.label === label);
+    const of = ofClass([...this.shown, ...this.beside]);
+    let lane = this.lanes.get(label);
+    if (!lane || lane.of.length !== of.length || lane.of.some((segment, i) => segment !== of[i])) {
+      lane = { of, cells: this.makeClass(label) };
+      this.lanes.set(label, lane);
+    }
+    return lane.cells;
   }
 
   /** @param {number} label */
-  addClass(label) {
+  makeClass(label) {
     const truth = this.video.truth.filter((segment) => segment.label === label);
     const detections = this.shown.filter((detection) => detection.label === label);
     const name = data.classes[label];
     const head = [make("i", { class: "dab", ...lookOf(label) }), make("b", {}, name)];
     if (data.runs) head.push(make("span", { class: "of" }, data.runs.shown));
-    this.addBars(head, name, truth, detections);
+    const cells = this.makeBars(head, name, truth, detections);
+    if (!data.runs) return cells;
     const beside = this.beside.filter((detection) => detection.label === label);
-    if (!data.runs) return;
     const side = make("span", { class: "of" }, data.runs.beside);
-    this.addBars([side], `${name} by ${data.runs.beside}`, [], beside, true);
+    return [...cells, ...this.makeBars([side], `${name} by ${data.runs.beside}`, [], beside, true)];
   }
 
   /**
@@ -157,7 +188,7 @@ export class Timeline {
    * @param {Detection[]} detections
    * @param {boolean} beside of the run beside this one
    */
-  addBars(side, name, truth, detections, beside = false) {
+  makeBars(side, name, truth, detections, beside = false) {
     const base = truth.length ? TRUTH_HEIGHT : 0;
     const rows = stacked(detections);
     /** @type {HTMLElement[]} */
@@ -174,20 +205,20 @@ export class Timeline {
     const ordered = [...truth, ...detections].sort((a, b) => a.start - b.start);
     group.addEventListener("keydown", (event) => this.walk(event, ordered));
     if (bars.length) bars[0].tabIndex = 0;
-    this.addLane(side, [group], beside ? "beside" : "");
+    return this.makeLane(side, [group], beside ? "beside" : "");
   }
 
-  addCurves() {
+  /** @returns {HTMLElement[]} */
+  makeCurves() {
     const { video } = this;
-    if (!video.curves) return;
+    if (!video.curves) return [];
     const attention = attentionLane(video.curves, this.window);
-    if (attention) this.addLane(attention.side, attention.content, "curve");
     const activation = activationLane(video.curves, this.window, this.curveLabel, (label) => {
       this.curveLabel = label;
       this.redraw();
       this.root.querySelector("select")?.focus();
     });
-    this.addLane(activation.side, activation.content, "curve");
+    return [attention, activation].flatMap((lane) => (lane ? this.makeLane(lane.side, lane.content, "curve") : []));
   }
 
   /** @param {Segment} segment */
@@ -254,7 +285,7 @@ export class Timeline {
       event.stopPropagation();
       this.player.playSegment(segment);
     });
-    this.bars.set(bar, segment);
+    this.segments.set(bar, segment);
     return bar;
   }
 
@@ -309,7 +340,7 @@ export class Timeline {
     const seconds = Math.min(at, this.video.duration);
     this.headLine.hidden = !this.window.whole && !this.window.holds(seconds);
     this.headLine.style.left = this.window.left(seconds);
-    for (const [bar, shown] of this.bars) bar.classList.toggle("on", shown === segment);
+    for (const bar of this.bars) bar.classList.toggle("on", this.segments.get(bar) === segment);
   }
 
   /** @param {MouseEvent} event */
@@ -359,6 +390,15 @@ export class Timeline {
     if (this.window.zoom(factor, around)) this.redraw();
   }
 
+  /**
+   * Move along by half of what is shown.
+   *
+   * @param {1 | -1} way
+   */
+  pan(way) {
+    if (this.window.moveTo(this.window.start + (way * this.window.length) / 2)) this.redraw();
+  }
+
   /** Zoom to the segment that was played last, or to the first one at the playhead. */
   zoomToSegment() {
     const { at, last } = this.player;
@@ -382,12 +422,15 @@ export class Timeline {
   }
 
   /** @param {KeyboardEvent} event */
-  zoomByKey(event) {
+  pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
-    if (event.key === "+" || event.key === "=") this.zoom(0.5);
-    else if (event.key === "-") this.zoom(2);
-    else if (event.key === "0") this.zoom(Number.POSITIVE_INFINITY);
-    else if (event.key === "z" || event.key === "Z") this.zoomToSegment();
+    const { key, shiftKey } = event;
+    if (key === "+" || key === "=") this.zoom(0.5);
+    else if (key === "-") this.zoom(2);
+    else if (key === "f" || key === "F") this.zoom(Number.POSITIVE_INFINITY);
+    else if (key === "z" || key === "Z") this.zoomToSegment();
+    else if (shiftKey && key === "ArrowLeft") this.pan(-1);
+    else if (shiftKey && key === "ArrowRight") this.pan(1);
     else return;
     event.preventDefault();
   }
@@ -400,8 +443,8 @@ export class Timeline {
    */
   walk(event, ordered) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const here = document.activeElement && this.bars.get(document.activeElement);
-    if (!step || !here) return;
+    const here = document.activeElement && this.segments.get(document.activeElement);
+    if (!step || !here || event.shiftKey) return;
     event.preventDefault();
     const next = ordered[Math.min(Math.max(ordered.indexOf(here) + step, 0), ordered.length - 1)];
     this.reveal(next);
@@ -421,8 +464,8 @@ export class Timeline {
 
   /** @param {Segment} segment */
   focus(segment) {
-    for (const [bar, shown] of this.bars) {
-      if (shown !== segment || !(bar instanceof HTMLElement)) continue;
+    for (const bar of this.bars) {
+      if (this.segments.get(bar) !== segment) continue;
       for (const other of bar.parentElement?.children ?? []) if (other instanceof HTMLElement) other.tabIndex = -1;
       bar.tabIndex = 0;
       bar.focus();

@@ -91,12 +91,37 @@ export function ofChosenClass(segment) {
 }
 
 /**
+ * How many of some detections, the surest first, have at least this score.
+ *
+ * @param {Detection[]} detections
+ * @param {number} least
+ */
+export function countSurer(detections, least) {
+  let [low, high] = [0, detections.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (detections[middle].score >= least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * @param {Detection[]} detections
+ * @param {number} least
+ */
+function passingAmong(detections, least) {
+  const surer = detections.slice(0, countSurer(detections, least));
+  return view.label === null ? surer : surer.filter(ofChosenClass);
+}
+
+/**
  * The detections that the slider and the class let through, right or wrong; the surest first.
  *
  * @param {Video} video
  */
 export function passingOf(video) {
-  return video.detections.filter((detection) => detection.score >= view.least && ofChosenClass(detection));
+  return passingAmong(video.detections, view.least);
 }
 
 /**
@@ -105,7 +130,7 @@ export function passingOf(video) {
  * @param {Video} video
  */
 export function passingBeside(video) {
-  return video.beside.filter((detection) => detection.score >= view.leastBeside && ofChosenClass(detection));
+  return passingAmong(video.beside, view.leastBeside);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** An open video: the player, its detections as a list, and the timeline. */
 
 import { addressOf, data } from "./data.js";
-import { make } from "./dom.js";
+import { make, setChildren } from "./dom.js";
 import { editing } from "./editing.js";
 import { clock, grouped, many, scoreText } from "./format.js";
 import { linkTo } from "./hash.js";
@@ -51,6 +51,10 @@ export class Viewer {
     this.readout = make("span", { class: "clock" });
     /** @type {Map<HTMLElement, Detection>} */
     this.buttons = new Map();
+    /** @type {Map<Detection, HTMLElement>} lines of the list: those that are made stay, for when they are shown again */
+    this.lines = new Map();
+    /** @type {{detection: Detection, place: number} | null} which button of which line had the focus, and gets it again */
+    this.focused = null;
     const stage = make(
       "div",
       { class: `stage${data.hasVideos ? "" : " alone"}` },
@@ -89,19 +93,41 @@ export class Viewer {
       ? `; ${grouped(more)} less sure ones are left out of this page, which keeps ${data.mostDetections} of a video`
       : "";
     this.caption.textContent = `${many(shown.length, "detection")}${cut}`;
-    this.buttons.clear();
     this.order.value = view.picksByTime ? "time" : "score";
     const ordered = view.picksByTime ? [...shown].sort((a, b) => a.start - b.start || a.end - b.end) : shown;
-    const picks = ordered.map((detection) =>
-      make("li", {}, this.makePick(detection), ...(editing.on?.judge(this, detection) ?? [])),
-    );
+    const picks = ordered.map((detection) => this.lineOf(detection));
     if (!picks.length) {
       const words = detections.length
         ? "None that the filter and the slider let through."
         : "Nothing was found in this video.";
       picks.push(make("li", { class: "none" }, words));
     }
-    this.picks.replaceChildren(...picks);
+    setChildren(this.picks, picks);
+    const line = this.focused && this.lines.get(this.focused.detection);
+    if (this.focused && line) line.querySelectorAll("button")[this.focused.place]?.focus();
+    this.focused = null;
+  }
+
+  /** Make everything anew when it is drawn next. */
+  forget() {
+    for (const [detection, line] of this.lines) {
+      const buttons = /** @type {NodeListOf<Element>} */ (line.querySelectorAll("button"));
+      const place = [...buttons].indexOf(document.activeElement ?? line);
+      if (place >= 0) this.focused = { detection, place };
+    }
+    this.buttons.clear();
+    this.lines.clear();
+    this.timeline.forget();
+  }
+
+  /** @param {Detection} detection */
+  lineOf(detection) {
+    let line = this.lines.get(detection);
+    if (!line) {
+      line = make("li", {}, this.makePick(detection), ...(editing.on?.judge(this, detection) ?? []));
+      this.lines.set(detection, line);
+    }
+    return line;
   }
 
   /** @param {Detection} detection */
