@@ -117,14 +117,21 @@ def test_the_button_that_teaches(browser, planted, run, tmp_path):
         page.get_by_role("button", name="Teach from 2 videos").click()
         page.get_by_role("button", name="Show what it changed").click()
         changes = page.locator(".changes")
-        changes.wait_for()
+        changes.get_by_text("Taught").wait_for()
         assert re.match(r"Taught: of the detections shown, \d+ are new and \d+ are gone, in \d+ videos? ", changes.inner_text())
         page.locator(".video.open .side .of").nth(1).wait_for()
         assert page.locator(".video.open .side .of").all_inner_texts()[-2:] == ["run, taught 01", "run"], "one below the other"
         changes.get_by_role("button").click()
         assert page.locator("#sort").input_value() == "different"
-        page.context.close()
+        page.locator("#slider").fill("200")  # the surest detection of either
+        changes.get_by_text(re.compile(r"Taught: of the detections shown, [01] are new and [01] are gone")).wait_for()
         assert said == []
+        server.process.kill()
+        server.process.wait()
+        page.get_by_role("button", name="Teach from 2 videos").click()
+        page.locator(".teach").get_by_text("the server does not answer").wait_for()
+        assert [line for line in said if "Failed to load resource" not in line] == []
+        page.context.close()
 
 
 def test_detections_are_shown_as_they_are_and_never_change(tmp_path):

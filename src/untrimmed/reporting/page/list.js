@@ -114,6 +114,18 @@ export function orderBy(order) {
   arrange();
 }
 
+/** @type {(() => void)[]} */
+const listeners = [];
+
+/**
+ * Call this whenever the tools let other videos or detections be seen.
+ *
+ * @param {() => void} listener
+ */
+export function whenShownChanges(listener) {
+  listeners.push(listener);
+}
+
 /** Order the videos, and hide those that are not asked for. */
 function arrange() {
   for (const row of rows) row.choose();
@@ -164,6 +176,7 @@ function refresh() {
     : "";
   byId("count").textContent = `${videos}, ${many(shown, "detection")} shown${legend}${cap}`;
   countSummary();
+  for (const listener of listeners) listener();
 }
 
 /** @returns {HTMLElement[]} */

@@ -3,12 +3,15 @@
 import { bestTiou, data, RIGHT_TIOU } from "./data.js";
 import { make } from "./dom.js";
 import { many } from "./format.js";
-import { orderBy } from "./list.js";
+import { orderBy, whenShownChanges } from "./list.js";
 import { marks } from "./marks.js";
 import { ask } from "./server.js";
 import { passingBeside, passingOf } from "./view.js";
 
 const TEACH_EVERY = 1000;
+
+/** Milliseconds that the slider stands still until it is counted what the student changed. */
+const COUNT_AFTER = 150;
 
 const button = make("button", { type: "button", class: "main" }, "Teach");
 const cancel = make("button", { type: "button", hidden: true }, "cancel");
@@ -31,22 +34,33 @@ export function makeTeaching() {
     return make("span", { class: "said" }, words);
   }
   button.title = `train a student of ${data.review.run} on what is marked`;
-  button.addEventListener("click", async () => {
-    show(await ask("POST", "api/teach"));
-  });
-  cancel.addEventListener("click", async () => {
-    show(await ask("DELETE", "api/teach"));
-  });
+  button.addEventListener("click", () => askAndShow("POST"));
+  cancel.addEventListener("click", () => askAndShow("DELETE"));
   countTeachable();
-  ask("GET", "api/teach").then((answer) => {
+  askTeaching("GET").then((answer) => {
     if (answer.value?.state === "running") show(answer);
   });
   return make("span", { class: "teach" }, button, bar, cancel, said);
 }
 
+/**
+ * The answer to a question about the teaching; of status 0 where the server gives none.
+ *
+ * @param {"GET" | "POST" | "DELETE"} method
+ */
+function askTeaching(method) {
+  return ask(method, "api/teach").catch(() => ({ status: 0, value: null, text: "" }));
+}
+
+/** @param {"GET" | "POST" | "DELETE"} method */
+async function askAndShow(method) {
+  show(await askTeaching(method));
+}
+
 /** @param {{status: number, value: any, text: string}} answer */
 function show({ status, value, text }) {
-  const running = status === 200 && value.state === "running";
+  if (status === 0 && button.hidden) setTimeout(look, TEACH_EVERY); // it may go on, and answer later
+  const running = status === 200 ? value.state === "running" : status === 0 && button.hidden;
   button.hidden = running;
   cancel.hidden = !running;
   bar.hidden = !running;
@@ -65,8 +79,8 @@ function show({ status, value, text }) {
   }
 }
 
-async function look() {
-  show(await ask("GET", "api/teach").catch(() => ({ status: 0, value: null, text: "" })));
+function look() {
+  askAndShow("GET");
 }
 
 /**
@@ -76,6 +90,20 @@ async function look() {
  */
 export function makeChanges() {
   if (!data.runs) return null;
+  const first = make("button", { type: "button", class: "plain" }, "show those first");
+  first.addEventListener("click", () => orderBy("different"));
+  const counted = make("span");
+  let waiting = 0;
+  whenShownChanges(() => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      counted.textContent = changesInWords();
+    }, COUNT_AFTER);
+  });
+  return make("p", { class: "changes", role: "status" }, counted, " ", first);
+}
+
+function changesInWords() {
   let [anew, gone, videos] = [0, 0, 0];
   for (const video of data.videos) {
     const [ours, theirs] = [passingOf(video), passingBeside(video)];
@@ -85,8 +113,5 @@ export function makeChanges() {
     gone += lost;
     if (fresh + lost) videos++;
   }
-  const first = make("button", { type: "button", class: "plain" }, "show those first");
-  first.addEventListener("click", () => orderBy("different"));
-  const words = `Taught: of the detections shown, ${anew} are new and ${gone} are gone, in ${many(videos, "video")} `;
-  return make("p", { class: "changes", role: "status" }, words, first);
+  return `Taught: of the detections shown, ${anew} are new and ${gone} are gone, in ${many(videos, "video")}`;
 }
