@@ -1,20 +1,22 @@
 """The demo as a moving picture of 40 seconds.
 
 `python docs-site/animation.py LOG --page PAGE.png --timeline TIMELINE.png --out FILE.svg`: LOG is what `untrimmed demo` printed,
-standard error and output in one (`untrimmed demo > LOG 2>&1`); the last state of each line is shown, as it stands. The two
-pictures are screenshots of the page that it made. The SVG moves by CSS alone: a browser plays it in an <img>.
+standard error and output in one (`untrimmed demo > LOG 2>&1`); of each progress the last state is shown. How long it took is
+left out, which depends on the machine. The two pictures are screenshots of the page that it made. The SVG moves by CSS alone: a
+browser plays it in an <img>.
 """
 
 import argparse
 import base64
 import io
+import re
 from html import escape
 from pathlib import Path
 
 from PIL import Image
 
 WIDTH, HEIGHT, SECONDS = 800, 460, 40
-LINES, LINE = 20, 20
+LINES, LINE = 21, 20
 COMMAND = "untrimmed demo"
 PICTURES_FROM = 22  # seconds; before them the terminal
 
@@ -25,9 +27,15 @@ text {{ font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fil
 
 
 def shown_lines(log: str) -> list[str]:
-    """The lines of a terminal: what a carriage return has written over is gone."""
-    lines = [line.rstrip("\n").split("\r")[-1].rstrip() for line in log.split("\n")]
-    return [line[: WIDTH // 8 - 4] for line in lines if line]
+    """The lines of a terminal, without times: what a carriage return or a later state of the same progress has replaced is gone."""
+    lines: list[str] = []
+    for line in (line.split("\r")[-1].rstrip() for line in log.split("\n")):
+        line = re.sub(r", about \d+ s left|^done in \d+ s; ", "", line)
+        progress = re.match(r"(.*: )\d+/\d+ ", line)
+        if progress and lines and lines[-1].startswith(progress[1]):
+            lines.pop()
+        lines.append(line[: WIDTH // 8 - 4])
+    return [line for line in lines if line]
 
 
 def appears(name: str, begin: float, end: float) -> str:
@@ -47,7 +55,7 @@ def picture(file: Path) -> str:
 
 def animation(log: str, pictures: list[Path]) -> str:
     """The SVG."""
-    lines = [f"$ {COMMAND}", *shown_lines(log)][-LINES:]
+    lines = [f"$ {COMMAND}", *shown_lines(log)[1 - LINES :]]
     frames, body = [], []
     for number, line in enumerate(lines):
         frames.append(appears(f"l{number}", 1 + number * (PICTURES_FROM - 8) / len(lines), PICTURES_FROM))

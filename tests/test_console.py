@@ -19,6 +19,19 @@ def test_elsewhere_than_on_a_terminal_a_line_at_most_every_15_seconds(monkeypatc
     ]
 
 
+def test_what_is_counted_is_named_and_no_time_is_told_of_next_to_nothing(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now))
+    with console.progress_within("training: rgb and flow", {"rgb": 1, "flow": 1}, "streams") as at:
+        for seconds, share in ((20, 0.004), (40, 0.5)):
+            now = seconds
+            at("rgb", share)
+    assert capsys.readouterr().err.splitlines() == [
+        "training: rgb and flow: 0/2 streams, 0%",
+        "training: rgb and flow: 0/2 streams, 25%, about 120 s left",
+    ]
+
+
 def test_on_a_terminal_a_bar(monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True

@@ -258,3 +258,97 @@ def test_functions_speak_of_parameters_and_the_command_line_of_options():
                 text = "".join(c.value for c in ast.walk(node) if isinstance(c, ast.Constant) and isinstance(c.value, str))
                 if file.name != "cli.py" and "untrimmed " not in text:
                     assert not re.search(r"(^|[\s(])--[a-z]", text), f"{file.relative_to(source)}, line {node.lineno}: {text}"
+
+
+# What a second new user met ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_no_run_is_told_for_what_it_is(planted, call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for source, words in (
+        (tmp_path / "nowhere", "no such run"),
+        (planted.features, "a feature store, no run"),
+        (planted.labels, "a file, no run"),
+        (tmp_path / "empty", "holds no finished model"),
+    ):
+        code, out, err = call("refine", source, "--out", tmp_path / "student")
+        assert (code, out) == (2, "")
+        assert f"error: {source}: {words}" in err
+
+
+def test_localize_without_a_run_and_with_too_much(planted, call, tmp_path):
+    (tmp_path / "new").mkdir()
+    code, _, err = call("localize", tmp_path / "new", "--out", tmp_path / "n.json")
+    assert code == 2
+    assert f"no run; name the run first: untrimmed localize RUN {tmp_path / 'new'} --out" in err
+    both = ["localize", planted.folder / "run", tmp_path / "new", "--features", planted.features, "--out", tmp_path / "n.json"]
+    assert "give videos or features to localize, not both" in call(*both)[2]
+
+
+def test_features_among_the_videos_or_in_place_of_a_file(call, tmp_path):
+    film(tmp_path / "videos" / "goal" / "a.mp4", steady(1), draw=moving_blocks)
+    before = sorted(tmp_path.rglob("*"))
+    for out in (tmp_path / "videos", tmp_path):
+        code, _, err = call("extract", tmp_path / "videos", "--out", out)
+        assert code == 2
+        assert f"error: {out}: videos such as {tmp_path / 'videos/goal/a.mp4'} are in it; give the features a folder" in err
+    code, _, err = call("extract", tmp_path / "videos", "--out", tmp_path / "videos/goal/a.mp4")
+    assert (code, "a file; name the folder for the features" in err) == (2, True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_only_the_settings_that_differ_are_named(call, tmp_path):
+    film(tmp_path / "videos" / "a.mp4", steady(1), draw=moving_blocks)
+    extract = ["extract", tmp_path / "videos", "--out", tmp_path / "features"]
+    code, _, err = call(*extract)
+    assert (code, "were there" in err) == (0, False)
+    code, _, err = call(*extract, "--set", "size=96")
+    assert code == 2
+    assert "the store was made with other settings (settings.size: 160 there, 96 here); use another folder" in err
+
+
+def test_a_table_or_folder_in_place_of_marks_or_detections(planted, call, tmp_path):
+    export = ["--format", "csv", "--out", tmp_path / "x.csv"]
+    assert (
+        f"{planted.labels}: a table; expected a JSON file of detections or of annotations"
+        in call("export", planted.labels, *export)[2]
+    )
+    assert f"{tmp_path}: a folder; expected a JSON file of detections or of annotations" in call("export", tmp_path, *export)[2]
+    refine = ["refine", planted.folder / "run", "--annotations", planted.labels, "--out", tmp_path / "student"]
+    assert f"{planted.labels}: a table; expected a JSON file of annotations" in call(*refine)[2]
+
+
+def test_a_text_that_is_no_subtitles(call, tmp_path):
+    (tmp_path / "a.srt").write_text("hello\n")
+    code, _, err = call("import", tmp_path / "a.srt", "--out", tmp_path / "a.json")
+    assert (code, "a.srt: there is no subtitle in it" in err, (tmp_path / "a.json").exists()) == (2, True, False)
+    (tmp_path / "a.srt").write_text("")  # what export writes of a video without detections
+    assert call("import", tmp_path / "a.srt", "--out", tmp_path / "a.json")[0] == 0
+
+
+def test_a_pack_without_its_layout(call, tmp_path):
+    (tmp_path / "pack").mkdir()
+    code, _, err = call("recipe", "thumos14", "--features", tmp_path / "pack", "--out", tmp_path / "out")
+    assert (code, "no features.json in it; if it is a pack as others share it, name its --layout" in err) == (2, True)
+
+
+def test_words_of_the_libraries_are_not_passed_on(call, tmp_path):
+    assert "error: Invalid value for '--ids': 'both' is not one of" in call("init", tmp_path, "--ids", "both")[2]
+    (tmp_path / "weights.pt").write_text("video,label\n")
+    film(tmp_path / "videos" / "a.mp4", steady(1), draw=moving_blocks)
+    i3d = ["--extractor", "i3d", "--set", f"rgb_weights={tmp_path / 'weights.pt'}"]
+    err = call("extract", tmp_path / "videos", "--out", tmp_path / "f", *i3d)[2]
+    assert "not a checkpoint that can be read safely" in err
+    assert "weights_only" not in err
+    assert "found nothing" in call("extract", tmp_path / "videos", "--out", tmp_path / "f", "--set", "fps=")[2]
+
+
+def test_the_next_command_names_the_videos(planted, call, tmp_path):
+    """Whole names in what is to be typed next, wherever they are known."""
+    film(tmp_path / "new" / "a.mp4", steady(2), draw=moving_blocks)
+    (tmp_path / "labels.csv").write_text("video,label\na,goal\n")
+    train = ["train", "dgam", "--videos", tmp_path / "new", "--labels", tmp_path / "labels.csv", "--out", tmp_path / "run", *BRIEF]
+    assert call(*train)[0] == 0
+    code, _, err = call("localize", tmp_path / "run", tmp_path / "new", "--out", tmp_path / "new.json")
+    assert code == 0
+    assert f"next: untrimmed report {tmp_path / 'new.json'} --videos {tmp_path / 'new'} --out" in err

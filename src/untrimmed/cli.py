@@ -114,7 +114,7 @@ def extract(
     if report.finished and report.seconds > 0:
         frames, media = report.frames / report.seconds, report.media_seconds / report.seconds
         speed = f" ({frames:.0f} frames/s, {media:.1f} x real time)"
-    note(f"{out}: {len(report.finished)} videos extracted in {report.seconds:.0f} s{speed}, {len(report.skipped)} were there")
+    note(f"{out}: {len(report.finished)} videos extracted in {report.seconds:.0f} s{speed}")
     if extractor == "motion" and not report.skipped:
         note(NETWORKS)
     _left_out(report.failures, out / "failures.json")

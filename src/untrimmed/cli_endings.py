@@ -75,7 +75,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> None:
         hint = ""
         if (context := getattr(error, "ctx", None)) is not None:
             hint = f" (see {context.command_path} --help)"
-        _say(f"{error.format_message()}{hint}")
+        _say(f"{error.format_message().replace('Value error, ', '')}{hint}")
         sys.exit(USER_FAULT)
     if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into this
         with suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C

@@ -173,10 +173,11 @@ def progress(description: str, total: int, done: int = 0, unit: str = "videos") 
 
 
 @contextmanager
-def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Callable[[str, float], None]]:
+def progress_within(description: str, sizes: Mapping[str, float], unit: str = "videos") -> Iterator[Callable[[str, float], None]]:
     """Progress over items that take long one by one: the time left counts what is done of those under way, too.
 
-    Yields `at(name, share)`: of that item `share` is done, 0..1. `sizes` are the items' shares of the work, in any unit.
+    Yields `at(name, share)`: of that item `share` is done, 0..1. `sizes` are the items' shares of the work, in any unit; `unit`
+    says what the items are. Before a hundredth of the work is done, the time left is not told.
     """
     shares = dict.fromkeys(sizes, 0.0)
     whole = sum(sizes.values()) or 1.0
@@ -188,7 +189,7 @@ def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Ca
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(f"{{task.fields[finished]}}/{len(sizes)} videos"))
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(f"{{task.fields[finished]}}/{len(sizes)} {unit}"))
         with Progress(*columns, TaskProgressColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
             task = bar.add_task(description, total=1.0, finished=0)
 
@@ -223,8 +224,8 @@ def progress_within(description: str, sizes: Mapping[str, float]) -> Iterator[Ca
         part, finished = done()
         if now - last >= 15 and 0 < part < 1:
             last = now
-            left = (now - began) / part * (1 - part)
-            note(f"{description}: {finished}/{len(sizes)} videos, {part:.0%}, about {left:.0f} s left")
+            left = f", about {(now - began) / part * (1 - part):.0f} s left" if part >= 0.01 else ""
+            note(f"{description}: {finished}/{len(sizes)} {unit}, {part:.0%}{left}")
 
     yield at
 

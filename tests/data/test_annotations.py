@@ -59,7 +59,7 @@ def test_odd_but_harmless_truth_is_counted_in_notes(put):
         ({"segment": [1, float("inf")], "label": "goal"}, "video v, annotation 2: segment: inf is not finite"),
         ({"segment": [1, 10**400], "label": "goal"}, "is not finite"),
         ({"segment": [1, "two"], "label": "goal"}, "video v, annotation 2: segment: expected a number, found 'two'"),
-        ({"segment": [1, None], "label": "goal"}, "expected a number, found None"),
+        ({"segment": [1, None], "label": "goal"}, "expected a number, found nothing"),
         ({"segment": [1], "label": "goal"}, 'video v, annotation 2: expected "segment": [start, end]'),
         ({"label": "goal"}, 'expected "segment": [start, end]'),
         ("goal", 'expected "segment": [start, end]'),

@@ -242,7 +242,7 @@ def test_no_store(tmp_path):
 
 def test_other_settings_are_refused_and_named(store):
     before = (store / "features.json").read_bytes()
-    with pytest.raises(InputError, match=r"made with other settings \(settings: \{'fps': 25\} there, \{'fps': 30\} here\)"):
+    with pytest.raises(InputError, match=r"made with other settings \(settings\.fps: 25 there, 30 here\); use"):
         FeatureWriter(store, Header("motion", {"fps": 30}, 0.64, 0.64, HEADER.streams))
     assert (store / "features.json").read_bytes() == before
 

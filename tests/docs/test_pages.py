@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 import typer.main
@@ -159,3 +160,20 @@ def test_what_recuts_segments_is_a_localization_setting():
 def test_no_page_names_a_machine_or_an_index_of_packages():
     for page in PAGES:
         assert not re.search(r"/home/|/root/|/tmp/", page.read_text(encoding="utf-8"), re.I), page
+
+
+def test_the_demo_as_a_moving_picture():
+    """It is shown where people begin, small, well-formed, without the times of one machine, and loads nothing."""
+    file = ROOT / "docs" / "images" / "demo.svg"
+    for page, target in (("README.md", "docs/images/demo.svg"), ("docs/index.md", "images/demo.svg")):
+        assert f"]({target})" in (ROOT / page).read_text(encoding="utf-8")
+    assert file.stat().st_size < 200_000
+    root = ElementTree.parse(file).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    lines = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert lines[0] == "$ untrimmed demo"
+    assert lines[-1] == "now open demo-out/report.html"
+    assert any(line.startswith("told the true times") for line in lines)
+    assert not [line for line in lines if re.search(r"\d s\b", line)]
+    pictures = [image.get("href") for image in root.iter("{http://www.w3.org/2000/svg}image")]
+    assert [picture[:23] for picture in pictures] == ["data:image/jpeg;base64,"] * 2

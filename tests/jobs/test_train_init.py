@@ -86,7 +86,7 @@ def test_a_run_starts_from_another(planted, earlier, tmp_path, capsys):
         ({"classes": []}, "`classes`: names no class"),
         ({"classes": ["act00", ""]}, "`classes`: names no class"),
         ({"method": "dgam", "settings": {"attention_hidden": 4}}, "method: unknown name"),
-        ({"init": "nowhere"}, "holds no finished model"),
+        ({"init": "nowhere"}, "nowhere: no such run; name the folder"),
     ],
 )
 def test_what_cannot_be(more, words, planted, tmp_path):

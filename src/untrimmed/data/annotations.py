@@ -102,7 +102,7 @@ def scan_annotations(path: str | Path) -> tuple[Annotations, list[str]]:
     videos: dict[str, VideoTruth] = {}
     faults: list[str] = []
     instants = beyond = 0
-    for name, entry in mapping_of(_read(path, "annotations, with the segments of each video"), "database", path).items():
+    for name, entry in mapping_of(read_object(path, "annotations, with the segments of each video"), "database", path).items():
         try:
             video = _new_id(name, videos, path)
             if not isinstance(entry, dict):
@@ -163,7 +163,7 @@ def read_detections(path: str | Path) -> DetectionFile:
             score, or no label; the message names the video and the detection.
     """
     path = Path(path)
-    content = _read(path, "detections, as `untrimmed localize` writes it")
+    content = read_object(path, "detections, as `untrimmed localize` writes it")
     results: Results = {}
     for name, items in mapping_of(content, "results", path).items():
         video = _new_id(name, results, path)
@@ -207,8 +207,8 @@ def mapping_of(content: Any, key: str, path: Path) -> dict[str, Any]:
     return content[key]
 
 
-def _read(path: Path, what: str) -> Any:
-    """A JSON file; a folder or a table in its place is told for what it is."""
+def read_object(path: Path, what: str) -> Any:
+    """A JSON file of `what`; a folder or a table in its place is told for what it is."""
     try:
         return read_json(path)
     except InputError as error:

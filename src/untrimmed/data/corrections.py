@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from untrimmed.data.annotations import label_of, list_of, mapping_of, number_of, times_of
+from untrimmed.data.annotations import label_of, list_of, mapping_of, number_of, read_object, times_of
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, shown
 from untrimmed.data.ids import check_id
@@ -64,7 +64,7 @@ def read_corrections(path: str | Path) -> dict[str, Corrections]:
     """
     path = Path(path)
     videos: dict[str, Corrections] = {}
-    for name, entry in mapping_of(read_json(path), "database", path).items():
+    for name, entry in mapping_of(read_object(path, "annotations, with the segments of each video"), "database", path).items():
         video = check_id(name, path)
         if video in videos:
             raise InputError(f"{path}: the video {video!r} stands there twice")

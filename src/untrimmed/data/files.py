@@ -364,6 +364,8 @@ def _unlike(value: Any, expected: str, where: str) -> InputError:
 
 def shown(value: Any) -> str:
     """A value as a message shows it: short, and what holds others by its kind."""
+    if value is None:
+        return "nothing"
     if isinstance(value, dict | list | tuple) and len(value) <= 3 and len(text := repr(value)) <= 40:
         return text
     if isinstance(value, dict):

@@ -226,7 +226,8 @@ def _wtalc(source: Path, flow_first: bool, allow_pickle: bool, **_: Any) -> Pack
     folder = source if features is None else features.parent / f"{re.sub(r'-(I3D-)?JOINTFeatures$', '', features.stem)}-Annotations"
     if not (folder / "videoname.npy").is_file():
         raise InputError(
-            f"{folder / 'videoname.npy'}: no such file; the layout 'wtalc' has NAME-JOINTFeatures.npy and NAME-Annotations/"
+            f"{folder}: no videoname.npy in it; the layout 'wtalc' has NAME-I3D-JOINTFeatures.npy and NAME-Annotations/, "
+            "or that folder alone"
         )
     if not allow_pickle:
         raise InputError(

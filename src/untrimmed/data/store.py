@@ -93,6 +93,11 @@ class Header:
         mine, theirs = asdict(self), asdict(other)
         if self.weights_sha256 and other.weights_sha256:
             mine["settings"], theirs["settings"] = without_places(self.settings), without_places(other.settings)
+        for name in ("settings", "streams"):  # of these only the members that differ, so that no message hides them
+            ours, others = mine.pop(name), theirs.pop(name)
+            members = sorted(key for key in {**ours, **others} if ours.get(key) != others.get(key))
+            mine |= {f"{name}.{key}": ours.get(key, "none") for key in members}
+            theirs |= {f"{name}.{key}": others.get(key, "none") for key in members}
         return [f"{name}: {mine[name]} there, {theirs[name]} here" for name in mine if mine[name] != theirs[name]]
 
 

@@ -61,7 +61,7 @@ def build_world(out: Path, seed: int = 0, train: int = 72, test: int = 20, clips
     note(f"drawing {len(plans)} videos and {len(trimmed)} clips ({seconds / 60:.0f} minutes) in {out}")
     # The longest first, so that no worker is left alone with one at the end.
     jobs.sort(key=lambda job: -job[0].frames)
-    with progress("draw", len(whole), len(whole) - len(jobs)) as advance:
+    with progress("drawing", len(whole), len(whole) - len(jobs), "films") as advance:
         if workers == 1:
             for job in jobs:
                 _write_video(None, job)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from untrimmed.console import note
-from untrimmed.data.annotations import VideoTruth, read_detections, write_annotations
+from untrimmed.data.annotations import VideoTruth, read_detections, read_object, write_annotations
 from untrimmed.data.corrections import read_corrections
-from untrimmed.data.files import read_json, write_json
+from untrimmed.data.files import write_json
 from untrimmed.data.types import Segment
 from untrimmed.interchange.marks import Marks
 from untrimmed.interchange.media import Known
@@ -50,7 +50,7 @@ def items_of(path: Path) -> tuple[dict[str, list[Item]], bool]:
     Raises:
         InputError: it is neither, or at fault.
     """
-    content = read_json(path)
+    content = read_object(path, "detections or of annotations")
     if not isinstance(content, dict) or "database" not in content or "results" in content:
         return {video: list(found) for video, found in read_detections(path).results.items()}, False
     marks = read_corrections(path)

@@ -31,10 +31,12 @@ def read(path: Path, known: Known) -> Marks:
     """Read subtitles: their text, without a score behind it, is the label; the file is called as the video is.
 
     Raises:
-        InputError: a subtitle has no text, or its times are at fault.
+        InputError: there is text, but no subtitle; or a subtitle has no text, or its times are at fault.
     """
-    video = video_of(path.stem, path)
-    return marks_of([video], ((video, cue) for cue in cues_in(text_of(path), path)))
+    video, text = video_of(path.stem, path), text_of(path)
+    if text.strip() and "-->" not in text:
+        raise InputError(f"{path}: there is no subtitle in it")
+    return marks_of([video], ((video, cue) for cue in cues_in(text, path)))
 
 
 def cues_in(text: str, path: Path) -> Iterator[Segment | Point]:

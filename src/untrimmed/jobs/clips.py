@@ -110,7 +110,7 @@ def _cut_all(
     kept = {name: clip for name, clip in before.items() if (out / name).is_file()}
     _write_list(kept | {clip.file: clip for clip, *_ in planned}, out)
     made, failures = [], {}
-    with progress("clips", len(planned)) as advance:
+    with progress("cutting", len(planned), unit="clips") as advance:
         for clip, file, start, end in planned:
             target = out / clip.file
             try:

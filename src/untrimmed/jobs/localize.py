@@ -44,12 +44,14 @@ class LocalizeReport(Detections):
     results: the detections by video. failures: the videos that could not be extracted, with the reason.
     video_scores: how likely each class is in each video as a whole, the weighted mean of the streams; empty where several vote.
     score_cut: above it nothing was detected in the training videos without an action; None where that is not known.
+    folder: the folder of the videos, where one was named.
     """
 
     failures: dict[str, str]
     classes: tuple[str, ...] = ()
     video_scores: dict[str, dict[str, float]] = field(default_factory=dict)
     score_cut: float | None = None
+    folder: Path | None = None
 
     def text(self) -> str:
         """What was detected, and what to do next."""
@@ -64,7 +66,7 @@ class LocalizeReport(Detections):
             if all(d.score < cut for of_video in self.results.values() for d in of_video):
                 lines.append("warning: nothing here is above it; the run may not tell these videos from empty ones")
         page, table = named_after(self.out, ".html"), named_after(self.out, ".csv")
-        lines.append(f"next: untrimmed report {self.out} --videos DIR --out {page}")
+        lines.append(f"next: untrimmed report {self.out} --videos {self.folder or 'DIR'} --out {page}")
         lines.append(f"or:   untrimmed export {self.out} --format csv{least} --out {table}")
         return "\n".join(lines)
 
@@ -154,7 +156,8 @@ def localize(
     alone = len(looks) == 1
     scores = _video_scores(first, shown) if alone else {}
     cut = _score_cut(sources[0], asked) if alone and min_score is None else None
-    return LocalizeReport(out, counted, failures, tuple(dict.fromkeys(shown)), scores, cut)
+    folder = named[0] if len(named) == 1 and named[0].is_dir() else None
+    return LocalizeReport(out, counted, failures, tuple(dict.fromkeys(shown)), scores, cut, folder)
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,11 @@ def _look(source: Path, asked: _Asked) -> _Look:
             raise InputError("stored activations are cut again as they are; give no videos and no `features`")
         activations, cutting, about = activations_of_store(source, wanted, overrides)
     else:
-        if bool(asked.videos) == (features is not None):
+        if asked.videos and features is not None:
+            raise InputError("give videos or features to localize, not both")
+        if not asked.videos and features is None:
+            if not (source / "config.yaml").is_file():  # the run was forgotten
+                raise InputError(f"{source}: no run; name the run first: untrimmed localize RUN {source} --out {asked.out}")
             raise InputError(f"give videos or features to localize: untrimmed localize {source} --features DIR --out {asked.out}")
         if asked.videos:
             run = RunFolder(source)

@@ -30,6 +30,7 @@ class NamesReport:
     videos: dict[str, int]
     unnamed: dict[str, int]
     set_aside: Path | None
+    detections: Path | None = None
 
     def text(self) -> str:
         """A few lines for the person."""
@@ -42,7 +43,7 @@ class NamesReport:
         else:
             lines = [
                 f"{self.out}: {self.clusters} clusters; write a name into the column 'name' of each that you recognize, then: "
-                f"untrimmed names DETECTIONS --names {self.out} --out labels.csv"
+                f"untrimmed names {self.detections} --names {self.out} --out labels.csv"
             ]
         if self.set_aside is not None:
             lines.append(f"The file that was there is now {self.set_aside}")
@@ -94,7 +95,7 @@ def names(detections: str | Path, *, out: str | Path, names: str | Path | None =
     aside = set_aside(out) if exists(out) else None
     if rows is None:
         _write_form(out, clusters)
-        return NamesReport(out, len(clusters), {}, {}, aside)
+        return NamesReport(out, len(clusters), {}, {}, aside, file.path)
     write_labels(out, rows)
     labelled = {video for video, _ in rows}
     unnamed = {cluster.name: len(cluster.videos) for cluster in clusters if cluster.videos and cluster.videos[0] not in labelled}

@@ -160,6 +160,8 @@ def recipe(
     learned_from = None if unlabelled else out / "labels.csv"
     supervision = Supervision(learned_from, unlabelled, clusters, trimmed, trimmed_labels)
     supervision.check(method, method_class(method).learns_from)
+    if layout is None and features.is_dir() and not (features / "features.json").is_file():
+        raise InputError(f"{features}: no features.json in it; if it is a pack as others share it, name its `layout`")
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]) and not resume:
         if not force:
             raise InputError(f"{out}: already exists; `resume` continues it, `force` renames it first")

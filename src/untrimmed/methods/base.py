@@ -190,7 +190,13 @@ def load_method(folder: Path) -> Method:
         InputError: the folder holds no trained model, or a damaged one.
     """
     if not (folder / "model.json").is_file():
-        raise InputError(f"{folder.parent}: holds no finished model; train it, or continue with `resume`")
+        run = folder.parent
+        if not run.is_dir():
+            what = "a file, no run" if run.exists() else "no such run"
+            raise InputError(f"{run}: {what}; name the folder that `untrimmed train` wrote")
+        if (run / "features.json").is_file():
+            raise InputError(f"{run}: a feature store, no run; name the folder that `untrimmed train` wrote")
+        raise InputError(f"{run}: holds no finished model; train it, or continue with `resume`")
     head = read_json(folder / "model.json")
     check_shape(head, {"method": str, "classes": [str], "streams": {str: int}, "config": dict}, str(folder / "model.json"))
     try:

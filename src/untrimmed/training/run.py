@@ -308,7 +308,7 @@ class Run:
         with ExitStack() as stack:
             at = None
             if not self._showing:
-                at = stack.enter_context(progress_within(" and ".join(names), dict.fromkeys(names, 1.0)))
+                at = stack.enter_context(progress_within(f"training: {' and '.join(names)}", dict.fromkeys(names, 1.0), "streams"))
 
             def under_way(index: int, share: float) -> None:
                 if at:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +88,7 @@ def extract(
         note(f"{out}: made with other settings; renamed to {set_aside(out)}")
     fresh = not exists(out / "features.json")
     if fresh:
-        _check_free(out, header)
+        _check_free(out, header, videos)
     writer = FeatureWriter(out, header)
     _sweep(out)
     report = ExtractReport()
@@ -294,8 +294,13 @@ def _sweep(out: Path) -> None:
         sweep(folder)
 
 
-def _check_free(out: Path, header: Header) -> None:
-    """Raise InputError where a new store would write over what is the user's."""
+def _check_free(out: Path, header: Header, videos: Mapping[str, Path]) -> None:
+    """Raise InputError where a new store would write over what is the user's, or among the videos."""
+    if exists(out) and not out.is_dir():
+        raise InputError(f"{out}: a file; name the folder for the features")
+    place = out.resolve()
+    if among := [file for file in videos.values() if file.resolve().is_relative_to(place)]:
+        raise InputError(f"{out}: videos such as {among[0]} are in it; give the features a folder of their own")
     for name in ("videos", *header.streams, "failures.json"):
         there = out / name
         if exists(there) and not (there.is_dir() and not any(there.iterdir())):

@@ -82,8 +82,10 @@ def read_weights(file: str | Path) -> dict[str, Tensor]:
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, zipfile, pickle and safetensors raise many kinds for what is no checkpoint
+        # Torch's own advice, to load it with what may run programs, is none that we pass on.
+        reason = "" if "weights_only" in str(error) else f" ({first_line(error)})"
         raise InputError(
-            f"{file}: not a checkpoint that can be read safely: safetensors, or a state_dict by torch.save ({first_line(error)})"
+            f"{file}: not a checkpoint that can be read safely: safetensors, or a state_dict by torch.save{reason}"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
