@@ -299,7 +299,7 @@ def _check_free(out: Path, header: Header, videos: Mapping[str, Path]) -> None:
     if exists(out) and not out.is_dir():
         raise InputError(f"{out}: a file; name the folder for the features")
     place = out.resolve()
-    if among := [file for file in videos.values() if file.resolve().is_relative_to(place)]:
+    if among := [file for file in videos.values() if file.parent.resolve().is_relative_to(place)]:
         raise InputError(f"{out}: videos such as {among[0]} are in it; give the features a folder of their own")
     for name in ("videos", *header.streams, "failures.json"):
         there = out / name
