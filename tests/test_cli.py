@@ -335,6 +335,7 @@ def test_a_full_disk(planted, tmp_path):
         cli.main([str(a) for a in localize])
     before = files_of(tmp_path), files_of(planted.folder)
     train = ["train", "dgam", "--features", planted.features, "--labels", planted.labels, "--out", tmp_path / "run", *BRIEF]
+    train += ["--workers", "1"]  # more would import torch again
     done = child(call, *train, "--set", "hidden=300", "and", *localize, "--set", "nms=0.1")
     assert done.stdout.split() == ["2", "2"], done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
