@@ -57,6 +57,26 @@ def browser():
         running.close()
 
 
+class Kept(local.Pool):
+    """Processes that are not ended with the run that they work for."""
+
+    def close(self) -> None:
+        """Nothing: the next run finds them."""
+
+
+@pytest.fixture(scope="module")
+def two_processes():
+    with Kept(2) as pool:
+        yield pool
+    local.Pool.close(pool)
+
+
+@pytest.fixture
+def kept_processes(two_processes, monkeypatch):
+    """What runs learn side by side, they learn in the same two processes, which take seconds to import torch."""
+    monkeypatch.setattr("untrimmed.training.run.Pool", lambda workers: two_processes)
+
+
 @pytest.fixture
 def call(capsys):
     """Run a command here; its exit code, stdout and stderr."""

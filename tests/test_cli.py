@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -334,6 +335,7 @@ def test_a_full_disk(planted, tmp_path):
         cli.main([str(a) for a in localize])
     before = files_of(tmp_path), files_of(planted.folder)
     train = ["train", "dgam", "--features", planted.features, "--labels", planted.labels, "--out", tmp_path / "run", *BRIEF]
+    train += ["--workers", "1"]  # more would import torch again
     done = child(call, *train, "--set", "hidden=300", "and", *localize, "--set", "nms=0.1")
     assert done.stdout.split() == ["2", "2"], done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -380,11 +382,11 @@ def test_a_killed_training_is_gone_on_with_bit_for_bit(call, planted, tmp_path):
 
 
 def test_commands_import_only_what_they_need(planted, tmp_path):
-    """Help comes at once, neither scoring nor showing needs torch, and localizing only what it uses."""
+    """Help comes at once, neither scoring nor showing nor reviewing detections needs torch, and none what takes long for little."""
     program = """
         import json, sys
         from untrimmed import cli
-        seen, slow = {}, {"scipy.stats", "scipy.signal"}
+        seen, slow = {}, {"scipy.stats", "scipy.signal", "scipy.optimize"}
         for arguments in json.loads(sys.argv[1]):
             try:
                 cli.main(arguments)
@@ -396,6 +398,7 @@ def test_commands_import_only_what_they_need(planted, tmp_path):
     detections, annotations = str(planted.folder / "d.json"), ["--annotations", str(planted.annotations)]
     learned = ["--features", str(planted.features), "--labels", str(planted.labels)]
     film(tmp_path / "videos" / "wave" / "a.mp4", [0, 0.1], draw=moving_blocks)
+    taken = socket.create_server(("127.0.0.1", 0))
     commands = [
         ["--help"],
         ["init", str(tmp_path / "videos"), "--out", str(tmp_path / "labels.csv")],
@@ -403,14 +406,19 @@ def test_commands_import_only_what_they_need(planted, tmp_path):
         ["evaluate", detections, *annotations],
         ["export", detections, "--format", "csv", "--out", str(tmp_path / "d.csv")],
         ["report", detections, *annotations, "--out", str(tmp_path / "r.html")],
+        ["review", detections, "--no-open", "--port", str(taken.getsockname()[1])],  # makes its page before it listens
         ["localize", str(planted.folder / "run"), *learned[:2], "--out", str(tmp_path / "d.json")],
     ]
-    done = child(program, json.dumps(commands))
+    with taken:
+        done = child(program, json.dumps(commands))
     seen = json.loads(done.stdout.split("modules ")[-1])
-    assert {name: code for name, (code, _) in seen.items()} == {arguments[0]: 0 for arguments in commands}, done.stderr
+    codes = dict.fromkeys((arguments[0] for arguments in commands), 0) | {"review": 2}
+    assert {name: code for name, (code, _) in seen.items()} == codes, done.stderr
+    assert "cannot be listened on" in done.stderr
     heavy = {"torch", "numpy", "cv2", "av", "matplotlib", "sklearn", "scipy", "jinja2"}
     assert not heavy & set(seen["--help"][1])
-    assert not {"sklearn", "scipy.stats", "scipy.signal"} & set(seen.pop("localize")[1])
+    slow = {"matplotlib", "sklearn", "scipy.stats", "scipy.signal", "scipy.optimize"}
+    assert not slow & set(seen.pop("localize")[1]), "it is the last, so that this holds for all"
     for name, (_, modules) in seen.items():
         assert "torch" not in modules, name
 

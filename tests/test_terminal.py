@@ -74,9 +74,9 @@ def test_help_of_a_command():
 
 
 def test_help_is_quick():
-    """User time, the best of five: other work on the machine shall not count."""
+    """User time, of five times the first that is quick: other work on the machine shall not count."""
     spent = []
-    for _ in range(5):
+    while len(spent) < 5 and not (spent and spent[-1] < 0.3):
         before = os.times()
         ask("--help")
         after = os.times()

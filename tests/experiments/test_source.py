@@ -61,12 +61,10 @@ def test_key_of_a_training_changes_with_what_it_can_reach_only(copied, trainings
     before = keys()
     for file in ("reporting/page.py", "video/decode.py", "evaluation/detections.py", "runs/score.py", "runs/infer.py", "cli.py"):
         add(copied / file)
-        assert keys() == before, file
     for file in ("methods/tcam.py", "nn/spectral.py", "jobs/compare.py", "experiments/compare.py", "experiments/held_out.py"):
         add(copied / file)
-        assert keys() == before, file
     add(copied / "methods/dgam.py", "\n# a remark\n")
-    assert keys() == before
+    assert keys() == before, "one of these is reached, or a remark counts"
     for file in ("training/run.py", "methods/base.py", "runs/fit.py", "data/store.py", "experiments/train_task.py"):
         add(copied / file)
         after = keys()

@@ -50,6 +50,27 @@ def fitted(planted):
     return of
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> Planted:
+    """The planted problem with fewer videos, for what need not be learned well."""
+    return plant(tmp_path_factory.mktemp("few"), train=12, test=2)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(few, tmp_path_factory):
+    """Per method a run with the settings `brief`, made once: the fitted method, the same as it began, and the log."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name) / "run"
+            method, began, _ = fit(name, few, folder)
+            made[name] = method, began, (folder / "metrics.jsonl").read_text()
+        return made[name]
+
+    return of
+
+
 class Stopped(Exception):
     pass
 
@@ -251,10 +272,10 @@ def test_a_damaged_model_is_one_clear_line(name, damage, planted, fitted, tmp_pa
 
 
 @pytest.mark.every_method
-def test_seeds_make_the_weights(name, planted, tmp_path):
-    first, began, _ = fit(name, planted, tmp_path / "a", seed=1)
-    again, _, _ = fit(name, planted, tmp_path / "b", seed=1, save_seconds=1e9)
-    other, other_began, _ = fit(name, planted, tmp_path / "c", seed=2)
+def test_seeds_make_the_weights(name, few, uninterrupted, tmp_path):
+    first, began, _ = uninterrupted(name)
+    again, _, _ = fit(name, few, tmp_path / "again", save_seconds=1e9)
+    other, other_began, _ = fit(name, few, tmp_path / "other", seed=1)
     assert same(first, again)
     assert not same(first, began)
     assert not same(began, other_began)
@@ -262,25 +283,25 @@ def test_seeds_make_the_weights(name, planted, tmp_path):
 
 
 @pytest.mark.every_method
-def test_what_others_draw_does_not_matter(name, planted, tmp_path):
-    first, _, _ = fit(name, planted, tmp_path / "a")
+def test_what_others_draw_does_not_matter(name, few, uninterrupted, tmp_path):
+    first, _, _ = uninterrupted(name)
     torch.manual_seed(12345)
     np.random.seed(12345)  # noqa: NPY002 (the global state is what is tested)
     torch.rand(7)
-    again, _, _ = fit(name, planted, tmp_path / "b")
+    again, _, _ = fit(name, few, tmp_path / "again")
     assert same(first, again)
 
 
 @pytest.mark.every_method
 @pytest.mark.parametrize("save_seconds", [0.0, 1e9], ids=["saved-often", "saved-at-the-end"])
-def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(name, save_seconds, planted, tmp_path):
-    whole, _, _ = fit(name, planted, tmp_path / "whole")
-    log = (tmp_path / "whole" / "metrics.jsonl").read_text()
-    for stop_after in stops(len(log.splitlines())):  # of two streams: in the first, in its last epochs, in the second
+def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(name, save_seconds, few, uninterrupted, tmp_path):
+    whole, _, log = uninterrupted(name)
+    first, *others = stops(len(log.splitlines()))  # of two streams: in the first, in its last epochs, in the second
+    for stop_after in [first, *others] if save_seconds == 0 else [first, others[-1]]:  # what was not saved is the same lost
         folder = tmp_path / f"{stop_after}"
         with pytest.raises(Stopped):
-            fit(name, planted, folder, stop_after=stop_after, save_seconds=save_seconds)
-        resumed, _, _ = fit(name, planted, folder, resume=True, save_seconds=save_seconds)
+            fit(name, few, folder, stop_after=stop_after, save_seconds=save_seconds)
+        resumed, _, _ = fit(name, few, folder, resume=True, save_seconds=save_seconds)
         assert same(resumed, whole), stop_after
         assert (folder / "metrics.jsonl").read_text() == log, stop_after
 
@@ -353,11 +374,11 @@ def test_a_batch_of_nothing_but_empty_videos(name, tmp_path):
 
 
 @pytest.mark.every_method
-def test_a_diverging_training_is_told(name, planted, tmp_path):
+def test_a_diverging_training_is_told(name, few, tmp_path):
     if suite_of(name).diverging is None:
         pytest.skip("it takes no steps that could be too long")
     with pytest.raises(InputError, match=r"training diverged .* try a lower learning_rate"):
-        fit(name, planted, tmp_path / "run", suite_of(name).diverging)
+        fit(name, few, tmp_path / "run", suite_of(name).diverging)
 
 
 @pytest.mark.every_method(learns_from="trimmed")

@@ -15,7 +15,7 @@ BRIEF = {
 
 
 @pytest.mark.parametrize("name", ["dgam", "stpn", "tsrnet", "tcam", "tcam without labels"])
-def test_two_processes_learn_what_one_learns(name, tmp_path):
+def test_two_processes_learn_what_one_learns(name, kept_processes, tmp_path):
     problem = plant(tmp_path / "problem", train=10, test=2)
     method, _, unlabelled = name.partition(" ")
     settings = dict(BRIEF[method])

@@ -11,7 +11,8 @@ from untrimmed.data.annotations import VideoTruth, write_annotations, write_dete
 from untrimmed.data.errors import InputError
 from untrimmed.data.types import Detection, Segment
 from untrimmed.jobs.evaluate import evaluate
-from untrimmed.reporting.diagnosis import KIND_COLOURS, draw_diagnosis, shares
+from untrimmed.reporting.diagnosis import draw_diagnosis
+from untrimmed.reporting.kinds import KIND_COLOURS, shares
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from untrimmed.data.types import Detection, Segment
 from untrimmed.evaluation.diagnosis import KINDS
 from untrimmed.jobs.evaluate import evaluate
 from untrimmed.jobs.report import report
-from untrimmed.reporting.diagnosis import KIND_COLOURS
+from untrimmed.reporting.kinds import KIND_COLOURS
 
 
 @pytest.fixture

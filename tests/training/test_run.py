@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -551,21 +552,28 @@ def same(one, other):
     )
 
 
-def test_side_by_side_is_in_every_bit_what_one_process_does(in_one_process, tmp_path):
+def test_side_by_side_is_in_every_bit_what_one_process_does(in_one_process, kept_processes, tmp_path):
     assert same(learn_apart(tmp_path / "two", 2), in_one_process)
     places = [tuple(key for key in json.loads(line) if key in ("second", "first")) for line in in_one_process[1].splitlines()]
     assert places == [(), *[("second",)] * 6, *[("first",)] * 6, ()] * 2
 
 
-@pytest.mark.parametrize("then", [1, 2])
-def test_killed_side_by_side_and_resumed(in_one_process, then, tmp_path):
+@pytest.fixture(scope="module")
+def killed_side_by_side(tmp_path_factory):
     """The parent is killed from within one part, while the other is at work; their lines stand as they came until the end."""
-    arguments = f"{str(tmp_path / 'run')!r}, 2, ('first', 3, 1)"
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    arguments = f"{str(folder)!r}, 2, ('first', 3, 1)"
     code = f"from tests.training.test_run import learn_apart; learn_apart({arguments})"
     killed = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE)
     assert killed.wait(300) == -signal.SIGKILL
     killed.communicate(timeout=300)  # until the parts have ended, too
-    assert '"done": 1' not in (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert '"done": 1' not in (folder / "metrics.jsonl").read_text()
+    return folder
+
+
+@pytest.mark.parametrize("then", [1, 2])
+def test_killed_side_by_side_and_resumed(in_one_process, killed_side_by_side, then, kept_processes, tmp_path):
+    shutil.copytree(killed_side_by_side, tmp_path / "run")
     assert same(learn_apart(tmp_path / "run", then, resume=True), in_one_process)
 
 
@@ -606,7 +614,7 @@ def stray(name, how, run):
         ("diverge", InputError, "training diverged .loss is nan at"),
     ],
 )
-def test_parts_that_do_not_keep_to_themselves_and_those_that_diverge(how, fault, words, processes, tmp_path):
+def test_parts_that_do_not_keep_to_themselves_and_those_that_diverge(how, fault, words, processes, kept_processes, tmp_path):
     nets = Nets().nets
     with open_run(tmp_path / "run", processes=processes) as run, pytest.raises(fault, match=words):
         run.side_by_side(nets, stray, how)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from untrimmed.data.errors import InputError
+from untrimmed.data.ranks import ranks
 from untrimmed.data.types import Segment, Timeline
 from untrimmed.evaluation.classification import average_precision
 
@@ -179,10 +180,8 @@ def attention_by_part(attention: Sequence[np.ndarray], kinds: Sequence[np.ndarra
 
 def chance_above(a: np.ndarray, b: np.ndarray) -> float:
     """The chance that a value of `a` is above one of `b`, equals counted half (the area under the ROC curve)."""
-    from scipy.stats import rankdata  # takes a second to import
-
-    ranks = rankdata(np.concatenate([a, b]))[: len(a)]
-    return float((ranks.sum() - len(a) * (len(a) + 1) / 2) / (len(a) * len(b)))
+    of_a = ranks(np.concatenate([a, b]))[: len(a)]
+    return float((of_a.sum() - len(a) * (len(a) + 1) / 2) / (len(a) * len(b)))
 
 
 def softmax(logit: np.ndarray) -> np.ndarray:

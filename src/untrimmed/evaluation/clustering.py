@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from untrimmed.data.types import Results
 
@@ -80,7 +79,7 @@ def changed_share(before: Mapping[str, str], after: Mapping[str, str]) -> float:
     stayed = np.zeros((len(old), len(new)))
     for video in before.keys() & after.keys():
         stayed[old.index(before[video]), new.index(after[video])] += 1
-    return float(1 - stayed[linear_sum_assignment(-stayed)].sum() / len(after))
+    return float(1 - stayed[_assignment(-stayed)].sum() / len(after))
 
 
 def _adjusted_rand_index(table: np.ndarray, squares: np.ndarray, sizes: np.ndarray) -> float:
@@ -105,6 +104,13 @@ def _mutual_information(joint: np.ndarray) -> float:
 def _entropy(p: np.ndarray) -> float:
     p = p[p > 0]
     return float(-(p * np.log(p)).sum())
+
+
+def _assignment(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns that cost the least together, each once."""
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
+    return linear_sum_assignment(costs)
 
 
 def map_clusters(clusters: Mapping[str, str | Sequence[str]], labels: Mapping[str, Sequence[str]], how: How) -> Mapped:
@@ -134,7 +140,7 @@ def map_clusters(clusters: Mapping[str, str | Sequence[str]], labels: Mapping[st
     counts = counts.round(9)  # thirds do not add up exactly, and the order of the videos shall not break ties
     mapping: Mapped = {name: {} for name in names}
     if how == "hungarian":
-        for k, c in zip(*linear_sum_assignment(-counts), strict=True):
+        for k, c in zip(*_assignment(-counts), strict=True):
             if counts[k, c] > 0:
                 mapping[names[k]] = {classes[c]: 1.0}
         return mapping

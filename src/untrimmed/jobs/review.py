@@ -6,9 +6,10 @@ import secrets
 import shutil
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from untrimmed.console import note
 from untrimmed.data.annotations import read_detections
@@ -19,8 +20,8 @@ from untrimmed.data.files import check_writable
 from untrimmed.data.labels import read_labels, write_labels
 from untrimmed.data.locks import lock
 from untrimmed.data.run_files import RunFiles
+from untrimmed.data.store import FeatureStore
 from untrimmed.jobs.names import assigned_clusters
-from untrimmed.jobs.refine import refine
 from untrimmed.jobs.report import make_copy, page_of
 from untrimmed.reporting.page import Page, page_html
 from untrimmed.reviewing.background import Background
@@ -28,8 +29,10 @@ from untrimmed.reviewing.films import films_of
 from untrimmed.reviewing.groups import GroupsFile
 from untrimmed.reviewing.marks import MarksFile, rename_labels, write_snapshot
 from untrimmed.reviewing.queue import worth_a_look
-from untrimmed.reviewing.source import Source, durations_of, labels_of, localize_training_videos, source_of, stored_activations
-from untrimmed.reviewing.surest import Voting
+from untrimmed.reviewing.source import Source, durations_of, labels_of, source_of, stored_activations
+
+if TYPE_CHECKING:
+    from untrimmed.reviewing.surest import Voting
 
 PORT = 8765
 """Where it listens, if that is free and nothing else was asked for."""
@@ -125,6 +128,9 @@ def teach(run: Path, item: tuple[str, str, str | None]) -> str:
     Returns:
         The student's detections.
     """
+    from untrimmed.jobs.refine import refine
+    from untrimmed.reviewing.training_videos import localize_training_videos
+
     marks, out = map(Path, item[:2])
     try:
         refine(run, out=out, annotations=marks, labels=item[2])
@@ -157,7 +163,7 @@ class _Served:
             note("a video may hold several clusters here: they can be named, but not merged or split, and videos not moved")
             assigned = {}
         self.groups = GroupsFile(shown.clusters, who, assigned) if assigned else None
-        self.voting = Voting(shown.store, sorted(assigned)) if assigned and shown.store is not None else None
+        self.voting = _voting(shown.store, assigned) if assigned and shown.store is not None else None
         self.html: tuple[Any, bytes] = (None, b"")
         self.copying = Background(make_copy, None)
         self.teaching = None if shown.run is None else Background(teach, shown.run.absolute(), self._taught)
@@ -212,6 +218,12 @@ class _Served:
 
     def _taught(self, item: Any, detections: str) -> None:
         self.files.append(Path(detections))
+
+
+def _voting(store: FeatureStore, assigned: Mapping[str, str]) -> "Voting":
+    from untrimmed.reviewing.surest import Voting  # torch, which a review of detections does not need
+
+    return Voting(store, sorted(assigned))
 
 
 def _listen(port: int | None) -> socket.socket:

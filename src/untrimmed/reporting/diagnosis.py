@@ -14,21 +14,11 @@ from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.files import atomic_write, write_json
 from untrimmed.data.types import Results
 from untrimmed.evaluation.diagnosis import Diagnosis, diagnose
+from untrimmed.reporting.kinds import KIND_COLOURS, TRAIT_WORDS, shares
 
 INK, SOFT, RULE = "#1b1c1e", "#5d6167", "#e3e0d8"
 
-KIND_COLOURS = {
-    "true positive": "#3f7d4f",
-    "double detection": "#a9c79a",
-    "wrong label": "#6b4fa0",
-    "localization error": "#d9822b",
-    "confusion error": "#c9b3e0",
-    "background error": "#a3a6aa",
-}
-"""Greens lie on a segment of their class, purples on one of another, orange at the wrong time, grey on nothing."""
-
 TRAIT_COLOURS = {"length": "#1f6f8b", "coverage": "#b3401f", "instances": "#4d7a2a"}
-TRAIT_WORDS = {"length": "length, s", "coverage": "share of its video, per cent", "instances": "instances in its video"}
 
 
 def draw_diagnosis(diagnosis: Mapping[str, Any], folder: str | Path) -> list[Path]:
@@ -51,13 +41,6 @@ def draw_diagnosis(diagnosis: Mapping[str, Any], folder: str | Path) -> list[Pat
             figure.savefig(handle, format="png")
         written.append(folder / name)
     return written
-
-
-def shares(diagnosis: Mapping[str, Any], k: int) -> dict[str, list[float]]:
-    """For each kind its share, 0..1, of the detections of every level at the k-th threshold; 0 at a level without any."""
-    counts = diagnosis["false_positives"]["counts"]
-    number = np.maximum(np.sum([of_kind[k] for of_kind in counts.values()], axis=0), 1)
-    return {kind: (np.asarray(of_kind[k]) / number).tolist() for kind, of_kind in counts.items()}
 
 
 def _false_positives(diagnosis: Mapping[str, Any], k: int) -> Figure:

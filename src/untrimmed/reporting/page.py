@@ -21,7 +21,7 @@ from untrimmed.data.annotations import VideoTruth
 from untrimmed.data.files import atomic_write
 from untrimmed.data.types import Activation, Detection, Results, Segment, StreamActivation
 from untrimmed.reporting.clusters import Cluster
-from untrimmed.reporting.diagnosis import KIND_COLOURS, TRAIT_WORDS, shares
+from untrimmed.reporting.kinds import KIND_COLOURS, TRAIT_WORDS, shares
 from untrimmed.reporting.script import one_script
 
 MOST_POINTS = 600

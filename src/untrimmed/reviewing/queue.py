@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
 
+from untrimmed.data.ranks import ranks
 from untrimmed.data.types import Activation, Detection, Results
 
 NEAR = 0.25
@@ -36,8 +36,6 @@ def worth_a_look(
         activations: of the videos, where they are kept: whether their streams disagree.
         beside: what another run found in the same videos.
     """
-    from scipy.stats import rankdata  # takes a second to import
-
     videos = sorted(results)
     near = near_threshold(results)
     signs = {
@@ -48,10 +46,10 @@ def worth_a_look(
         least = [_enough(of) for of in (results, beside)]
         unlike = [unlike_count(results[video], beside.get(video, []), *least) for video in videos]
         signs["runs that disagree"] = np.array(unlike, dtype=float)
-    ranks = {why: rankdata(values) / len(videos) for why, values in signs.items() if len(set(values)) > 1}
-    worth = np.mean(list(ranks.values()), axis=0) if ranks else np.zeros(len(videos))
+    share = {why: ranks(values) / len(videos) for why, values in signs.items() if len(set(values)) > 1}
+    worth = np.mean(list(share.values()), axis=0) if share else np.zeros(len(videos))
     looks = [
-        Look(video, float(worth[i]), max(ranks, key=lambda why: ranks[why][i]) if ranks else "not looked at yet")
+        Look(video, float(worth[i]), max(share, key=lambda why: share[why][i]) if share else "not looked at yet")
         for i, video in enumerate(videos)
     ]
     return sorted(looks, key=lambda look: (-look.worth, look.video))
@@ -98,6 +96,8 @@ def disagreement(activation: Activation | None) -> float:
     """
     if activation is None or len(activation.streams) < 2:
         return 0.0
+    from scipy.special import softmax
+
     said = []
     for stream in activation.streams.values():
         curve = softmax(np.pad(stream.class_logit.astype(np.float64), ((0, 0), (0, 1))), axis=1)[:, :-1]

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,7 +24,9 @@ from untrimmed.reviewing.background import Background
 from untrimmed.reviewing.films import Film
 from untrimmed.reviewing.groups import GroupsFile, change_of
 from untrimmed.reviewing.marks import MarksFile, Stale
-from untrimmed.reviewing.surest import Voting
+
+if TYPE_CHECKING:
+    from untrimmed.reviewing.surest import Voting
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """Names of this machine; with any port, since an SSH tunnel has another."""
@@ -59,7 +61,7 @@ class Review:
     teaching: Background | None = None
     begin: Callable[[], Any] | None = None
     groups: GroupsFile | None = None
-    voting: Voting | None = None
+    voting: "Voting | None" = None
 
 
 def make_app(review: Review, token: str) -> ASGIApp:

@@ -8,15 +8,9 @@ from untrimmed.data.activations import find_activations, read_activations
 from untrimmed.data.annotations import DetectionFile, read_detections
 from untrimmed.data.corrections import read_corrections
 from untrimmed.data.errors import InputError
-from untrimmed.data.outputs import activations_beside, named_after
-from untrimmed.data.run_files import RunFiles
+from untrimmed.data.outputs import named_after
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.types import Activation
-from untrimmed.localization import localize
-from untrimmed.runs.detect import write_result
-from untrimmed.runs.folder import RunFolder
-from untrimmed.runs.infer import activations_of_run
-from untrimmed.runs.refine import features_of
 
 
 @dataclass(frozen=True)
@@ -49,32 +43,9 @@ def source_of(path: Path) -> Source:
         read_detections(path)
         marks, clusters, work = (named_after(path, f".{what}") for what in ("annotations.json", "clusters.json", "review"))
         return Source((path,), marks, clusters, work)
-    folder = RunFolder(path)
-    classes = folder.method().classes
-    store = FeatureStore(features_of(folder, None))
-    sources = {
-        video: Path(there)
-        for video in folder.record()["training_videos"]
-        if video in store.videos and (there := (store.videos[video].source or {}).get("path"))
-    }
-    students = sorted(run for run in (path / "taught").glob("[0-9]*") if RunFiles(run).is_finished)
-    files = tuple(localize_training_videos(run) for run in (path, *students))
-    return Source(files, folder.annotations, folder.corrected_clusters, path / "review", classes, sources, path, store)
+    from untrimmed.reviewing.training_videos import source_of_run  # torch, which a file of detections does not need
 
-
-def localize_training_videos(run: Path) -> Path:
-    """Localize a run's own training videos into `RUN/review/detections.json`, unless that is done, and return the file."""
-    folder = RunFolder(run)
-    out, made = run / "review" / "detections.json", folder.model / "model.json"
-    if out.exists() and activations_beside(out).exists() and out.stat().st_mtime_ns >= made.stat().st_mtime_ns:
-        return out
-    wanted = set(folder.record()["training_videos"])
-    found, cutting, about = activations_of_run(run, features_of(folder, None), wanted, {}, "cpu")
-    if not found:
-        raise InputError(f"{run}: its features hold none of its training videos")
-    name = f"{run.parent.parent.name}, taught {run.name}" if run.parent.name == "taught" else run.name
-    write_result(out, localize(found, cutting), {**about, "run": name}, (found, cutting), run)
-    return out
+    return source_of_run(path)
 
 
 def stored_activations(detections: Path) -> dict[str, Activation]:

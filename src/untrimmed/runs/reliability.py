@@ -22,6 +22,7 @@ from untrimmed.console import columns
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import read_json, write_json
 from untrimmed.data.labels import read_labels
+from untrimmed.data.ranks import ranks
 from untrimmed.data.store import FeatureStore, release_pages
 from untrimmed.data.types import Results
 from untrimmed.evaluation.classification import average_precision
@@ -163,10 +164,8 @@ def held_out_scores(x: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def rank_sum_z(positive: np.ndarray, score: np.ndarray) -> float:
     """How many standard deviations the rank sum of the positives [N] is above that of ranks by chance."""
-    from scipy.stats import rankdata  # takes a second to import
-
     m, n = int(positive.sum()), int((~positive).sum())
-    above = rankdata(score)[positive].sum() - m * (m + 1) / 2
+    above = ranks(score)[positive].sum() - m * (m + 1) / 2
     return float((above - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12))
 
 

@@ -14,7 +14,7 @@ from untrimmed.data.outputs import activations_beside
 from untrimmed.data.run_files import RunFiles
 from untrimmed.data.settings import build, of_stream
 from untrimmed.data.types import Activation
-from untrimmed.localization import Localization, localize
+from untrimmed.localization import Localization
 from untrimmed.runs.mapping import Tags, tags_of
 
 
@@ -97,6 +97,8 @@ def detections_of(target: Path) -> DetectionFile:
         return read_detections(target)
     if (target / "activations.json").is_file():
         activations, about = read_activations(target)
+        from untrimmed.localization import localize  # SciPy, which detections that were written do not need
+
         settings = build(Localization, about.get("localization", {}), f"{target / 'activations.json'}: localization")
         return DetectionFile(target, localize(activations, settings), about)
     return read_detections(_detections_in(target))
