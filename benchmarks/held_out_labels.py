@@ -1,9 +1,9 @@
 """What trained networks know of the labels of videos that they have not seen: `python benchmarks/held_out_labels.py STORE LABELS
 METHOD...` prints a table.
 
-The training videos are dealt into five folds, as often as `--splits` says; each method learns from four folds, preset `default`, and
-ranks the videos of the fifth by their class scores, mean of the streams. The AUC of the ranks, mean over folds and classes that a
-fold both holds and lacks: 0.5 is chance. No time, and no test video, is looked at.
+The training videos are dealt into five folds, as often as `--splits` says; each method learns from four folds, with its preset
+`default`, and ranks the videos of the fifth by their class scores, mean of the streams. The AUC of the ranks, mean over folds and
+classes that a fold both holds and lacks: 0.5 is chance. No time, and no test video, is looked at.
 """
 
 import argparse
