@@ -156,8 +156,8 @@ def localize(
     alone = len(looks) == 1
     scores = _video_scores(first, shown) if alone else {}
     cut = _score_cut(sources[0], asked) if alone and min_score is None else None
-    folder = named[0] if len(named) == 1 and named[0].is_dir() else None
-    return LocalizeReport(out, counted, failures, tuple(dict.fromkeys(shown)), scores, cut, folder)
+    videos = named[0] if len(named) == 1 and named[0].is_dir() else None
+    return LocalizeReport(out, counted, failures, tuple(dict.fromkeys(shown)), scores, cut, videos)
 
 
 @dataclass(frozen=True)
