@@ -36,10 +36,11 @@ def read_curves(path: Path) -> dict[str, Curves]:
         for row in csv.DictReader(stream):
             if row.get("metric") != METRIC:
                 continue
-            amount, _, line = ("0", "", "segments") if row["run"] == "none" else row["run"].partition(" ")
+            run = row["run"].partition(" (+ ")[0]  # what it was given stands behind
+            amount, _, line = ("0", "", "segments") if run == "none" else run.partition(" ")
             if amount not in AMOUNTS or line not in LINES:
                 continue
-            point = 100 * float(row["mean"]), 100 * float(row["std"] or 0)
+            point = 100 * float(row["mean"]), float(np.nan_to_num(100 * float(row["std"])))
             curves = found.setdefault(row["data"], {name: {} for name in LINES})
             curves[line][amount] = point
             if amount == "0":

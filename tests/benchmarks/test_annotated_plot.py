@@ -10,10 +10,18 @@ HEAD = "data,run,metric,mean,std,seeds,selection,values\n"
 
 
 def test_curves_are_read_and_drawn(tmp_path):
-    rows = [("none", 0.8), ("1 segments", 0.85), ("all segments", 0.9), ("5 points", 0.86), ("1 alone", 0.5), ("SRNet", 0.1)]
+    given = "(+ 1 annotated video(s) per class, segments)"
+    rows = [
+        ("none", 0.8),
+        (f"1 segments {given}", 0.85),
+        ("all segments", 0.9),
+        ("5 points", 0.86),
+        ("1 alone", 0.5),
+        ("SRNet", 0.1),
+    ]
     table = tmp_path / "results.csv"
     table.write_text(
-        HEAD + "".join(f"demo,{run},mAP@0.5,{mean},0.01,2,last,\n" for run, mean in rows) + "demo,none,mAP@0.3,1,,2,last,\n"
+        HEAD + "".join(f'demo,"{run}",mAP@0.5,{mean},0.01,2,last,\n' for run, mean in rows) + "demo,none,mAP@0.3,1,nan,1,last,\n"
     )
     curves = annotated_plot.read_curves(table)["demo"]
     assert curves["segments"] == {"0": (80, 1), "1": (85, 1), "all": (90, 1)}
