@@ -41,7 +41,7 @@ site: setup
 
 # Two workers of one thread each: the suite is meant for two cores. UNTRIMMED_* variables pass through.
 test: lint
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 # Every command, ended before each of its changes to the disk, and with the disk full from 20 of them on: some hours. `make test`
 # tries one point of each.
