@@ -70,7 +70,6 @@ def measure(page: Page, address: str, tries: int) -> dict[str, float]:
     page.keyboard.press("n")
     marks, nexts = [], []
     for _ in range(20):
-        page.wait_for_function("() => document.querySelector('.video.open .pick.on')")
         marks.append(page.evaluate(KEY, "a"))
         nexts.append(page.evaluate(KEY, "q"))
         page.keyboard.press("n")
