@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import cv2
 import pytest
 
 from untrimmed.engine import local
@@ -13,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The suite itself takes every core: what a test does takes one, unless it asks for more.
 local.cores = lambda: 1
+
+# A fork of a process in which OpenCV has begun a pool of threads waits for them for ever.
+cv2.setNumThreads(1)
 
 # A shell lets what it starts in the background ignore Ctrl-C, and that is handed down to the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -336,12 +336,14 @@ def weight_of_belief(
     """How much what is believed should weigh beside what is marked: cross-validated on the marked videos.
 
     The weight whose classifiers, fitted without a marked video, give its marked snippets the highest likelihood. As marks become
-    many, what is merely believed weighs less by itself. It is never 0 while a class has no mark.
+    many, what is merely believed weighs less by itself. It is never 0 while a class has no mark. Where no background is marked, as
+    with points, the likelihood would favour classifiers that see action everywhere: what is believed then keeps its weight.
 
     Args:
         marked: the videos in which something is marked, by number.
     """
-    if len(marked) < 2:
+    background_marked = any(believed[number].share[believed[number].known, -1].any() for number in marked)
+    if len(marked) < 2 or not background_marked:
         return 1.0
     folds = min(max(config.folds, 2), len(marked))
     fold = np.full(len(believed), -1)
