@@ -52,7 +52,7 @@ def read_curves(path: Path) -> dict[str, Curves]:
 
 def draw(found: dict[str, Curves], path: Path) -> None:
     """A panel for each data set."""
-    figure = Figure(figsize=(3.4 * len(found), 3.2), dpi=130, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(3.8 * len(found), 3.4), dpi=130, facecolor="white", layout="constrained")
     for axes, (data, curves) in zip(np.atleast_1d(figure.subplots(1, len(found), sharey=True)), found.items()):
         for line, colour in LINES.items():
             amounts = [amount for amount in AMOUNTS if amount in curves[line]]
@@ -66,7 +66,7 @@ def draw(found: dict[str, Curves], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=SOFT, labelsize=8)
     figure.axes[0].set_ylabel("mAP at tIoU 0.5, per cent", color=SOFT, fontsize=9)
-    figure.axes[-1].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside upper center", ncols=3)
     FigureCanvasAgg(figure)
     with atomic_write(path, "wb") as stream:
         figure.savefig(stream, format=path.suffix.lstrip(".") or "png")

@@ -36,6 +36,7 @@ from untrimmed.methods.selftrain import (
     start_from_clips,
     start_from_curves,
     start_from_tags,
+    weight_of_belief,
 )
 from untrimmed.runs.folder import RunFolder
 from untrimmed.runs.mapping import clusters_in
@@ -248,6 +249,24 @@ def test_what_is_known_stays_and_teaches(planted, tmp_path):
         right = [(video.share[:, -1] == 0) == truth_of(planted, video.name) for video in others]
         found.append(np.concatenate(right).mean())
     assert found[1] > found[0] + 0.02
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_where_no_background_is_marked_what_is_believed_keeps_its_weight(planted, tmp_path, background):
+    """Points are all action, so that who believes in action everywhere would explain them best."""
+    believed, nets = start_from_tags(set_of(planted)), nets_of(planted)
+    standardize(nets, believed)
+    marked = [number for number, video in enumerate(believed) if len(video.tags) == 1]
+    for number in marked:
+        acting = truth_of(planted, believed[number].name)
+        rows = [np.flatnonzero(acting)[0], *np.flatnonzero(~acting)[: 1 if background else 0]]
+        believed[number].share[rows] = np.eye(2, dtype=np.float32)[: len(rows)]
+        believed[number].known[rows] = True
+    with run_in(tmp_path / "run") as run:
+        weight = weight_of_belief(nets, believed, marked, Config(), run)
+    log = tmp_path / "run" / "metrics.jsonl"
+    assert (log.is_file() and "likelihood" in log.read_text()) == background
+    assert background or weight == 1
 
 
 def test_a_teachers_curves_are_a_start(planted):
