@@ -183,6 +183,29 @@ def test_twenty_classes_can_be_told_apart(tmp_path):
             assert pattern != other_pattern or min(apart, 360 - apart) >= 20
 
 
+def test_six_results_beside_can_be_told_apart(browser, tmp_path):
+    beside = {f"run {k}": [0.1 * k] for k in range(6)}
+    scores = {
+        "tiou": [0.5],
+        "mAP": [0.4],
+        "average": 0.4,
+        "videos": 1,
+        "instances": 2,
+        "per_class": {"jump": [0.4]},
+        "beside": beside,
+    }
+    write_page(Page(results={"a": []}, truth={}, scores=scores), tmp_path / "report.html")
+    page = browser.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    look = "e => [getComputedStyle(e).stroke, getComputedStyle(e).strokeDasharray].join()"
+    drawn = page.locator("svg .line").evaluate_all(f"lines => lines.map({look})")
+    look = "e => [getComputedStyle(e).borderTopColor, getComputedStyle(e).borderTopStyle].join()"
+    told = page.locator(".stroke").evaluate_all(f"strokes => strokes.map({look})")
+    page.close()
+    assert len(set(drawn)) == 7
+    assert len(set(told)) == 7
+
+
 def test_terms_are_explained(tmp_path):
     scores = {"tiou": [0.5], "mAP": [0.4], "average": 0.4, "videos": 1, "instances": 2, "per_class": {"jump": [0.4]}}
     write_page(Page(results={"a": []}, truth={}, scores=scores), tmp_path / "report.html")

@@ -27,6 +27,9 @@ from untrimmed.reporting.script import one_script
 MOST_POINTS = 600
 """Points of a curve: about two per pixel column of the widest screen it is drawn on."""
 
+LOOKS = 6
+"""Lines beside the own that can be told apart: three dashes in two shades."""
+
 MOST_CURVES = 6
 """Classes whose curve is kept per video."""
 
@@ -337,7 +340,7 @@ def _summary(scores: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
     lines: list[dict[str, Any]] = [{"name": None, "values": list(scores["mAP"])}]
     lines += [{"name": name, "values": list(values)} for name, values in scores.get("beside", {}).items()]
     for k, line in enumerate(lines):
-        line["look"] = f"beside beside-{(k - 1) % 3}" if k else "own"
+        line["look"] = f"beside beside-{(k - 1) % LOOKS}" if k else "own"
         line["average"] = float(np.mean(line["values"]))
         line["points"] = [(round(_across(k, len(tious)), 2), round(_down(v), 2), v) for k, v in enumerate(line["values"])]
     plots = [
