@@ -165,6 +165,8 @@ def test_what_must_not_be_marked(planted, teacher, tmp_path):
 def test_faults_are_one_line(planted, teacher, groups, tmp_path, capsys):
     with pytest.raises(InputError, match="is the teacher itself"):
         refine(teacher, out=teacher)
+    with pytest.raises(InputError, match="named twice"):
+        refine([teacher, teacher.parent / ".." / teacher.parent.name / teacher.name], out=tmp_path / "a")
     with pytest.raises(InputError, match="holds no finished model"):
         refine(tmp_path, out=tmp_path / "a")
     with pytest.raises(InputError, match="has other classes than"):

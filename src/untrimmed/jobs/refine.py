@@ -66,6 +66,9 @@ def refine(
         raise InputError("name a trained run to refine")
     out = Path(out)
     check_device(device)
+    places = [teacher.path.resolve() for teacher in teachers]
+    if twice := [teacher.path for k, teacher in enumerate(teachers) if places[k] in places[:k]]:
+        raise InputError(f"{twice[0]}: named twice; each teacher counts once")
     for teacher in teachers:
         if out.resolve() == teacher.path.resolve():
             raise InputError(f"{out}: is the teacher itself; give the student a folder of its own")
