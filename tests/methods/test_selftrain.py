@@ -253,7 +253,7 @@ def test_what_is_known_stays_and_teaches(planted, tmp_path):
 
 @pytest.mark.parametrize("background", [False, True])
 def test_where_no_background_is_marked_what_is_believed_keeps_its_weight(planted, tmp_path, background):
-    """Points are all action, so that who believes in action everywhere would explain them best."""
+    """Points are all action: how likely they are says nothing about background."""
     believed, nets = start_from_tags(set_of(planted)), nets_of(planted)
     standardize(nets, believed)
     marked = [number for number, video in enumerate(believed) if len(video.tags) == 1]

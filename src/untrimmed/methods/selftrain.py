@@ -337,7 +337,7 @@ def weight_of_belief(
 
     The weight whose classifiers, fitted without a marked video, give its marked snippets the highest likelihood. As marks become
     many, what is merely believed weighs less by itself. It is never 0 while a class has no mark. Where no background is marked, as
-    with points, the likelihood would favour classifiers that see action everywhere: what is believed then keeps its weight.
+    with points, a likelihood of actions alone cannot judge it, and a weight of 0 would teach no background: it keeps its weight.
 
     Args:
         marked: the videos in which something is marked, by number.
