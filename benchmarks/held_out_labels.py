@@ -13,9 +13,9 @@ from os import devnull
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata
 
 from untrimmed.data.labels import read_labels
+from untrimmed.evaluation.attention import chance_above
 from untrimmed.jobs.train import train
 from untrimmed.runs.infer import activations_of_run
 
@@ -31,10 +31,7 @@ def deal(tags: dict[str, set[str]], seed: int) -> dict[str, int]:
 
 def auc(score: np.ndarray, present: np.ndarray) -> float:
     """The chance that a video with the label ranks above one without; NaN where all or none have it."""
-    have, lack = present.sum(), (~present).sum()
-    if not have or not lack:
-        return float("nan")
-    return float((rankdata(score)[present].sum() - have * (have + 1) / 2) / (have * lack))
+    return chance_above(score[present], score[~present]) if 0 < present.sum() < len(present) else float("nan")
 
 
 def of_split(method: str, features: Path, labels: Path, seed: int) -> float:
