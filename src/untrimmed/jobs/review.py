@@ -29,7 +29,7 @@ from untrimmed.reviewing.films import films_of
 from untrimmed.reviewing.groups import GroupsFile
 from untrimmed.reviewing.marks import MarksFile, rename_labels, write_snapshot
 from untrimmed.reviewing.queue import worth_a_look
-from untrimmed.reviewing.source import Source, durations_of, labels_of, source_of, stored_activations
+from untrimmed.reviewing.source import Source, durations_of, labels_of, source_of_file, stored_activations
 
 if TYPE_CHECKING:
     from untrimmed.reviewing.surest import Voting
@@ -81,7 +81,7 @@ def review(
     except ImportError as error:
         raise InputError(f"review needs Starlette and uvicorn: pip install 'untrimmed[review]' ({error})") from error
     source = Path(source)
-    shown = source_of(source)
+    shown = _source_of_run(source) if source.is_dir() else source_of_file(source)
     marks = Path(annotations) if annotations is not None else shown.annotations
     check_writable(marks)
     shown.work.mkdir(parents=True, exist_ok=True)
@@ -220,8 +220,14 @@ class _Served:
         self.files.append(Path(detections))
 
 
+def _source_of_run(run: Path) -> Source:
+    from untrimmed.reviewing.training_videos import source_of_run  # torch, which a review of detections does not need
+
+    return source_of_run(run)
+
+
 def _voting(store: FeatureStore, assigned: Mapping[str, str]) -> "Voting":
-    from untrimmed.reviewing.surest import Voting  # torch, which a review of detections does not need
+    from untrimmed.reviewing.surest import Voting  # torch, too
 
     return Voting(store, sorted(assigned))
 

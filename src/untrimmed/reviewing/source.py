@@ -33,19 +33,15 @@ class Source:
     store: FeatureStore | None = None
 
 
-def source_of(path: Path) -> Source:
-    """A detections file as it is; of a run its training videos, as it and the students taught after it localize them.
+def source_of_file(path: Path) -> Source:
+    """A detections file as it is.
 
     Raises:
-        InputError: it is neither, the run is not finished, or its features are not where they were.
+        InputError: it is none.
     """
-    if not path.is_dir():
-        read_detections(path)
-        marks, clusters, work = (named_after(path, f".{what}") for what in ("annotations.json", "clusters.json", "review"))
-        return Source((path,), marks, clusters, work)
-    from untrimmed.reviewing.training_videos import source_of_run  # torch, which a file of detections does not need
-
-    return source_of_run(path)
+    read_detections(path)
+    marks, clusters, work = (named_after(path, f".{what}") for what in ("annotations.json", "clusters.json", "review"))
+    return Source((path,), marks, clusters, work)
 
 
 def stored_activations(detections: Path) -> dict[str, Activation]:
