@@ -246,9 +246,9 @@ def open_row(page, name):
 
 
 def playing_from(page, row, start):
-    """Wait until the row's video plays, and return where it began to (the last stretch that was played, however far it is now)."""
+    """Wait until the row's video has played beyond `start`, and return where that stretch began; by now it may have ended."""
     video = row.locator("video").element_handle()
-    page.wait_for_function("([v, start]) => !v.paused && !v.seeking && v.currentTime >= start", arg=[video, start])
+    page.wait_for_function("([v, start]) => v.played.length > 0 && v.played.end(v.played.length - 1) > start", arg=[video, start])
     return video.evaluate("v => v.played.start(v.played.length - 1)")
 
 

@@ -77,8 +77,7 @@ def test_a_run_is_corrected_and_teaches_a_student(planted, run):
         assert student.record()["annotated_videos"] == sorted(videos)
         assert sorted(read_corrections(student.annotations)) == sorted(videos), "it can be gone on with from there"
 
-        server.json("POST", "/api/teach")
-        assert taught(server, "running")["state"] == "running"
+        assert server.json("POST", "/api/teach")["state"] == "running"
         server.ask("DELETE", "/api/teach")
         assert taught(server, "cancelled", "done")["state"] == "cancelled"
         assert not (run / "taught" / "02").exists(), "nothing is left of it"
