@@ -97,6 +97,14 @@ def test_report_with_the_wrong_folder_of_videos(planted, call, tmp_path):
     assert f"warning: 3 of 4 videos have no file in {wrong}: test000, test002, test003; only their timelines are shown" in err
 
 
+def test_review_with_the_wrong_folder_of_videos(planted, call, tmp_path):
+    wrong = tmp_path / "WRONGDIR"
+    wrong.mkdir()
+    code, out, err = call("review", planted.folder / "new.json", "--videos", wrong, "--no-open")
+    assert (code, out) == (2, "")
+    assert f"error: --videos {wrong}: none of the 4 videos, such as 'test000', has a file in it" in err
+
+
 def test_a_table_in_place_of_detections(planted, call, tmp_path):
     for command in (["report", "--out", tmp_path / "r.html"], ["evaluate", "--annotations", planted.annotations]):
         code, _, err = call(*command, planted.labels)

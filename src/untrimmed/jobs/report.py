@@ -20,7 +20,7 @@ from untrimmed.evaluation.diagnosis import diagnose
 from untrimmed.evaluation.results import Evaluation
 from untrimmed.jobs.names import assigned_clusters, held_clusters
 from untrimmed.reporting.clusters import clusters_of
-from untrimmed.reporting.media import COPY_FPS, copy_size, files_by_id, link, playable, write_copy
+from untrimmed.reporting.media import COPY_FPS, copy_size, files_to_show, link, playable, write_copy
 from untrimmed.reporting.page import Media, Page, write_page
 from untrimmed.runs.target import scored_videos, where_in
 from untrimmed.video.decode import Frames, open_video, video_track
@@ -256,15 +256,7 @@ def _media(videos: str | Path | Mapping[str, Path], ids: list[str], out: Path, p
     if isinstance(videos, Mapping):
         files = {video: videos[video] for video in ids if video in videos and videos[video].is_file()}
     else:
-        files = files_by_id(videos, ids, leave_out=copies)
-        if ids and not files:
-            raise InputError(
-                f"`videos` {videos}: none of the {len(ids)} videos, such as {ids[0]!r}, has a file in it; name the folder that "
-                f"holds them, or leave `videos` away to see the timelines alone"
-            )
-        if missing := [video for video in ids if video not in files]:
-            names = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
-            note(f"warning: {len(missing)} of {len(ids)} videos have no file in {videos}: {names}; only their timelines are shown")
+        files = files_to_show(videos, ids, leave_out=copies)
     for video, file in files.items():
         try:
             with open_video(file) as container:

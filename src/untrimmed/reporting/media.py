@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from untrimmed.console import note
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write
 from untrimmed.data.ids import relative_name, videos_below
@@ -56,6 +57,24 @@ def files_by_id(folder: str | Path, wanted: Iterable[str], leave_out: Path | Non
         if files:
             chosen[video] = files[0]
     return chosen
+
+
+def files_to_show(folder: str | Path, wanted: Sequence[str], leave_out: Path | None = None) -> dict[str, Path]:
+    """The same for a page, with a warning where some of the videos have no file.
+
+    Raises:
+        InputError: as above, or none of them has one.
+    """
+    files = files_by_id(folder, wanted, leave_out)
+    if wanted and not files:
+        raise InputError(
+            f"`videos` {folder}: none of the {len(wanted)} videos, such as {wanted[0]!r}, has a file in it; name the folder that "
+            f"holds them, or leave `videos` away to see the timelines alone"
+        )
+    if missing := [video for video in wanted if video not in files]:
+        names = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+        note(f"warning: {len(missing)} of {len(wanted)} videos have no file in {folder}: {names}; only their timelines are shown")
+    return files
 
 
 def _nfc(name: str) -> str:

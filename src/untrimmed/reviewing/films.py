@@ -7,7 +7,7 @@ from urllib.parse import quote
 from untrimmed.console import note
 from untrimmed.data.annotations import DetectionFile
 from untrimmed.data.errors import InputError
-from untrimmed.reporting.media import files_by_id, playable
+from untrimmed.reporting.media import files_to_show, playable
 from untrimmed.reporting.page import Media
 from untrimmed.reviewing.source import Source
 from untrimmed.video.decode import open_video, video_track
@@ -35,9 +35,13 @@ class Film:
 def films_of(
     file: DetectionFile, shown: Source, folder: Path | None
 ) -> tuple[dict[str, Media] | None, dict[str, Film], dict[str, float], dict[str, float]]:
-    """Of the videos with a file: what the page says of it, what the server needs, frames per second and length in seconds."""
+    """Of the videos with a file: what the page says of it, what the server needs, frames per second and length in seconds.
+
+    Raises:
+        InputError: there is no such folder, or none of the videos has a file in it.
+    """
     ids = sorted(file.results)
-    files = files_by_id(folder, ids, leave_out=shown.work) if folder is not None else dict(shown.sources)
+    files = files_to_show(folder, ids, leave_out=shown.work) if folder is not None else dict(shown.sources)
     media: dict[str, Media] = {}
     films: dict[str, Film] = {}
     fps: dict[str, float] = {}
