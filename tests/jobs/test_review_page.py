@@ -158,7 +158,7 @@ def test_by_mouse(visit, folder):
     assert saved(page, folder, "a")["note"].startswith("</script>")
     row.get_by_label("checked: nothing is missing").check()
     assert saved(page, folder, "a")["checked"] is True
-    assert "1 of 4 videos checked, 3 left to look at" in page.locator("#review").inner_text()
+    assert "1 of 4 videos checked, 3 left to look at (the next for " in page.locator("#review").inner_text()
 
     page.reload()
     page.wait_for_selector("html[data-ready]", state="attached")

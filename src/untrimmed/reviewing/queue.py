@@ -49,7 +49,7 @@ def worth_a_look(
     share = {why: ranks(values) / len(videos) for why, values in signs.items() if len(set(values)) > 1}
     worth = np.mean(list(share.values()), axis=0) if share else np.zeros(len(videos))
     looks = [
-        Look(video, float(worth[i]), max(share, key=lambda why: share[why][i]) if share else "not looked at yet")
+        Look(video, float(worth[i]), max(share, key=lambda why: share[why][i]) if share else "want of anything else")
         for i, video in enumerate(videos)
     ]
     return sorted(looks, key=lambda look: (-look.worth, look.video))

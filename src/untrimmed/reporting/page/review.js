@@ -24,7 +24,7 @@ let current = null;
 
 const videoOf = new Map(data.videos.map((video) => [video.id, video]));
 const state = make("span", { class: "said", role: "status" });
-const nextButton = make("button", { type: "button", title: "the next video worth a look (key Q)", onclick: next });
+const nextButton = make("button", { type: "button", onclick: next });
 
 editing.on = {
   segments: (video) => marks.segments(video.id, "annotations"),
@@ -82,13 +82,14 @@ function showState() {
   const checked = data.videos.length - waiting;
   const where = marks.unsaved || keeper.sending ? "saving …" : `saved to ${data.review?.annotations}`;
   const trouble = marks.trouble || keeper.trouble;
-  const counts = `${checked} of ${data.videos.length} videos checked, ${waiting} left to look at`;
+  const look = nextAfter(current?.id ?? null);
+  const reason = look ? ` (the next for ${look.why})` : "";
+  const counts = `${checked} of ${data.videos.length} videos checked, ${waiting} left to look at${reason}`;
   state.textContent = `${counts} · ${trouble ? `NOT SAVED: ${trouble}` : where}`;
   state.classList.toggle("trouble-text", trouble !== "");
-  const look = nextAfter(current?.id ?? null);
   nextButton.disabled = !look;
   nextButton.textContent = look ? `Next: ${look.video}` : "Nothing is left";
-  nextButton.title = look ? `${look.why} (key Q)` : "";
+  nextButton.title = look ? "the next video worth a look (key Q)" : "";
   countTeachable();
 }
 
