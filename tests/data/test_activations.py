@@ -80,6 +80,11 @@ def test_a_missing_or_damaged_array_file_is_named(folder):
         ),
         (lambda head: head["videos"]["a"]["timeline"].update(count=7), "do not fit 7 snippets and 2 classes"),
         (lambda head: head["videos"]["a"].update(class_score={"sound": [1, 2]}), r"damaged \(KeyError: 'sound\.class_logit'\)"),
+        (
+            lambda head: head["videos"]["b"].update(class_score={}),
+            "b: class_score: expected the scores of at least one stream",
+        ),
+        (lambda head: head["videos"]["b"]["class_score"].pop("flow"), "b: class_score: expected the streams of the others, "),
         (lambda head: head["videos"].update({"../a": head["videos"]["a"]}), "path separator"),
         (
             lambda head: head["videos"]["a"].update(segments=[{"begin": 1}]),

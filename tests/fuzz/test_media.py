@@ -54,7 +54,7 @@ def test_no_video_crashes_anything_or_takes_long(tmp_path):
     read = sum(about["fault"] is None for about in told)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(how.values()).items()))
     print(f"\nseed {seed}: {len(told)} videos ({kinds}): {read} read, {len(told) - read} refused, {len(bad)} bad")
-    print(f"slowest {max(about['seconds'] for about in told):.1f} s, most rows {max(about['rows'] for about in told)}")
+    print(f"slowest {max(about['seconds'] for about in told):.1f} CPU s, most rows {max(about['rows'] for about in told)}")
     assert bad == {}, seed
 
 

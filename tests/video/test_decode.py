@@ -221,6 +221,17 @@ def test_a_clock_that_is_set_anew_within_the_file_goes_on(tmp_path):
     assert frames.duration == pytest.approx(4, abs=0.1)
 
 
+def test_a_track_that_appears_within_a_damaged_transport_stream(tmp_path):
+    """Its last packets call themselves those of a track that nothing announces; PyAV does not know it."""
+    whole = film(tmp_path / "a.ts", steady(1)).read_bytes()
+    packets = [bytearray(whole[at : at + 188]) for at in range(0, len(whole), 188)]
+    for packet in packets[-len(packets) // 4 :]:
+        if (packet[1] & 31, packet[2]) == (1, 0):
+            packet[2] = 5
+    (tmp_path / "b.ts").write_bytes(whole + b"".join(packets))
+    assert len(list(Frames(tmp_path / "b.ts", 25, same))) >= 25
+
+
 def test_a_size_that_changes_within_the_file_does_not_show(tmp_path):
     film(tmp_path / "a.ts", steady(1))
     film(tmp_path / "b.ts", steady(1, start=1), width=64, height=96)

@@ -140,6 +140,11 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
                     raise InputError(
                         f"{file}: stream {name!r}: attention {list(stream.attention.shape)} does not fit {expected[0]} snippets"
                     )
+            if not streams:
+                raise InputError(f"{head_file}: video {video}: class_score: expected the scores of at least one stream")
+            if activations and streams.keys() != activations[0].streams.keys():
+                of_others = ", ".join(sorted(activations[0].streams))
+                raise InputError(f"{head_file}: video {video}: class_score: expected the streams of the others, {of_others}")
             spans = entry.get("segments")
             segments = None if spans is None else [Detection(**d) for d in spans]
             activations.append(Activation(video, classes, timeline, streams, kind, segments))

@@ -11,7 +11,7 @@ from av.error import FFmpegError
 
 from untrimmed.data.errors import InputError
 from untrimmed.data.files import atomic_write
-from untrimmed.video.decode import VideoError, clock_offset, open_video, video_track
+from untrimmed.video.decode import VideoError, clock_offset, demuxed, open_video, video_track
 
 TICKS = 90_000
 """Of the clock of an encoded clip, a second."""
@@ -61,7 +61,7 @@ def _copied(container: Any, track: Any, sound: Any, sink: Any, start: float, end
     made = {stream.index: sink.add_stream_from_template(stream) for stream in streams}
     began: float | None = None
     until = 0.0
-    for packet in _with_decoding_times(container.demux(streams), track):
+    for packet in _with_decoding_times(demuxed(container, streams), track):
         time = float(packet.pts * packet.time_base)
         if packet.stream_index == track.index:
             if began is None and packet.is_keyframe:
@@ -148,7 +148,7 @@ def _decoded(container: Any, track: Any, sound: Any, start: float, end: float) -
     over = set()
     streams = [track] if sound is None else [track, sound]
     last = 0.0
-    for packet in container.demux(streams):
+    for packet in demuxed(container, streams):
         if packet.stream_index in over:
             continue
         try:

@@ -134,6 +134,20 @@ def _why_not_a_video(head: bytes, error: Exception) -> str:
     return f"cannot be opened as a video: {getattr(error, 'strerror', None) or error}"
 
 
+def demuxed(container: Any, tracks: list[Any]) -> Iterator[Any]:
+    """The packets of some tracks, to the end of the file.
+
+    There PyAV looks up every track, also one that appeared within a damaged MPEG transport stream and that it does not know: an
+    IndexError, behind all packets.
+    """
+    packets = container.demux(tracks)
+    while True:
+        try:
+            yield next(packets)
+        except (StopIteration, IndexError):
+            return
+
+
 def _video_streams(container: Any) -> list[Any]:
     """The video tracks, without cover images."""
     return [s for s in container.streams.video if not s.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)]
@@ -271,7 +285,7 @@ class Frames:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """All frames that can be decoded: a damaged packet is skipped, a truncated file ends where it ends."""
-        packets = self._container.demux(self._track)
+        packets = demuxed(self._container, [self._track])
         while True:
             try:
                 packet = next(packets, None)
