@@ -289,6 +289,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("[" * 200, "more than 50 values within each other"),
         ("x" * 300_000, "expected YAML of at most 256 KiB"),
         ("a: \x00", "special characters are not allowed"),
+        (r'a: ["\ud800"]', r"half of a character, \ud800"),
+        (r'a: ["\U0000dfff"]', r"half of a character, \udfff"),
     ],
 )
 def test_yaml_that_is_none_or_too_much(text, words):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import atomic_write, read_json, set_aside, write_json
+from untrimmed.data.files import atomic_write, read_json, set_aside, write_json, write_text
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
@@ -92,6 +92,8 @@ def test_a_cut_off_file_is_called_so(tmp_path, kept):
         (b'{"a": 1} trailing', "not valid JSON at line 1: Extra data"),
         (b"\x89PNG\r\n\x1a\n\xff", "not UTF-8 text"),
         (b'{"a": {"x": 1, "y": 2, "x": 3}}', "the key 'x' stands twice"),
+        (rb'{"a": ["\\\ud83d \ude00"]}', r"not usable JSON: half of a character, \ud83d"),
+        (rb'{"\udfff": 1}', r"not usable JSON: half of a character, \udfff"),
         (b"[" * 100_000, "not usable JSON"),
         (b"1" * 5000, "not usable JSON"),
     ],
@@ -105,6 +107,18 @@ def test_what_is_no_json_is_said_in_one_line(tmp_path, content, message):
     assert "\n" not in str(fault.value)
     if "trailing" in content.decode("latin1") or b"b" in content:
         assert "cut off" not in str(fault.value)
+
+
+def test_two_halves_are_a_character_and_an_escaped_backslash_is_none(tmp_path):
+    (tmp_path / "d.json").write_bytes(rb'["\ud83d\ude00", "\\ud83d"]')
+    assert read_json(tmp_path / "d.json") == ["\U0001f600", r"\ud83d"]
+
+
+def test_half_of_a_character_is_not_written(tmp_path):
+    for write in (write_json, write_text):
+        with pytest.raises(InputError, match=r"d\.txt: cannot be written: half of a character, \\ud800"):
+            write(tmp_path / "d.txt", "a\ud800")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bom_is_accepted_and_a_missing_file_named(tmp_path):

@@ -152,6 +152,7 @@ def test_videos_are_sent_by_range(server, folder):
     [
         (b"", {}, 400),
         (b"{", {}, 400),
+        (rb'{"note": "\ud800"}', {}, 400),
         (b"[]", {}, 400),
         (b"null", {}, 400),
         (b"\xff\xfe", {}, 400),

@@ -20,6 +20,9 @@ from untrimmed.data.locks import hold
 LARGEST_JSON, DEEPEST_JSON = 2**30, 64
 """Bytes of a JSON file, and values within each other in it: more than any dataset needs, and what a machine can hold."""
 
+ESCAPED_HALF = re.compile(r"\\(u|U0000)[dD][89a-fA-F]")
+"""An escape that spells half of a character, in JSON or YAML, or with the other half behind it a whole one."""
+
 PART = re.compile(r"\..*\.[0-9a-f]{12}\.part")
 """What a file or folder is called while it is written. Its writer holds a lock on it; one that nobody holds is of a dead one."""
 
@@ -33,7 +36,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     Raises:
         InputError: `path` is a folder, a device or a pipe, the folder cannot be made, or the file cannot be written (no space, not
-            a folder, no permission).
+            a folder, no permission), or a text in it holds half of a character.
     """
     path = Path(path)
     target = target_of(path)
@@ -56,6 +59,8 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         done = True
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{path}: cannot be written: a folder on its way is a file") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: cannot be written: {_half(error)}") from error
     except OSError as error:
         # NumPy reports a short write without an error number.
         raise InputError(f"{path}: cannot be written: {error.strerror or f'is the disk full? ({error})'}") from error
@@ -211,12 +216,25 @@ def read_text(path: str | Path, most: int = 2**26) -> str:
         raise InputError(f"{shortened(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def check_characters(value: Any) -> None:
+    """Raise ValueError where a text in a value holds half of a character: only an escape such as \\ud800 can spell it, and no file
+    can hold it."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(_half(error)) from error
+
+
+def _half(error: UnicodeEncodeError) -> str:
+    return f"half of a character, \\u{ord(error.object[error.start]):x}"
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: it is not there, not UTF-8, not whole JSON, an object in it has one key twice, or it is larger, deeper or has
-            longer numbers than any such file needs; the message names the line or the key.
+        InputError: it is not there, not UTF-8, not whole JSON, an object in it has one key twice, a text half of a character, or it
+            is larger, deeper or has longer numbers than any such file needs; the message names the line or the key.
     """
     try:
         text = read_text(path, LARGEST_JSON)
@@ -227,11 +245,16 @@ def read_json(path: str | Path) -> Any:
     try:
         content = json.loads(text, object_pairs_hook=_without_doubles, parse_int=_whole_number)
         _check_depth(content)
+        if ESCAPED_HALF.search(text):
+            check_characters(content)
     except json.JSONDecodeError as error:
         open_end = error.msg.startswith("Unterminated") or (error.msg != "Extra data" and error.pos >= len(text.rstrip()) - 5)
         cut = " (the file seems cut off; make or fetch it again)" if open_end else ""
         raise InputError(f"{path}: not valid JSON at line {error.lineno}: {error.msg}{cut}") from error
-    except (ValueError, RecursionError) as error:  # a key twice, a number of thousands of digits, or nested without end
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a key twice, thousands of digits, nested without end ..
         raise InputError(f"{path}: not usable JSON: {shortened(error)}") from error
     return content
 

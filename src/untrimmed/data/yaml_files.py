@@ -7,7 +7,7 @@ import yaml
 
 from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import read_text, write_text
+from untrimmed.data.files import ESCAPED_HALF, check_characters, read_text, write_text
 
 MOST_BYTES = 2**18
 MOST_NODES = 10_000
@@ -68,7 +68,10 @@ def parse_yaml(text: str, where: str, loader: type[PlainLoader] = PlainLoader) -
     except yaml.YAMLError as error:  # a character that no YAML has
         raise InputError(f"{where}: not usable YAML: {shortened(' '.join(str(error).split()))}") from error
     try:
-        return reading.get_single_data()
+        value = reading.get_single_data()
+        if ESCAPED_HALF.search(text):
+            check_characters(value)
+        return value
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1}" if mark is not None else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import write_json
+from untrimmed.data.files import check_characters, write_json
 from untrimmed.interchange.marks import Marks, mark, marks_of, text_of
 from untrimmed.interchange.media import Known, Media, video_of
 from untrimmed.interchange.text import Item, milliseconds, one_line, score_text
@@ -55,7 +55,9 @@ def _json5(path: Path) -> Any:
     """LosslessCut writes JSON5: names without quotation marks, and commas behind the last."""
     text = text_of(path)
     try:
-        return json.loads(text)
+        project = json.loads(text)
+        check_characters(project)
+        return project
     except (ValueError, RecursionError):
         pass
     try:
@@ -63,6 +65,8 @@ def _json5(path: Path) -> Any:
     except ImportError:
         raise InputError(f"{path}: JSON5, which is read with the library json5: pip install 'untrimmed[interchange]'") from None
     try:
-        return json5.loads(text)
+        project = json5.loads(text)
+        check_characters(project)
+        return project
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a project of LosslessCut: {' '.join(str(error).split())[:120]}") from error
