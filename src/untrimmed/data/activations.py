@@ -101,7 +101,7 @@ def read_activations(folder: str | Path) -> tuple[list[Activation], dict[str, An
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise InputError(f'{head_file}: expected "format": "{FORMAT}"')
     check_shape(head, HEAD, str(head_file))
-    activations = []
+    activations: list[Activation] = []
     try:
         classes, kind = tuple(head["classes"]), head["attention_kind"]
         for video, entry in head["videos"].items():
