@@ -20,7 +20,7 @@ from untrimmed.video.extractors.named import NAMED
 from untrimmed.video.features import Outcome, Task, extract_one, header_of
 
 NETWORKS = (
-    "motion: hand-made features; those of a network tell more actions apart: pip install 'untrimmed[hub]', "
+    "motion: hand-made features; if they do not tell the labels apart, try a network's: pip install 'untrimmed[hub]', "
     "then --extractor dinov2, or vjepa2 on a GPU, with --download; see: untrimmed extractors"
 )
 SHARING = 4  # processes of one GPU
