@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("stores", nargs="+", metavar="STORE")
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     given = parser.parse_args()
-    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 4.2), layout="constrained")
     print("| features | clusters | about as well | modularity |\n|---|---|---|---|")
     for place in given.stores:
         scores = scores_of(place)
@@ -42,7 +42,7 @@ def main() -> None:
         axes.plot(list(scores), list(scores.values()), marker=".", label=name)
         axes.plot(best, scores[best], marker="o", color=axes.lines[-1].get_color())
     axes.set(xlabel="clusters", ylabel="modularity of the votes")
-    axes.legend()
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if given.plot:
         figure.savefig(given.plot, dpi=150)
 
