@@ -216,13 +216,17 @@ def read_text(path: str | Path, most: int = 2**26) -> str:
         raise InputError(f"{shortened(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def check_characters(value: Any) -> None:
-    """Raise ValueError where a text in a value holds half of a character: only an escape such as \\ud800 can spell it, and no file
-    can hold it."""
+def whole_characters(value: Any) -> Any:
+    """The value itself, if every text in it can be written.
+
+    Raises:
+        ValueError: one holds half of a character, which an escape such as \\ud800 can spell.
+    """
     try:
         json.dumps(value, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
         raise ValueError(_half(error)) from error
+    return value
 
 
 def _half(error: UnicodeEncodeError) -> str:
@@ -246,15 +250,12 @@ def read_json(path: str | Path) -> Any:
         content = json.loads(text, object_pairs_hook=_without_doubles, parse_int=_whole_number)
         _check_depth(content)
         if ESCAPED_HALF.search(text):
-            check_characters(content)
+            whole_characters(content)
     except json.JSONDecodeError as error:
         open_end = error.msg.startswith("Unterminated") or (error.msg != "Extra data" and error.pos >= len(text.rstrip()) - 5)
         cut = " (the file seems cut off; make or fetch it again)" if open_end else ""
         raise InputError(f"{path}: not valid JSON at line {error.lineno}: {error.msg}{cut}") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # a key twice, thousands of digits, nested without end ..
+    except (ValueError, RecursionError) as error:  # a key twice, thousands of digits, half of a character, nested without end
         raise InputError(f"{path}: not usable JSON: {shortened(error)}") from error
     return content
 

@@ -7,7 +7,7 @@ import yaml
 
 from untrimmed.console import shortened
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import ESCAPED_HALF, check_characters, read_text, write_text
+from untrimmed.data.files import ESCAPED_HALF, read_text, whole_characters, write_text
 
 MOST_BYTES = 2**18
 MOST_NODES = 10_000
@@ -70,7 +70,7 @@ def parse_yaml(text: str, where: str, loader: type[PlainLoader] = PlainLoader) -
     try:
         value = reading.get_single_data()
         if ESCAPED_HALF.search(text):
-            check_characters(value)
+            whole_characters(value)
         return value
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_characters, write_json
+from untrimmed.data.files import whole_characters, write_json
 from untrimmed.interchange.marks import Marks, mark, marks_of, text_of
 from untrimmed.interchange.media import Known, Media, video_of
 from untrimmed.interchange.text import Item, milliseconds, one_line, score_text
@@ -55,9 +55,7 @@ def _json5(path: Path) -> Any:
     """LosslessCut writes JSON5: names without quotation marks, and commas behind the last."""
     text = text_of(path)
     try:
-        project = json.loads(text)
-        check_characters(project)
-        return project
+        return whole_characters(json.loads(text))
     except (ValueError, RecursionError):
         pass
     try:
@@ -65,8 +63,6 @@ def _json5(path: Path) -> Any:
     except ImportError:
         raise InputError(f"{path}: JSON5, which is read with the library json5: pip install 'untrimmed[interchange]'") from None
     try:
-        project = json5.loads(text)
-        check_characters(project)
-        return project
+        return whole_characters(json5.loads(text))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a project of LosslessCut: {' '.join(str(error).split())[:120]}") from error

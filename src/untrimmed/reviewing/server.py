@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_characters
+from untrimmed.data.files import whole_characters
 from untrimmed.reviewing.background import Background
 from untrimmed.reviewing.films import Film
 from untrimmed.reviewing.groups import GroupsFile, change_of
@@ -243,8 +243,7 @@ async def _read_json(request: Request) -> dict[str, Any] | Response:
         if len(body) > MOST_BYTES:
             return PlainTextResponse(f"More than {MOST_BYTES} bytes.", 413, headers={"Connection": "close"})
     try:
-        value = json.loads(body)
-        check_characters(value)
+        value = whole_characters(json.loads(body))
     except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, dict) else PlainTextResponse("Not JSON with an object.", 400)
