@@ -65,6 +65,10 @@ def test_it_is_cancelled_and_tidies_up(tmp_path):
     wait(background, "cancelled")
     assert not half.exists()
     background.start(str(half))
+    background.cancel()  # before there is a process
+    wait(background, "cancelled")
+    assert not half.exists()
+    background.start(str(half))
     background.close()
     assert background.status().state == "cancelled"
     assert not half.exists()

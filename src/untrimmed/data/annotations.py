@@ -261,6 +261,4 @@ def label_of(item: dict[str, Any], where: str) -> str:
         raise InputError(f'{where}: expected a "label"')
     if len(label) > LONGEST_LABEL:
         raise InputError(f"{where}: a label of {len(label)} characters; expected at most {LONGEST_LABEL}")
-    if any("\ud800" <= c <= "\udfff" for c in label):
-        raise InputError(f"{where}: the label {label[:40]!r} is not valid Unicode text")
     return unicodedata.normalize("NFC", label.strip())

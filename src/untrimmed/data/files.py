@@ -230,7 +230,9 @@ def whole_characters(value: Any) -> Any:
 
 
 def _half(error: UnicodeEncodeError) -> str:
-    return f"half of a character, \\u{ord(error.object[error.start]):x}"
+    at = error.start
+    before = f", behind {error.object[max(0, at - 20) : at]!r}" if at else ""
+    return f"half of a character, \\u{ord(error.object[at]):x}{before}"
 
 
 def read_json(path: str | Path) -> Any:

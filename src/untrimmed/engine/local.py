@@ -54,10 +54,12 @@ class Pool:
         """End the workers."""
         self._end(self.workers)
 
-    def stop(self) -> None:
-        """From another thread: end what is under way, which is then answered with how it ended."""
-        for worker in self.workers:
+    def stop(self) -> bool:
+        """From another thread: end what is under way, which is then answered with how it ended. False: no worker is there yet."""
+        workers = list(self.workers)
+        for worker in workers:
             worker.process.terminate()
+        return bool(workers)
 
     def __call__(
         self,

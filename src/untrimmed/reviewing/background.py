@@ -1,5 +1,6 @@
 """One long piece of work at a time, in a process of its own, while the server goes on."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock, Thread
@@ -53,9 +54,10 @@ class Background:
         return True
 
     def cancel(self) -> None:
-        """End what is under way."""
+        """End what is under way, as soon as its process is there."""
         self._cancelling = True
-        self._pool.stop()
+        while self._status.state == "running" and not self._pool.stop():
+            time.sleep(0.01)
 
     def close(self) -> None:
         """End what is under way, and wait for that."""
