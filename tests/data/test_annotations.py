@@ -66,7 +66,7 @@ def test_odd_but_harmless_truth_is_counted_in_notes(put):
         ({"segment": [1, 2]}, 'video v, annotation 2: expected a "label"'),
         ({"segment": [1, 2], "label": " "}, 'expected a "label"'),
         ({"segment": [1, 2], "label": 3}, 'expected a "label"'),
-        ({"segment": [1, 2], "label": "a\ud800"}, 'half of a character, \\ud800, behind \' 2], "label": "a\''),
+        ({"segment": [1, 2], "label": "a\ud800"}, r"half of a character, \ud800, behind ' [1, 2], "),
     ],
 )
 def test_a_fault_names_the_video_and_the_segment(put, item, message):
