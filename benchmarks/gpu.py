@@ -13,8 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from speed import write_film
 from untrimmed.console import note
+from untrimmed.data.activations import read_activations
 from untrimmed.data.annotations import VideoTruth, write_annotations
 from untrimmed.data.labels import write_labels
 from untrimmed.data.store import FeatureWriter, Header, VideoEntry
@@ -23,6 +26,9 @@ from untrimmed.jobs.evaluate import evaluate
 from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
 from untrimmed.training.device import check_device
+from untrimmed.video.extractors.named import NAMED
+from untrimmed.video.extractors.pace import untrained
+from untrimmed.video.features import VideoFeatures
 
 CLASSES, LENGTH = 5, 120
 FEATURES, CURVES, MAP = 2e-3, 1e-3, 0.1
@@ -69,8 +75,6 @@ def learn(folder: Path, method: str, device: str, epochs: int) -> tuple[float, f
 
 def curves(folder: Path, run: Path, device: str) -> tuple[float, np.ndarray]:
     """Seconds of localization, and the class activation sequences of all videos."""
-    from untrimmed.data.activations import read_activations
-
     out = folder / f"curves-{device}.json"
     took = seconds(lambda: localize(run, features=folder / "features", out=out, device=device))
     activations, _ = read_activations(out.with_suffix(".activations"))
@@ -79,12 +83,6 @@ def curves(folder: Path, run: Path, device: str) -> tuple[float, np.ndarray]:
 
 def rows_of(films: list[Path], device: str) -> tuple[float, np.ndarray]:
     """Seconds of extraction by a network, with decoding, and its features."""
-    import torch
-
-    from untrimmed.video.extractors.named import NAMED
-    from untrimmed.video.extractors.pace import untrained
-    from untrimmed.video.features import VideoFeatures
-
     torch.manual_seed(0)  # the same random weights
     extractor = untrained(NAMED["dinov2"], device)
     found: list[np.ndarray] = []
@@ -117,8 +115,6 @@ def compared(device: str, folder: Path, videos: int, width: int, epochs: int, fi
 
 
 def main(argv: list[str] | None = None) -> None:
-    from speed import write_film
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--videos", type=int, default=400)
