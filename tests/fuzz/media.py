@@ -87,11 +87,12 @@ def _with_odd_times(whole: Path, rng: np.random.Generator) -> bytes:
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (LARGEST, LARGEST))
     for number, file in enumerate(sys.argv[1:]):
-        began = time.process_time()
+        began, waited = time.process_time(), time.monotonic()
         store = f"{file}.store"
         outcome = extract_video(Task(f"v{number}", file, store, "motion", SETTINGS, "dis", "cpu"))
         rows = len(np.load(next(Path(store).glob("*/v*.npy")))) if outcome.fault is None else 0
-        said = {"file": file, "seconds": time.process_time() - began, "rows": rows, "fault": outcome.fault}
+        spent = {"seconds": time.process_time() - began, "waited": time.monotonic() - waited}
+        said = {"file": file, **spent, "rows": rows, "fault": outcome.fault}
         print(json.dumps(said), flush=True)
 
 

@@ -63,4 +63,5 @@ def wrong_with(about: dict) -> bool:
     fault = about["fault"] or ""
     surprised = re.search(r": \w*(Error|Exception): ", fault) is not None
     in_a_line = len(fault) - len(str(Path(about["file"]).parent)) <= LONGEST and "\n" not in fault
-    return "ended" in about or about["seconds"] > SLOWEST or surprised or not in_a_line
+    slow = about["seconds"] > SLOWEST or about.get("waited", 0) > 10 * SLOWEST
+    return "ended" in about or slow or surprised or not in_a_line
