@@ -26,6 +26,7 @@ from untrimmed.data.packs import read_pack
 from untrimmed.data.settings import parse_assignments
 from untrimmed.data.store import FeatureStore
 from untrimmed.data.yaml_files import parse_yaml
+from untrimmed.jobs.extract import extract
 from untrimmed.jobs.recipe import recipe
 from untrimmed.jobs.train import train
 from untrimmed.runs.folder import RunFolder
@@ -78,6 +79,18 @@ def test_features_that_were_set_aside_do_not_stop_the_training(tmp_path):
     train("wtalc", **how, settings=BRIEF | {"extractor": {"size": 48, "fps": 10}})
     assert RunFolder(tmp_path / "run").is_finished
     assert FeatureStore(tmp_path / "run" / "features.1").header.settings["size"] == 32
+
+
+@pytest.mark.parametrize("left", [[], [".lock"], [".lock", ".features.json.0123456789ab.part"]])
+def test_an_extraction_killed_before_its_header_is_gone_on_with(left, tmp_path):
+    film(tmp_path / "videos" / "one.mp4", steady(1), draw=moving_blocks)
+    (tmp_path / "features").mkdir()
+    for name in left:
+        (tmp_path / "features" / name).touch()
+    extract(tmp_path / "videos", tmp_path / "features", settings={"size": 32, "fps": 10}, workers=1, force=True)
+    assert {child.name for child in tmp_path.iterdir()} == {"videos", "features"}
+    assert not list((tmp_path / "features").glob(".*.part"))
+    assert list(FeatureStore(tmp_path / "features").videos) == ["one"]
 
 
 # 6: a last frame of six years ----------------------------------------------------------------------------------------------------

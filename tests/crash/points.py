@@ -143,7 +143,7 @@ def tree(work: Path) -> dict[str, Any]:
 
 def mended(arguments: list[str], work: Path, run: Function) -> tuple[int, str]:
     """Run the same command again, and with what it names, if it refuses."""
-    if "--force" in arguments and "train" in arguments:  # what was there is aside already, and the new one is to be gone on with
+    if "--force" in arguments and (work / "run.1").exists():  # what was there is aside: the new run is to be gone on with
         code, said, _ = call([*[a for a in arguments if a != "--force"], "--resume"], work)
         if "there is no run to resume" not in said:
             return code, said

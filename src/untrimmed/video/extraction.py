@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from untrimmed.console import note, progress_within
 from untrimmed.data.errors import InputError
-from untrimmed.data.files import check_shape, exists, read_json, set_aside, sweep, write_json
+from untrimmed.data.files import PART, check_shape, exists, read_json, set_aside, sweep, write_json
 from untrimmed.data.store import FeatureStore, FeatureWriter, Header, VideoEntry
 from untrimmed.engine import RETRIES, check_engine, each
 from untrimmed.engine.local import cores
@@ -84,7 +84,7 @@ def extract(
     device = _device_for(header, device, engine)
     videos = find_videos([paths] if isinstance(paths, str | Path) else paths, ids)
 
-    if force and exists(out) and not _matches(out, header):
+    if force and exists(out) and not (_matches(out, header) or _was_beginning(out)):
         note(f"{out}: made with other settings; renamed to {set_aside(out)}")
     fresh = not exists(out / "features.json")
     if fresh:
@@ -249,6 +249,11 @@ def _matches(out: Path, header: Header) -> bool:
         return not FeatureStore(out).header.differences(header)
     except InputError:
         return False
+
+
+def _was_beginning(out: Path) -> bool:
+    """Whether an extraction was killed there before it had written anything."""
+    return out.is_dir() and all(child.name == ".lock" or PART.fullmatch(child.name) for child in out.iterdir())
 
 
 def _is_current(entry: VideoEntry, file: Path) -> bool:
