@@ -5,8 +5,8 @@ corrects its *training* videos as a person would: always the next video of the q
 point inside each. After 1, 2, 4, 8, 16 videos a student is taught by `untrimmed refine`, and the queue made anew from what it
 says. Beside it stand videos that are drawn at random. Test videos are looked at by the evaluation alone.
 
-It prints a table of mAP in per cent at tIoU 0.5 and keeps all values in OUT/results.csv; `--plot FILE.png` draws them. Run it again
-to go on: what is in OUT is not made again.
+It prints a table of mAP in per cent at tIoU 0.5 and keeps all values in OUT/results.csv, which `review_loop_plot.py` draws. Run it
+again to go on: what is in OUT is not made again.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from untrimmed.console import note
 from untrimmed.data.annotations import Annotations, read_annotations, read_detections
@@ -97,7 +96,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--marks", nargs="+", choices=MARKS, default=MARKS)
-    parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     values: dict[tuple[str, str], dict[int, list[float]]] = {}
@@ -115,29 +113,10 @@ def main() -> None:
     print(f"| corrected videos | {' | '.join(map(str, counts))} |\n|---|{'---:|' * len(counts)}")
     for (order, marks), of_counts in values.items():
         print(f"| {order}, {marks} | {' | '.join(_spread(of_counts[count]) for count in counts)} |")
-    if given.plot:
-        draw(values, counts, given.plot)
 
 
 def _spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
-
-
-def draw(values: dict[tuple[str, str], dict[int, list[float]]], counts: Sequence[int], file: Path) -> None:
-    """A line for each order and kind of marks, mean and standard deviation over the seeds."""
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
-    axes = figure.subplots()
-    for (order, marks), of_counts in values.items():
-        mean = [np.mean(of_counts[count]) for count in counts]
-        deviation = [np.std(of_counts[count], ddof=1) if len(of_counts[count]) > 1 else 0 for count in counts]
-        style = {"color": "#1f6f8b" if marks == "segments" else "#d1603d", "linestyle": "-" if order == "queue" else "--"}
-        axes.errorbar(range(len(counts)), mean, deviation, label=f"{order}, {marks}", marker="o", markersize=4, capsize=2, **style)
-    axes.set_xticks(range(len(counts)), [str(count) for count in counts])
-    axes.set_xlabel("corrected training videos")
-    axes.set_ylabel("mAP at tIoU 0.5 in per cent")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    figure.savefig(file, dpi=120)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""benchmarks/review_loop.py from one end to the other on a planted problem."""
+"""benchmarks/review_loop.py and review_loop_plot.py from one end to the other on a planted problem."""
 
 import csv
 import sys
 
 import review_loop
+import review_loop_plot
 from tests.methods.planted import plant
 from untrimmed.data.annotations import read_annotations
 from untrimmed.data.corrections import read_corrections
@@ -15,10 +16,13 @@ def test_training_videos_are_corrected_in_the_order_of_the_queue(tmp_path, monke
     monkeypatch.setattr(review_loop, "CORRECTED", (0, 2))
     monkeypatch.setattr(review_loop, "ORDERS", ("queue",))
     asked = [str(data), "--features", str(planted.features), "--out", str(tmp_path / "out"), "--seeds", "1"]
-    monkeypatch.setattr(sys, "argv", ["review_loop.py", *asked, "--plot", str(tmp_path / "plot.png")])
+    monkeypatch.setattr(sys, "argv", ["review_loop.py", *asked])
     review_loop.main()
     assert capsys.readouterr().out.startswith("| corrected videos | 0 | 2 |")
-    assert (tmp_path / "plot.png").stat().st_size > 1000
+    table, plot = tmp_path / "out" / "results.csv", tmp_path / "plot.png"
+    review_loop_plot.main([f"planted={table}", "--out", str(plot)])
+    assert {videos for its in review_loop_plot.read_curves(table).values() for videos in its} == {0, 2}
+    assert plot.stat().st_size > 1000
     rows = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
     assert len(rows) == 2 * 2
     truth = read_annotations(data / "annotations.json")
