@@ -1,8 +1,8 @@
 """What corrected videos are worth: `python benchmarks/review_loop_plot.py NAME=RESULTS.csv... --out FIGURE.png`.
 
-Each RESULTS.csv is what `review_loop.py` writes of the data set that NAME calls. Drawn (PNG or SVG, by FIGURE's ending), a panel for
-each: mAP at tIoU 0.5 by the number of corrected training videos, by segments and by points, chosen by the queue and at random; bars
-are one standard deviation over the seeds.
+Each RESULTS.csv is what `review_loop.py` writes of the data set that NAME calls. Drawn (PNG or SVG, by FIGURE's ending), a panel
+for each: mAP at tIoU 0.5 by the number of corrected training videos, by segments and by points, chosen by the queue and at random;
+bars are one standard deviation over the seeds.
 """
 
 import argparse
