@@ -165,8 +165,11 @@ def fault_of(
     code, said, _ = call(arguments, work, at, run, strike)
     if strike is killed and code != -signal.SIGKILL:
         return f"was not killed, but ended with {code}: {said[-300:]}"
-    if strike is disk_full and (fault := unlike_full(code, said)):
-        return fault
+    if strike is disk_full:
+        if fault := unlike_full(code, said):
+            return fault
+        if code == ending and tree(work) == want:  # nothing that it needed room for was left to do
+            return None
     code, said = mended(arguments, work, run)
     if code != ending:
         return f"again: {code}: {said[-400:]}"
