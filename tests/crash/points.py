@@ -37,6 +37,7 @@ import untrimmed.jobs.refine  # noqa: F401 (all is imported once, not in every f
 from tests.crash.commands import COMMANDS, Command
 from untrimmed.cli import main as command_line
 from untrimmed.console import LONGEST
+from untrimmed.data.errors import InputError
 from untrimmed.methods.base import method_class
 from untrimmed.methods.registry import METHODS
 from untrimmed.training import Run
@@ -112,6 +113,9 @@ def call(
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+        except InputError as error:  # of a function that is called in place of the command line
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
         except BaseException:
             import traceback
 
