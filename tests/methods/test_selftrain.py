@@ -43,7 +43,7 @@ from untrimmed.runs.mapping import clusters_in
 from untrimmed.runs.supervision import training_set, trimmed_set, unlabelled_set
 from untrimmed.training import Run
 
-each_cut = pytest.mark.parametrize("cut", ["mean", "groups"])
+each_cut = pytest.mark.parametrize("cut", ["mean", "groups", "tags"])
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,12 @@ def test_the_groups_are_those_of_least_variance_inside():
 def test_where_the_action_fills_most_of_a_video_the_cut_is_its_mean():
     curve = np.r_[np.full(4, 0.1), np.linspace(0.8, 1.0, 36)][:, None]
     assert level(curve, "groups") == level(curve, "mean")
+
+
+def test_by_tags_a_video_of_one_is_cut_at_its_mean_and_one_of_several_between_the_groups():
+    curve = np.repeat(np.r_[np.linspace(0, 0.2, 28), 0.9, 1.0][:, None], 3, axis=1)
+    np.testing.assert_array_equal(level(curve, "tags"), level(curve, "groups"))
+    assert level(curve[:, :1], "tags") == level(curve[:, :1], "mean") < level(curve[:, :1], "groups")
 
 
 def test_rare_action_is_told_from_what_merely_lies_above_the_mean():

@@ -41,11 +41,11 @@ class Config:
     rounds: int = setting(5, "fits, each but the first to what the one before it said", low=1, high=99)
     folds: int = setting(3, "groups of videos, each relabelled by a classifier of the others; 1 = no cross-fitting", low=1)
     strength: float = setting(0.01, "C: weight of the loss, summed over snippets, against half the squared weights", low=1e-9)
-    cut: Literal["mean", "groups"] | None = setting(
+    cut: Literal["mean", "groups", "tags"] | None = setting(
         None,
-        "where P is cut in a video: at its mean, or between the two groups that its values fall into where that is higher; null = "
-        "between the groups, but at the mean with a teacher",
-        choices=("mean", "groups"),
+        "where P is cut in a video: at its mean, or between the two groups that its values fall into where that is higher, or "
+        "between the groups only if the video has several tags; null = groups, but tags with a teacher",
+        choices=("mean", "groups", "tags"),
     )
     smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is cut", low=0)
     margin: float = setting(0.25, "share of each side of the cut, the nearest to it, that is left out", low=0, high=0.99)
@@ -165,14 +165,14 @@ def start_from_clips(clips: TrainingSet | None, classes: Sequence[str]) -> list[
 
 
 def level(curve: np.ndarray, cut: str | None) -> np.ndarray:
-    """Where each column of [T, k] is cut, [k]: at its "mean", or halfway between the two groups that its values fall into where
-    that is higher.
+    """Where each column of [T, k] is cut, [k]: at its "mean"; with "groups" (or None) halfway between the two groups that its
+    values fall into, where that is higher; with "tags" at the mean if there is one column, else between the groups.
 
     The groups are those of least variance inside (Otsu's): few values that stand far out are a group of their own, however few.
     Where the action fills most of a video, what stands out is background, and the mean is the higher.
     """
     count, mean = len(curve), curve.mean(0)
-    if cut == "mean" or count == 1:
+    if cut == "mean" or count == 1 or (cut == "tags" and curve.shape[1] == 1):
         return mean
     ordered = np.sort(curve, axis=0)
     below = np.arange(1, count)[:, None]
@@ -448,8 +448,9 @@ class SelfTrain(Method):
         elif data.labels is None:
             votes = votes_of(data, run, self.config.stretch, self.config.voters)
             data = replace(data, labels=clusters_by_votes(data, run, votes, self._cluster, CLUSTERINGS, SETTLED))
-        # What a teacher has missed of an action, a student that is cut as high would never find.
-        config = replace(self.config, cut=self.config.cut or ("groups" if data.teacher is None else "mean"))
+        # What a teacher has missed of an action, a student that is cut as high would never find; but of several actions in a video
+        # none fills so much of it that the mean would do.
+        config = replace(self.config, cut=self.config.cut or ("groups" if data.teacher is None else "tags"))
         if shown is not None:
             believed = start_from_stretches(data, shown)
         else:
