@@ -44,7 +44,7 @@ class Config:
     cut: Literal["mean", "groups", "tags"] | None = setting(
         None,
         "where P is cut in a video: at its mean, or between the two groups that its values fall into where that is higher, or "
-        "between the groups only if the video has several tags; null = groups, but tags with a teacher",
+        "between the groups only if the video has three tags or more; null = groups, but tags with a teacher",
         choices=("mean", "groups", "tags"),
     )
     smooth: float = setting(1.0, "sigma in snippets of a Gaussian over P before it is cut", low=0)
@@ -63,6 +63,8 @@ class Config:
     iterations: int = setting(30, "most steps of the optimizer (L-BFGS) in a fit", low=1)
 
 
+MANY = 3
+"""Tags of a video from which on none of its actions can fill much of it."""
 CLUSTERINGS, SETTLED = 4, 0.01
 """Without labels: clusterings by votes at most, and the share of videos that changes cluster below which there is no other."""
 
@@ -166,13 +168,13 @@ def start_from_clips(clips: TrainingSet | None, classes: Sequence[str]) -> list[
 
 def level(curve: np.ndarray, cut: str | None) -> np.ndarray:
     """Where each column of [T, k] is cut, [k]: at its "mean"; with "groups" (or None) halfway between the two groups that its
-    values fall into, where that is higher; with "tags" at the mean if there is one column, else between the groups.
+    values fall into, where that is higher; with "tags" at the mean if there are fewer than `MANY`, else between the groups.
 
     The groups are those of least variance inside (Otsu's): few values that stand far out are a group of their own, however few.
     Where the action fills most of a video, what stands out is background, and the mean is the higher.
     """
     count, mean = len(curve), curve.mean(0)
-    if cut == "mean" or count == 1 or (cut == "tags" and curve.shape[1] == 1):
+    if cut == "mean" or count == 1 or (cut == "tags" and curve.shape[1] < MANY):
         return mean
     ordered = np.sort(curve, axis=0)
     below = np.arange(1, count)[:, None]
@@ -448,7 +450,7 @@ class SelfTrain(Method):
         elif data.labels is None:
             votes = votes_of(data, run, self.config.stretch, self.config.voters)
             data = replace(data, labels=clusters_by_votes(data, run, votes, self._cluster, CLUSTERINGS, SETTLED))
-        # What a teacher has missed of an action, a student that is cut as high would never find; but of several actions in a video
+        # What a teacher has missed of an action, a student that is cut as high would never find; but of many actions in a video
         # none fills so much of it that the mean would do.
         config = replace(self.config, cut=self.config.cut or ("groups" if data.teacher is None else "tags"))
         if shown is not None:
