@@ -199,7 +199,7 @@ def test_six_results_beside_can_be_told_apart(browser, tmp_path):
     page.goto((tmp_path / "report.html").as_uri())
     look = "e => [getComputedStyle(e).stroke, getComputedStyle(e).strokeDasharray].join()"
     drawn = page.locator("svg .line").evaluate_all(f"lines => lines.map({look})")
-    look = "e => [getComputedStyle(e).borderTopColor, getComputedStyle(e).borderTopStyle].join()"
+    look = "e => [getComputedStyle(e).borderTop, getComputedStyle(e).backgroundImage].join()"
     told = page.locator(".stroke").evaluate_all(f"strokes => strokes.map({look})")
     page.close()
     assert len(set(drawn)) == 7
