@@ -7,9 +7,11 @@ points, and by segments alone, without what is merely believed; bars are one sta
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -59,14 +61,24 @@ def draw(found: dict[str, Curves], path: Path) -> None:
             mean, deviation = np.array([curves[line][amount] for amount in amounts]).reshape(-1, 2).T
             place = [AMOUNTS.index(amount) for amount in amounts]
             axes.errorbar(place, mean, deviation, color=colour, marker="o", markersize=4, capsize=2, label=SAID[line])
-        axes.set_title(data, color=INK, fontsize=10)
-        axes.set_xticks(range(len(AMOUNTS)), AMOUNTS)
-        axes.set_xlabel("annotated videos of each class", color=SOFT, fontsize=9)
-        axes.grid(axis="y", color=RULE, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=SOFT, labelsize=8)
+        finish_panel(axes, data, AMOUNTS, "annotated videos of each class")
+    save(figure, path)
+
+
+def finish_panel(axes: Axes, title: str, ticks: Sequence[str], below: str) -> None:
+    """Title, ticks, the words below, and a quiet frame."""
+    axes.set_title(title, color=INK, fontsize=10)
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_xlabel(below, color=SOFT, fontsize=9)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=SOFT, labelsize=8)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """With one legend for all panels, as PNG or as what the file's ending says."""
     figure.axes[0].set_ylabel("mAP at tIoU 0.5, per cent", color=SOFT, fontsize=9)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside upper center", ncols=3)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside upper center", ncols=4)
     FigureCanvasAgg(figure)
     with atomic_write(path, "wb") as stream:
         figure.savefig(stream, format=path.suffix.lstrip(".") or "png")

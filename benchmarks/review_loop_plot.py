@@ -11,11 +11,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from annotated_plot import INK, LINES, RULE, SOFT
-from untrimmed.data.files import atomic_write
+from annotated_plot import LINES, finish_panel, save
 
 DASHES = {"queue": "-", "random": "--"}
 
@@ -42,17 +40,8 @@ def draw(panels: dict[str, Curves], path: Path) -> None:
             deviation = [np.std(values, ddof=1) if len(values) > 1 else 0 for values in of_counts.values()]
             style = {"color": LINES[marks], "linestyle": DASHES[order], "label": f"{marks}, {order}"}
             axes.errorbar(range(len(mean)), mean, deviation, marker="o", markersize=4, capsize=2, **style)
-        axes.set_title(name, color=INK, fontsize=10)
-        axes.set_xticks(range(len(of_counts)), [str(count) for count in of_counts])
-        axes.set_xlabel("corrected training videos", color=SOFT, fontsize=9)
-        axes.grid(axis="y", color=RULE, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=SOFT, labelsize=8)
-    figure.axes[0].set_ylabel("mAP at tIoU 0.5, per cent", color=SOFT, fontsize=9)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside upper center", ncols=4)
-    FigureCanvasAgg(figure)
-    with atomic_write(path, "wb") as stream:
-        figure.savefig(stream, format=path.suffix.lstrip(".") or "png")
+        finish_panel(axes, name, [str(count) for count in of_counts], "corrected training videos")
+    save(figure, path)
 
 
 def main(argv: list[str] | None = None) -> None:
