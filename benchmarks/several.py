@@ -1,9 +1,9 @@
 """Videos of several actions each: `python benchmarks/several.py DATA --features DIR --out OUT` puts them together anew.
 
-DATA holds labels.csv and annotations.json. Of its *training* videos every action is cut out with some of what surrounds it; three
-to five of different labels, one after the other, are a new video. Two thirds of the training videos give the new training videos,
-the others the new test videos, so that the test videos of DATA are not touched. OUT gets features, labels.csv and annotations.json.
-The draw depends on nothing but --seed.
+DATA holds labels.csv and annotations.json. Of its *training* videos every action is cut out with some of what surrounds
+it; three to five of different labels, one after the other, are a new video. Two thirds of the training videos give the
+new training videos, the others the new test videos, so that the test videos of DATA are not touched. OUT gets features,
+labels.csv and annotations.json. The draw depends on nothing but --seed.
 """
 
 import argparse
