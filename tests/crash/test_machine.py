@@ -121,14 +121,16 @@ def with_memory_for_little(arguments: list[str]) -> None:
 
 
 def with_workers_that_get(sign: signal.Signals) -> Callable[[list[str]], None]:
-    """The first process that is started gets a signal."""
+    """The first worker gets a signal, once its program has begun: one that is stopped before stops whoever starts it, too."""
 
     def run(arguments: list[str]) -> None:
         def strike() -> None:
-            tasks = Path(f"/proc/self/task/{os.getpid()}/children")
-            while not (found := tasks.read_text().split()):
+            children = Path(f"/proc/self/task/{os.getpid()}/children")
+            while True:
+                for child in children.read_text().split():
+                    if b"engine.local" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        return os.kill(int(child), sign)
                 time.sleep(0.01)
-            os.kill(int(found[0]), sign)
 
         threading.Thread(target=strike, daemon=True).start()
         extraction.PATIENCE = 1.0
