@@ -151,6 +151,16 @@ def test_features_are_the_models_own(name, saved):
     assert found["rgb"].std() > 1e-3
 
 
+def test_pictures_come_with_their_channels_last(saved):
+    """As they were decoded; convolutions take longer over any other order."""
+    extractor = make_extractor(f"hub:{saved['resnet'][0]}")
+    extractor.load()
+    seen = []
+    extractor._networks["rgb"].register_forward_pre_hook(lambda _, __, given: seen.append(given["pixel_values"]), with_kwargs=True)
+    extractor(random_frames(2, 40, 40), None)
+    assert [x.is_contiguous(memory_format=torch.channels_last) for x in seen] == [True]
+
+
 def test_a_stack_of_flow_through_an_image_network(saved):
     """Averaged weights for each of ten channels: the same flow everywhere looks like a grey frame ten thirds as bright."""
     folder, model = saved["resnet"]

@@ -153,7 +153,8 @@ class Extractor:
         """
         self.load()
         how, count, length = self._preparation, len(frames), frames.shape[1]
-        chosen = frames[:, _spread(length, self._frames_used(length))]
+        # An index in brackets may leave the pictures transposed in memory, and the network would be given a slower copy.
+        chosen = frames.take(_spread(length, self._frames_used(length)), axis=1)
         features = {"rgb": self._features("rgb", how(to_device(chosen, self.device)), count)}
         if self.config.flow_stack:
             if flow is None:

@@ -80,7 +80,7 @@ def appearance(frames: np.ndarray) -> np.ndarray:
     """The rgb stream, float32 `[B, 528]`, of uint8 `[B, F, H, W, 3]`: from up to four frames of a snippet."""
     count, length, height, width, _ = frames.shape
     looks = min(4, length)
-    chosen = frames[:, (2 * np.arange(looks) + 1) * length // (2 * looks)].reshape(-1, height, width, 3)
+    chosen = frames.take((2 * np.arange(looks) + 1) * length // (2 * looks), axis=1).reshape(-1, height, width, 3)
     colour = cv2.cvtColor(chosen.reshape(-1, width, 3), cv2.COLOR_RGB2YCrCb).reshape(-1, height, width, 3)
     grey = np.ascontiguousarray(colour[..., 0]).astype(np.float32)
     half = np.stack([cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for image in grey])
