@@ -6,6 +6,8 @@ import { make } from "./dom.js";
 
 const THUMB_WIDTH = 128;
 const THUMB_HEIGHT = 72;
+/** Milliseconds that a frame may come after the end of its seek; none comes where it is shown already. */
+const LATE = 300;
 
 export class Thumbs {
   /** @param {string} address of the video */
@@ -73,7 +75,7 @@ export class Thumbs {
       this.busy = false;
       this.next();
     };
-    element.addEventListener("seeked", paint, { once: true });
+    whenShown(element, paint);
     element.currentTime = time;
   }
 
@@ -99,4 +101,30 @@ export class Thumbs {
     this.element = null;
     this.failed = true;
   }
+}
+
+/**
+ * Call a function when the next seek has ended and its frame is there: a busy browser tells of the first before it has the second,
+ * and draws nothing.
+ *
+ * @param {HTMLVideoElement} element
+ * @param {() => void} then
+ */
+function whenShown(element, then) {
+  let [sought, shown] = [false, !("requestVideoFrameCallback" in element)];
+  const look = () => {
+    if (sought && shown) then();
+  };
+  const frame = () => {
+    if (shown) return;
+    shown = true;
+    look();
+  };
+  if (!shown) element.requestVideoFrameCallback(frame);
+  const ended = () => {
+    sought = true;
+    look();
+    if (!shown) setTimeout(frame, LATE);
+  };
+  element.addEventListener("seeked", ended, { once: true });
 }
