@@ -14,7 +14,6 @@ from untrimmed.engine.local import cores
 from untrimmed.methods.base import resolve
 from untrimmed.runs.fit import FitOptions, fit
 from untrimmed.runs.folder import RunFolder
-from untrimmed.runs.refine import STUDENT
 from untrimmed.runs.reliability import Reliability, check_run
 from untrimmed.runs.supervision import Supervision
 from untrimmed.training import claim
@@ -36,7 +35,7 @@ class TrainReport(Run):
         """How training ended, and what to do next."""
         lines = [] if self.reliability is None else [self.reliability.text()]
         lines.append(f"{self.run}: trained; next: untrimmed localize {self.run} VIDEOS --out new.json")
-        if self.reliability is not None and self.method != STUDENT:
+        if self.reliability is not None:
             lines.append(f"or better, on most data: untrimmed refine {self.run} --out {self.run}-refined")
         return "\n".join(lines)
 
