@@ -145,7 +145,12 @@ def test_a_label_by_chance_is_named_when_training_ends(planted, tmp_path):
         "selftrain", features=planted.features, labels=tmp_path / "labels.csv", out=tmp_path / "run", settings={"rounds": 1}
     )
     assert "warning: do not trust lot before you have looked at the page" in done.text()
-    assert "untrimmed refine" not in done.text()
+    assert "untrimmed refine" not in done.text(), "a student would learn from what is no finding"
+
+
+def test_a_student_is_advised_where_a_label_is_told_apart(planted, tmp_path):
+    done = train("selftrain", features=planted.features, labels=planted.labels, out=tmp_path / "run", settings={"rounds": 1})
+    assert f"or better, on most data: untrimmed refine {tmp_path / 'run'} --out {tmp_path / 'run'}-refined" in done.text()
 
 
 # The tables of localize -------------------------------------------------------------------------------------------------------

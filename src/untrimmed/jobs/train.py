@@ -35,7 +35,8 @@ class TrainReport(Run):
         """How training ended, and what to do next."""
         lines = [] if self.reliability is None else [self.reliability.text()]
         lines.append(f"{self.run}: trained; next: untrimmed localize {self.run} VIDEOS --out new.json")
-        if self.reliability is not None:
+        # Where the features tell no label apart, a student loses what its teacher has.
+        if self.reliability is not None and not all(check.remark for check in self.reliability.labels.values()):
             lines.append(f"or better, on most data: untrimmed refine {self.run} --out {self.run}-refined")
         return "\n".join(lines)
 
