@@ -62,6 +62,7 @@ export class Thumbs {
     const element = this.open();
     const time = this.times.get(canvas) ?? 0;
     const paint = () => {
+      if (this.failed) return; // it was closed meanwhile
       // A server that sends files only as a whole lets nobody jump within them.
       if (Math.abs(element.currentTime - Math.min(time, element.duration)) > 1) {
         this.fail();
@@ -111,20 +112,9 @@ export class Thumbs {
  * @param {() => void} then
  */
 function whenShown(element, then) {
-  let [sought, shown] = [false, !("requestVideoFrameCallback" in element)];
-  const look = () => {
-    if (sought && shown) then();
-  };
-  const frame = () => {
-    if (shown) return;
-    shown = true;
-    look();
-  };
-  if (!shown) element.requestVideoFrameCallback(frame);
-  const ended = () => {
-    sought = true;
-    look();
-    if (!shown) setTimeout(frame, LATE);
-  };
-  element.addEventListener("seeked", ended, { once: true });
+  const sought = new Promise((done) => element.addEventListener("seeked", done, { once: true }));
+  const shown =
+    "requestVideoFrameCallback" in element ? new Promise((done) => element.requestVideoFrameCallback(done)) : sought;
+  const late = () => new Promise((done) => setTimeout(done, LATE));
+  sought.then(() => Promise.race([shown, late()])).then(then);
 }
