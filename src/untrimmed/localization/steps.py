@@ -114,7 +114,8 @@ def own_scores(rows: Rows) -> list[np.ndarray]:
 
 
 def brought(rows: Rows) -> Proposals:
-    """The segments that each stream's method brings, with their scores; those of the stream that is cut.
+    """The segments that each stream's method brings, with their scores; those of the stream that is cut. One that scores 0 for a
+    class is none of it.
 
     Raises:
         InputError: the method brings none.
@@ -124,8 +125,9 @@ def brought(rows: Rows) -> Proposals:
         extra = rows.streams[rows.number][video].extra
         if "proposals" not in extra:
             raise InputError("localization.curve=proposals: this method brings none; choose another curve")
-        first, after = np.rint(extra["proposals"].astype(np.float64) * rows.settings.upsample).astype(np.intp).T
-        score = extra["proposal_score"][:, label].astype(np.float64) + rows.settings.class_weight * value
+        own = extra["proposal_score"][:, label] > 0
+        first, after = np.rint(extra["proposals"][own].astype(np.float64) * rows.settings.upsample).astype(np.intp).T
+        score = extra["proposal_score"][own, label].astype(np.float64) + rows.settings.class_weight * value
         same = np.full(len(first), video), np.full(len(first), label)
         found.append(Proposals(*same, first, np.maximum(after - 1, first), score))
     none = np.empty((5, 0), dtype=np.intp)

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -274,12 +274,15 @@ def activations_of(
     return method.pool(features, {stream: _joined(curves) for stream, curves in parts.items()})
 
 
+def in_windows(x: Tensor | np.ndarray, device: str | torch.device, window: int = WINDOW) -> Iterator[Tensor]:
+    """The rows of x [T, D] as float32, a window after the other: of an array, no more is held at a time."""
+    for first in range(0, len(x), window):
+        yield _on_device(x[first : first + window], device)
+
+
 def weighted_sum(weights: Tensor, x: Tensor | np.ndarray, window: int = WINDOW) -> Tensor:
     """weights [T] times x [T, D]: [D]. Of an array, no more than a window is held as float32 at a time."""
-    parts = [
-        weights[first : first + window] @ _on_device(x[first : first + window], weights.device)
-        for first in range(0, len(x), window)
-    ]
+    parts = [share @ rows for share, rows in zip(weights.split(window), in_windows(x, weights.device, window))]
     return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
 
 

@@ -14,12 +14,10 @@ The first stage is any method: a trained run (`run`), or one that is trained her
 the model. Values that the paper does not give are the released code's; see `pmil.yaml` and docs/paper_index.md.
 """
 
-import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -27,14 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from untrimmed.data.errors import InputError
-from untrimmed.data.settings import parse_assignments, setting
+from untrimmed.data.settings import setting
 from untrimmed.data.types import Activation, StreamActivation, Timeline
-from untrimmed.data.yaml_files import read_yaml
 from untrimmed.localization import localize
 from untrimmed.localization.nms import tiou
-from untrimmed.methods.base import Method, SnippetScores, activations_of, load_method, method_class, resolve
+from untrimmed.methods.base import Method, SnippetScores, activations_of
 from untrimmed.methods.co2net import loss_mil
+from untrimmed.methods.first_stage import first_stage
 from untrimmed.nn.dropout import dropout
 from untrimmed.nn.roi import roi_align
 from untrimmed.training import Run, TrainingSet
@@ -179,27 +176,6 @@ def losses_of(told: Sequence[Told], labels: Tensor, overlap: Tensor, config: Con
     return {"total": total, "cls": plain, "cls_supp": suppressed, "irc": irc, "comp": comp}
 
 
-def told_of_run(run: str) -> tuple[Method, dict[str, Any]]:
-    """A trained run's method, and its settings of localization.
-
-    Raises:
-        InputError: there is no finished run, or its settings cannot be read.
-    """
-    method, config = load_method(Path(run) / "model"), read_yaml(Path(run) / "config.yaml")
-    if not isinstance(config, Mapping) or not isinstance(config.get("localization"), Mapping):
-        raise InputError(f"{run}/config.yaml: not as a run writes it; it lacks 'localization'")
-    return method, dict(config["localization"])
-
-
-def assignments(tree: Mapping[str, Any], above: str) -> Iterator[str]:
-    """Settings as KEY=VALUE, one each."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from assignments(value, f"{above}.{key}")
-        else:
-            yield f"{above}.{key}={json.dumps(value)}"
-
-
 class PMIL(Method):
     """The method: the first stage, and a `Net` per stream. Of a first stage from a run `config` says what it is, not
     where it was."""
@@ -211,18 +187,10 @@ class PMIL(Method):
     reach: ClassVar = None  # a proposal may be as long as the video
 
     def __init__(self, config: Any, classes: tuple[str, ...], streams: Mapping[str, int]) -> None:
-        given, cutting = (None, {}) if config.run is None else told_of_run(config.run)
-        if given is not None:
-            if given.classes != tuple(classes) or given.widths != dict(streams):
-                raise InputError(f"`settings` run={config.run}: it knows other classes or streams than these videos have")
-            whole = (*assignments(asdict(given.config), "method"), *assignments(cutting, "localization"))
-            config = replace(config, run=None, first=given.name, stage_preset="default", stage=whole)
-        if config.first == self.name:
-            raise InputError("`settings` first: the first stage must be another method than pmil")
+        stage = first_stage(config, self.name, classes, streams)
+        config = stage.config
         super().__init__(config, classes, streams)
-        stage = resolve(config.first, config.stage_preset, parse_assignments(config.stage), streams)
-        self.cutting, self.is_given = stage.localization, given is not None
-        self.first = given or method_class(config.first)(stage.method, self.classes, streams)
+        self.first, self.cutting, self.is_given = stage.method, stage.cutting, stage.is_given
         outputs = len(classes) + 1
         self.nets = nn.ModuleDict(
             {name: Net(width, config.hidden or width, outputs, config.dropout) for name, width in streams.items()}

@@ -12,6 +12,7 @@ from untrimmed.data.yaml_files import read_yaml
 
 METHODS = {
     "3cnet": "untrimmed.methods.threecnet:ThreeCNet",
+    "autoloc": "untrimmed.methods.autoloc:AutoLoc",
     "basnet": "untrimmed.methods.basnet:BaSNet",
     "case": "untrimmed.methods.case:CASE",
     "cmcs": "untrimmed.methods.cmcs:CMCS",
@@ -19,12 +20,14 @@ METHODS = {
     "cola": "untrimmed.methods.cola:CoLA",
     "delu": "untrimmed.methods.delu:DELU",
     "dgam": "untrimmed.methods.dgam:DGAM",
+    "hideandseek": "untrimmed.methods.hideandseek:HideAndSeek",
     "pmil": "untrimmed.methods.pmil:PMIL",
     "selftrain": "untrimmed.methods.selftrain:SelfTrain",
     "stpn": "untrimmed.methods.stpn:STPN",
     "tcam": "untrimmed.methods.tcam:TCAM",
     "tsrnet": "untrimmed.methods.tsrnet:TSRNet",
     "um": "untrimmed.methods.um:UM",
+    "untrimmednet": "untrimmed.methods.untrimmednet:UntrimmedNet",
     "wtalc": "untrimmed.methods.wtalc:WTALC",
 }
 """Where our methods are, by name. Saved runs hold the name, never an import path."""
