@@ -25,9 +25,7 @@ def test_the_loss_is_that_of_the_paper():
         target, total = [*own, float(not any(own))], sum(map(math.exp, logit))
         expected -= sum(y / sum(target) * math.log(math.exp(z) / total) for y, z in zip(target, logit)) / 3
     assert math.isclose(hideandseek.loss_class(net(x), labels).item(), expected, rel_tol=1e-10)
-    assert torch.autograd.gradcheck(
-        lambda x: hideandseek.loss_class(net(x), labels), (x.requires_grad_(),), fast_mode=True
-    )
+    assert torch.autograd.gradcheck(lambda x: hideandseek.loss_class(net(x), labels), (x.requires_grad_(),), fast_mode=True)
 
 
 def test_stretches_are_hidden_as_a_whole():

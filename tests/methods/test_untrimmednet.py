@@ -72,7 +72,9 @@ def test_fewer_clips_than_the_top_are_all_that_count():
 
 
 @pytest.mark.parametrize(("stream", "steps"), [("rgb", 15_000), ("flow", 20_000)])
-@pytest.mark.parametrize(("preset", "videos"), [("thumos14", 200), ("thumos14-101", 1010), ("activitynet", 4819), ("activitynet-1.3", 10024)])
+@pytest.mark.parametrize(
+    ("preset", "videos"), [("thumos14", 200), ("thumos14-101", 1010), ("activitynet", 4819), ("activitynet-1.3", 10024)]
+)
 def test_presets_take_as_many_steps_as_the_code(stream, steps, preset, videos):
     chosen = resolve("untrimmednet", preset, streams=("rgb", "flow")).method
     epochs = chosen.streams.get(stream, {}).get("epochs", chosen.epochs)

@@ -51,7 +51,9 @@ class Config:
     hidden: int = setting(128, "channels of the three convolutions over time", low=1, source="code")
     foreground: float = setting(0.1, "a snippet is looked at where its activation is above this", low=0, high=1, source="code")
     highest_loss: float = setting(0.7, "a segment of a higher loss is none", low=0, high=1, source="code")
-    overlap: float = setting(0.4, "of two segments of a class that overlap by more tIoU, the worse goes", low=0, high=1, source="code")
+    overlap: float = setting(
+        0.4, "of two segments of a class that overlap by more tIoU, the worse goes", low=0, high=1, source="code"
+    )
     epochs: int = setting(1, "passes over the training videos, a video a step", low=1, source="code: 200 steps for 200 videos")
     learning_rate: float = setting(1e-3, "of stochastic gradient descent", low=0, source="code")
     weight_decay: float = setting(5e-4, "of stochastic gradient descent", low=0, source="code")
@@ -187,13 +189,15 @@ class AutoLoc(Method):
 
     def _rows(self, x: Mapping[str, Any]) -> Tensor:
         """The streams side by side, [T, sum of D], of arrays or tensors."""
-        device = self.net.widths.device
+        device = next(self.net.parameters()).device
         rows = [x[stream] if isinstance(x[stream], Tensor) else torch.from_numpy(np.array(x[stream])) for stream in self.widths]
         return torch.cat([row.to(device, torch.float32) for row in rows], -1)
 
     def _activation(self, x: Mapping[str, Any]) -> np.ndarray:
         """What the first stage says of a video, see `class_activation`."""
-        said = activations_of(self.first, {stream: x[stream] for stream in self.widths}, device=str(self.net.widths.device))
+        said = activations_of(
+            self.first, {stream: x[stream] for stream in self.widths}, device=str(next(self.net.parameters()).device)
+        )
         return class_activation(said, self.first.attention_kind)
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
@@ -204,13 +208,13 @@ class AutoLoc(Method):
         """The first stage's activations, of its streams, with the segments of each class: one scores 1 - L_OIC for its class and 0,
         which is none, for others."""
         said = self.first.pool(features, curves)
-        activation = torch.from_numpy(class_activation(said, self.first.attention_kind)).to(self.net.widths.device)
-        segments, count = self.net(self._rows(features)), len(activation)
+        segments = self.net(self._rows(features))
+        activation = torch.from_numpy(class_activation(said, self.first.attention_kind)).to(segments)
         proposals, scores = [np.empty((0, 2), dtype=np.float32)], [np.empty((0, len(self.classes)), dtype=np.float32)]
         for label in range(len(self.classes)):
             loss = loss_oic(segments, activation[:, label])
             index = chosen_segments(loss, segments, activation[:, label], self.config)
-            proposals.append(segments.flatten(0, 1)[index].clamp(0, count).cpu().numpy())
+            proposals.append(segments.flatten(0, 1)[index].clamp(0, len(activation)).cpu().numpy())
             scores.append(np.zeros((len(index), len(self.classes)), dtype=np.float32))
             scores[-1][:, label] = (1 - loss.flatten()[index]).cpu().numpy()
         extra = {"proposals": np.concatenate(proposals), "proposal_score": np.concatenate(scores)}

@@ -10,7 +10,6 @@ docs/paper_index.md.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -108,7 +107,7 @@ class HideAndSeek(Method):
         optimizer = torch.optim.Adam(self.net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         steps = math.ceil(len(data) / config.batch)
         for _ in run.loop(JOINT, config.epochs, net=self.net, optimizer=optimizer):
-            sums: Counter[str] = Counter()
+            total = 0.0
             for step, chosen in enumerate(np.array_split(run.rng("videos").permutation(len(data)), steps)):
                 drawn, _ = data.draw(chosen, self.widths, partial(run.rng, f"snippets {step}"))
                 hidden = torch.rand((len(chosen), config.stretches), generator=run.torch_rng(f"hidden {step}")) < config.hide
@@ -117,8 +116,8 @@ class HideAndSeek(Method):
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
-                sums["total"] += loss.item()
-            run.log(**{name: value / steps for name, value in sums.items()})
+                total += loss.item()
+            run.log(total=total / steps)
         self.eval()
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:

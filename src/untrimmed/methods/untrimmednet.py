@@ -14,7 +14,6 @@ and docs/paper_index.md.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -134,7 +133,7 @@ class UntrimmedNet(Method):
             rate = config.learning_rate * 0.1 ** sum(epoch >= share * config.epochs for share in DROPS)
             for group, times in zip(optimizer.param_groups, (1, 2)):  # biases learn twice as fast, as the released code's
                 group["lr"] = times * rate
-            sums: Counter[str] = Counter()
+            total = 0.0
             for step, chosen in enumerate(np.array_split(run.rng(f"{stream} videos").permutation(len(data)), steps)):
                 x = data.sample(chosen, stream, run.rng(f"{stream} snippets {step}")).to(run.device)
                 selection, score = net(dropout(x, config.dropout, run.torch_rng(f"{stream} dropout {step}")))
@@ -143,8 +142,8 @@ class UntrimmedNet(Method):
                 loss.backward()
                 nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
                 optimizer.step()
-                sums["total"] += loss.item()
-            run.log(**{name: value / steps for name, value in sums.items()})
+                total += loss.item()
+            run.log(total=total / steps)
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Per stream the selection's logits, with soft selection, and the class scores of each snippet, background last."""
@@ -162,9 +161,7 @@ class UntrimmedNet(Method):
                 attention, video = selection.softmax(0).cpu().numpy(), (selection / TEMPERATURE).softmax(0) @ score
             logit = score[:, :count] - score[:, count:] if self.config.background else score
             own = {"own": score.softmax(-1)[:, :count].cpu().numpy()}
-            found[stream] = StreamActivation(
-                attention, logit.cpu().numpy(), video.softmax(-1)[:count].double().cpu().numpy(), own
-            )
+            found[stream] = StreamActivation(attention, logit.cpu().numpy(), video.softmax(-1)[:count].double().cpu().numpy(), own)
         return found
 
     def _net(self, stream: str) -> StreamNet:
