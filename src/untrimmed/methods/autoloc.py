@@ -1,17 +1,18 @@
-"""AutoLoc: Weakly-supervised Temporal Action Localization in Untrimmed Videos (Shou, Gao, Zhang, Miyazawa, Chang; ECCV 2018).
+"""AutoLoc: Weakly-supervised Temporal Action Localization in Untrimmed Videos (Shou, Gao, Zhang, Miyazawa, Chang;
+ECCV 2018; arXiv:1807.08333).
 
-A second stage, which predicts where segments begin and end instead of cutting a curve. At each snippet a network moves and scales
-anchors of several widths. No boundary is known; what a segment is held to is the activation of its class, which should be high
-inside and low in the `SIDE` just outside:
+A second stage, which predicts where segments begin and end instead of cutting a curve. At each snippet a network moves
+and scales anchors of several widths. No boundary is known; what a segment is held to is the activation of its class,
+which should be high inside and low in the `SIDE` just outside:
 
     L_OIC = (mean of the outer area - mean of the inner area + 1) / 2
 
-In training and in use the best anchor of each snippet that is activated stands, where its loss is low enough, and suppresses those
-that it overlaps.
+In training and in use the best anchor of each snippet that is activated stands, where its loss is low enough, and
+suppresses those that it overlaps.
 
-The first stage is any method: a trained run (`run`), or one that is trained here (`first`); it says which class is activated where,
-and becomes part of the model. Values that the paper does not give are the released code's; see `autoloc.yaml` and
-docs/paper_index.md.
+The first stage is any method: a trained run (`run`), or one that is trained here (`first`); it says which class is
+activated where, and becomes part of the model. Values that the paper does not give are the released code's; see
+`autoloc.yaml` and docs/paper_index.md.
 """
 
 import math
@@ -64,7 +65,7 @@ class Config:
 
 
 class Net(nn.Module):
-    """Three convolutions over three snippets, each with batch normalization; a shift and a log scale for each of A anchors."""
+    """Three convolutions over three snippets, each with batch normalization; a shift and a log scale of A anchors."""
 
     def __init__(self, width: int, hidden: int, anchors: tuple[float, ...]) -> None:
         super().__init__()
@@ -93,7 +94,7 @@ class Net(nn.Module):
 
 
 def integral_to(at: Tensor, activation: Tensor) -> Tensor:
-    """The integral of an activation, [T] of which value i holds from i to i + 1 and 0 beyond, from 0 to each place in `at`."""
+    """The integral from 0 to each place in `at` of an activation, [T]: value i from i to i + 1, and 0 beyond."""
     integral = F.pad(activation.cumsum(0), (1, 0))
     at = at.clamp(0, len(activation))
     left = at.detach().nan_to_num(0).floor().long().clamp(max=len(activation) - 1)  # NaN, where training diverges, stays NaN
@@ -101,7 +102,7 @@ def integral_to(at: Tensor, activation: Tensor) -> Tensor:
 
 
 def loss_oic(segments: Tensor, activation: Tensor) -> Tensor:
-    """L_OIC of each segment, [..., 2] start and end in snippets, by the activation of a class, [T] in 0..1: [...], in 0..1."""
+    """L_OIC, [...] in 0..1, of segments [..., 2], start and end in snippets, by a class's activation, [T] in 0..1."""
     start, end = segments.unbind(-1)
     length = (end - start).clamp_min(1e-6)
     side = (SIDE * length).clamp_min(1)
@@ -111,8 +112,8 @@ def loss_oic(segments: Tensor, activation: Tensor) -> Tensor:
 
 
 def chosen_segments(loss: Tensor, segments: Tensor, activation: Tensor, config: Config) -> Tensor:
-    """Which anchors stand for a class, as indices of the T * A anchors: of each activated snippet the best, of those whose loss is
-    low enough the ones that no better one overlaps. loss [T, A], segments [T, A, 2], activation [T]."""
+    """Which anchors stand for a class, as indices of the T * A anchors: of each activated snippet the best, of those
+    whose loss is low enough the ones that no better one overlaps. loss [T, A], segments [T, A, 2], activation [T]."""
     best, anchor = loss.min(1)
     snippet = torch.nonzero((activation > config.foreground) & (best < config.highest_loss)).flatten()
     index = snippet * loss.shape[1] + anchor[snippet]
@@ -123,9 +124,11 @@ def chosen_segments(loss: Tensor, segments: Tensor, activation: Tensor, config: 
 
 
 def class_activation(said: Mapping[str, StreamActivation], kind: str) -> np.ndarray:
-    """What the boundaries are held to, [T, C] in 0..1: each snippet's class score times the attention, mean of the streams.
+    """What the boundaries are held to, [T, C] in 0..1: each snippet's class score times the attention, mean of the
+    streams.
 
-    The score is the first stage's own, or else the sigmoid of its logit; an attention that sums to one is multiplied by T.
+    The score is the first stage's own, or else the sigmoid of its logit; an attention that sums to one is multiplied by
+    T.
     """
     found = []
     for stream in said.values():
@@ -138,8 +141,8 @@ def class_activation(said: Mapping[str, StreamActivation], kind: str) -> np.ndar
 
 
 class AutoLoc(Method):
-    """The method: the first stage, and a `Net` on all streams side by side. Of a first stage from a run `config` says what it is,
-    not where it was."""
+    """The method: the first stage, and a `Net` on all streams side by side. Of a first stage from a run `config` says
+    what it is, not where it was."""
 
     name: ClassVar = "autoloc"
     title: ClassVar = "AutoLoc: a second stage that predicts boundaries (ECCV 2018), from video-level labels"
@@ -205,8 +208,8 @@ class AutoLoc(Method):
         return self.first.curves(features)
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """The first stage's activations, of its streams, with the segments of each class: one scores 1 - L_OIC for its class and 0,
-        which is none, for others."""
+        """The first stage's activations, of its streams, with the segments of each class: one scores 1 - L_OIC for its
+        class and 0, which is none, for others."""
         said = self.first.pool(features, curves)
         segments = self.net(self._rows(features))
         activation = torch.from_numpy(class_activation(said, self.first.attention_kind)).to(segments)

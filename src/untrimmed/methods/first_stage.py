@@ -14,8 +14,8 @@ from untrimmed.methods.base import Method, load_method, method_class, resolve
 
 
 class FirstStage(NamedTuple):
-    """method: trained where it `is_given`. cutting: how its activations are cut. config: the second stage's, which says what the
-    first is, not where it was."""
+    """method: trained where it `is_given`. cutting: how its activations are cut. config: the second stage's, which says
+    what the first is, not where it was."""
 
     method: Method
     cutting: Localization
@@ -27,8 +27,8 @@ def first_stage(config: Any, own: str, classes: tuple[str, ...], streams: Mappin
     """What the settings `run`, `first`, `stage_preset` and `stage` of the method called `own` say.
 
     Raises:
-        InputError: there is no finished run, its settings cannot be read, or it knows other classes or streams; the first stage
-            is the method itself.
+        InputError: there is no finished run, its settings cannot be read, or it knows other classes or streams; the
+            first stage is the method itself.
     """
     given, cutting = (None, {}) if config.run is None else _told_of_run(config.run)
     if given is not None:

@@ -1,9 +1,10 @@
-"""Hide-and-Seek: Forcing a Network to be Meticulous for Weakly-supervised Object and Action Localization (Singh, Lee; ICCV 2017;
-arXiv:1704.04232).
+"""Hide-and-Seek: Forcing a Network to be Meticulous for Weakly-supervised Object and Action Localization (Singh, Lee;
+ICCV 2017; arXiv:1704.04232).
 
-A classifier needs only the most telling snippets. In training, stretches of the video are hidden at random, so that it must also
-learn what else belongs to the action; in use nothing is hidden. The network is a temporal class activation map (CAM): two layers
-for each snippet, the maximum over time, and a softmax classifier, whose weights applied to single snippets are the map.
+A classifier needs only the most telling snippets. In training, stretches of the video are hidden at random, so that it
+must also learn what else belongs to the action; in use nothing is hidden. The network is a temporal class activation
+map (CAM): two layers for each snippet, the maximum over time, and a softmax classifier, whose weights applied to single
+snippets are the map.
 
 The authors released code for images alone; values that the paper does not give are ours, see `hideandseek.yaml` and
 docs/paper_index.md.
@@ -121,13 +122,13 @@ class HideAndSeek(Method):
         self.eval()
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
-        """The class activation map: the classifier's weights, without its bias, on each snippet by itself; background last."""
+        """The class activation map: the classifier's weights, without its bias, on each snippet; background last."""
         embedded = self.net.embed(torch.cat([features[stream] for stream in self.widths], -1))
         return {JOINT: SnippetScores(None, F.linear(embedded, self.net.classifier.weight))}
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """Video scores: the softmax of the classifier on the maximum over time, without background. The map is relative to the
-        background's."""
+        """Video scores: the softmax of the classifier on the maximum over time, without background. The map is relative
+        to the background's."""
         cam, count = curves[JOINT].class_logit, len(self.classes)
         windows = zip(*(in_windows(features[stream], cam.device) for stream in self.widths))
         highest = torch.stack([self.net.embed(torch.cat(rows, -1)).amax(0) for rows in windows]).amax(0)

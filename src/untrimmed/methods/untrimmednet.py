@@ -1,16 +1,17 @@
-"""UntrimmedNet: UntrimmedNets for Weakly Supervised Action Recognition and Detection (Wang, Xiong, Lin, Van Gool; CVPR 2017;
-arXiv:1703.03329).
+"""UntrimmedNet: UntrimmedNets for Weakly Supervised Action Recognition and Detection (Wang, Xiong, Lin, Van Gool;
+CVPR 2017; arXiv:1703.03329).
 
-A classification module scores each clip of a video by itself, x^c; a selection module says which clips the video's label is about:
+A classification module scores each clip of a video by itself, x^c; a selection module says which clips the video's
+label is about:
 
     soft selection    attention, a softmax over the clips:     p = sum_n softmax_n(x^s) softmax_c(x^c_n)
     hard selection    a class's score is that of its top clips: p = softmax_c(mean of the top x^c)
 
     L = -sum_c y_c log p_c        the video's labels shared equally
 
-The paper trains the networks that see the frames together with both modules. Here features are given: what is learned is the last
-layer of each module, and a clip is a snippet. Values that the paper does not give are the released code's; see `untrimmednet.yaml`
-and docs/paper_index.md.
+The paper trains the networks that see the frames together with both modules. Here features are given: what is learned
+is the last layer of each module, and a clip is a snippet. Values that the paper does not give are the released code's;
+see `untrimmednet.yaml` and docs/paper_index.md.
 """
 
 import math
@@ -71,7 +72,7 @@ class StreamNet(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor | None, Tensor]:
-        """The selection's logits [..., T], with soft selection, and the class scores [..., T, outputs] of x [..., T, D]."""
+        """The selection's logits [..., T], None with hard selection, and class scores [..., T, outputs] of x [..., T, D]."""
         return None if self.selection is None else self.selection(x).squeeze(-1), self.classifier(x)
 
 
@@ -146,12 +147,12 @@ class UntrimmedNet(Method):
             run.log(total=total / steps)
 
     def curves(self, features: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
-        """Per stream the selection's logits, with soft selection, and the class scores of each snippet, background last."""
+        """Per stream the selection's logits, and the class scores of each snippet, background last."""
         return {stream: SnippetScores(*self._net(stream)(x)) for stream, x in features.items()}
 
     def pool(self, features: Mapping[str, Any], curves: Mapping[str, SnippetScores]) -> dict[str, StreamActivation]:
-        """The attention sums to one over the video. Of each snippet its own is the softmax of its scores; a video's score is
-        that of the scores that a softer attention weighs, or of the top ones."""
+        """The attention sums to one over the video. Of each snippet its own is the softmax of its scores; a video's
+        score is that of the scores that a softer attention weighs, or of the top ones."""
         found, count = {}, len(self.classes)
         for stream, curve in curves.items():
             selection, score = curve.attention_logit, curve.class_logit

@@ -1,8 +1,9 @@
-"""Numbers that others published: every table of the slides S1 to S3, and the field's later rows.
+"""Numbers that others published: every table of the slides S1 to S3, the field's later rows, and what others measured
+with its codes.
 
-They stand in `data/published.csv` as they were printed: mAP and accuracy in per cent, all else as it is. What evaluator made them
-is mostly unknown, and published evaluators differ by points, so that they are shown below our rows and never averaged with them.
-"""
+They stand in `data/published.csv` as they were printed: mAP and accuracy in per cent, all else as it is. What evaluator
+made them is mostly unknown, and published evaluators differ by points, so that they are shown below our rows and never
+averaged with them."""
 
 import csv
 import re
@@ -17,7 +18,8 @@ from untrimmed.reporting.tables import markdown_rows
 
 @dataclass(frozen=True)
 class Published:
-    """One number. deck: S1, S2, S3, or `field` for a paper (`table` is then its venue and year)."""
+    """One number. deck: S1, S2, S3; `field` for a paper (`table` is then its venue and year); or `others` for what
+    somebody measured with its code (`table`: where that is said)."""
 
     deck: str
     table: str
@@ -31,6 +33,18 @@ class Published:
 
 
 COLUMNS = tuple(field.name for field in fields(Published))
+BY_AUTHORS = {
+    "cmcs": ("Liu et al.", {"CVPR 2019", "10 THUMOS14", "12 ActivityNet1.2"}),
+    "pmil": ("Ren et al.", {"CVPR 2023"}),
+    "tcam": ("Gong et al.", {"CVPR 2020"}),
+    "um": ("Lee et al.", {"AAAI 2021"}),
+}
+"""Methods whose rows have the authors' name in these tables."""
+ABOUT = (
+    "As printed by their authors (mAP and accuracy in per cent); other data, features and evaluators than above. Most "
+    "released codes keep the checkpoint that is best on the test videos. What others measured stands beside, where it is "
+    "known."
+)
 
 
 def read_published() -> list[Published]:
@@ -65,18 +79,22 @@ def fitting(rows: Iterable[Published], methods: Iterable[str], metrics: Iterable
     """Those of the given methods (dgam, wtalc, ... and their variants) by the given metrics."""
     names = tuple(_plain(method) for method in methods)
     wanted = {_metric(metric) for metric in metrics}
-    return [row for row in rows if _plain(row.method).startswith(names) and row.metric in wanted]
+    authors = {(author, table) for name in names if name in BY_AUTHORS for author, tables in [BY_AUTHORS[name]] for table in tables}
+    return [
+        row for row in rows if row.metric in wanted and (_plain(row.method).startswith(names) or (row.method, row.table) in authors)
+    ]
 
 
 def markdown(rows: Sequence[Published]) -> str:
-    """A heading, and for each table of a deck (of the field's papers: each data set) a row per method and a column per metric."""
+    """A heading, and for each table of a deck (of the field's papers: each data set, and with them what others
+    measured) a row per method and a column per metric."""
     if not rows:
         return "## Published\n\nNo published number is of these methods and metrics."
-    about = "As printed by their authors (mAP and accuracy in per cent); other data, features and evaluators than above."
-    lines = ["## Published", "", about]
+    lines = ["## Published", "", ABOUT]
     groups: dict[tuple[str, str], list[Published]] = {}
     for row in rows:
-        groups.setdefault((row.deck, row.dataset if row.deck == "field" else row.table), []).append(row)
+        of_field = row.deck in ("field", "others")
+        groups.setdefault(("field", row.dataset) if of_field else (row.deck, row.table), []).append(row)
     for (deck, table), group in groups.items():
         metrics = list(dict.fromkeys(row.metric for row in group))
         if all(metric.startswith("mAP@") for metric in metrics):
@@ -84,7 +102,7 @@ def markdown(rows: Sequence[Published]) -> str:
         values = {(astuple(row)[1:-2], row.metric): row.value for row in group}
         keys = list(dict.fromkeys(astuple(row)[1:-2] for row in group))
         body = [[*key[1:], *([key[0]] if deck == "field" else [])] for key in keys]
-        head = [*COLUMNS[2:-2], *(["venue"] if deck == "field" else [])]
+        head = [*COLUMNS[2:-2], *(["where"] if deck == "field" else [])]
         cells = [[*row, *(values.get((key, metric), "–") for metric in metrics)] for key, row in zip(keys, body, strict=True)]
         lines += ["", f"### {deck}: {table}", "", *markdown_rows([[*head, *metrics], *cells])]
     return "\n".join(lines)
