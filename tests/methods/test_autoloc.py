@@ -42,6 +42,15 @@ def test_the_loss_is_that_of_the_paper(seed):
     assert torch.autograd.gradcheck(lambda s: autoloc.loss_oic(s, activation), (segments.requires_grad_(),))
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "loss"), [(3, 6, 0.15625), (4, 5, 0.4625), (0, 3, 0.54375), (8, 11, 0.40375), (9, 9, 0.3675)]
+)
+def test_the_loss_of_whole_snippets_is_the_released_codes(first, last, loss):
+    """Numbers of its `oic_from_pred`, which takes the last snippet in; sides of one snippet, where it rounds nothing."""
+    activation = torch.tensor([0.05, 0.1, 0.2, 0.9, 0.8, 0.95, 0.7, 0.1, 0.05, 0.3, 0.02, 0.6], dtype=torch.float64)
+    assert autoloc.loss_oic(torch.tensor([first, last + 1.0]).double(), activation).item() == pytest.approx(loss, abs=1e-12)
+
+
 def test_a_segment_that_fits_has_the_lowest_loss_and_its_gradient_leads_there():
     activation = torch.zeros(20, dtype=torch.float64)
     activation[6:10] = 1
