@@ -4,9 +4,11 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.methods.planted import plant
 from tests.methods.suite import EXAMPLE, EXAMPLES
 from tests.packages import installed
 from untrimmed.data.errors import InputError
+from untrimmed.jobs.train import train
 from untrimmed.methods.base import method_class
 from untrimmed.methods.registry import METHODS
 
@@ -29,3 +31,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(str(error)) from error
     needs = mark.kwargs.get("learns_from")
     metafunc.parametrize("name", [name for name, cls in classes.items() if needs is None or needs in cls.learns_from])
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """The planted problem, what `train` is given of it, and a run of W-TALC that methods can build upon."""
+    planted = plant(tmp_path_factory.mktemp("planted"), train=12, test=2)
+    chosen = {"epochs": 20, "hidden": 8, "batch": 4, "learning_rate": 0.01, "data": {"snippets": 16}}
+    data = {"features": planted.features, "labels": planted.labels}
+    run = train("wtalc", settings=chosen, out=planted.folder / "wtalc", **data).run
+    return planted, data, run

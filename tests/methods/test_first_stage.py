@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from tests.methods.planted import plant
 from untrimmed.data.errors import InputError
 from untrimmed.jobs.train import train
 from untrimmed.methods.base import activations_of, load_method
@@ -15,15 +14,6 @@ SMALL = {
     "autoloc": {"epochs": 2, "hidden": 6, "data": {"snippets": 16}},
     "pmil": {"epochs": 2, "hidden": 6, "batch": 4, "proposals": 8, "data": {"snippets": 16}},
 }
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    planted = plant(tmp_path_factory.mktemp("planted"), train=12, test=2)
-    chosen = {"epochs": 20, "hidden": 8, "batch": 4, "learning_rate": 0.01, "data": {"snippets": 16}}
-    data = {"features": planted.features, "labels": planted.labels}
-    run = train("wtalc", settings=chosen, out=planted.folder / "wtalc", **data).run
-    return planted, data, run
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -122,15 +122,6 @@ def test_the_ramp_is_exponential():
     assert pmil.ramp(30, 30) == pmil.ramp(99, 30) == pmil.ramp(0, 0) == 1
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    planted = plant(tmp_path_factory.mktemp("planted"), train=12, test=2)
-    chosen = {"epochs": 20, "hidden": 8, "batch": 4, "learning_rate": 0.01, "data": {"snippets": 16}}
-    data = {"features": planted.features, "labels": planted.labels}
-    run = train("wtalc", settings=chosen, out=planted.folder / "wtalc", **data).run
-    return planted, data, run
-
-
 SMALL = {"epochs": 2, "hidden": 6, "batch": 4, "proposals": 8, "data": {"snippets": 16}}
 
 

@@ -8,6 +8,7 @@ import torch
 from untrimmed.methods import untrimmednet
 from untrimmed.methods.base import activations_of, method_class, resolve
 from untrimmed.methods.registry import presets_of
+from untrimmed.nn.targets import cross_entropy
 
 
 def softmax(values):
@@ -39,7 +40,7 @@ def test_the_loss_is_that_of_the_paper(soft):
         expected -= sum(y / sum(target) * math.log(q) for y, q in zip(target, p)) / 3
 
     def loss(x):
-        return untrimmednet.loss_class(untrimmednet.log_prediction(*net(x), top=2), labels)
+        return cross_entropy(untrimmednet.log_prediction(*net(x), top=2), labels)
 
     assert math.isclose(loss(x).item(), expected, rel_tol=1e-10)
     assert torch.autograd.gradcheck(loss, (x.requires_grad_(),), fast_mode=True)

@@ -33,7 +33,7 @@ from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import JOINT, Method, SnippetScores
 from untrimmed.nn.mining import one_of
-from untrimmed.nn.targets import check_background, targets_of
+from untrimmed.nn.targets import check_background, cross_entropy
 from untrimmed.nn.transport import assign
 from untrimmed.training import Run, TrainingSet
 
@@ -110,8 +110,7 @@ def video_logit(cas: Tensor, chosen: Tensor) -> Tensor:
 def loss_vid(logits: list[Tensor], labels: Tensor) -> Tensor:
     """L_vid: softmax cross-entropy of each stream's video logits, [B, C(+1)], with the labels, [B, C]; mean of the
     streams."""
-    target = targets_of(labels, background=logits[0].shape[1] > labels.shape[1])
-    return torch.stack([-(target * F.log_softmax(logit, -1)).sum(1).mean() for logit in logits]).mean()
+    return torch.stack([cross_entropy(F.log_softmax(logit, -1), labels) for logit in logits]).mean()
 
 
 def pseudo_foreground(chosen: Tensor, labels: Tensor, count: int) -> Tensor:

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from untrimmed.data.settings import setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import JOINT, Method, SnippetScores, in_windows
-from untrimmed.nn.targets import check_background, targets_of
+from untrimmed.nn.targets import check_background, cross_entropy
 from untrimmed.training import Run, TrainingSet
 
 
@@ -63,13 +63,6 @@ def hide(x: Tensor, hidden: Tensor, value: Tensor) -> Tensor:
     count, stretches = x.shape[1], hidden.shape[1]
     of_snippet = torch.arange(count, device=x.device) * stretches // count
     return torch.where(hidden[:, of_snippet].unsqueeze(-1), value, x)
-
-
-def loss_class(logit: Tensor, labels: Tensor) -> Tensor:
-    """Softmax cross-entropy of [B, C] or [B, C + 1] with the labels, [B, C], shared equally; a video without labels is
-    background, the last of C + 1."""
-    target = targets_of(labels, background=logit.shape[1] > labels.shape[1])
-    return -(target * F.log_softmax(logit, -1)).sum(1).mean()
 
 
 def mean_feature(data: TrainingSet, streams: Mapping[str, int]) -> Tensor:
@@ -113,7 +106,7 @@ class HideAndSeek(Method):
                 drawn, _ = data.draw(chosen, self.widths, partial(run.rng, f"snippets {step}"))
                 hidden = torch.rand((len(chosen), config.stretches), generator=run.torch_rng(f"hidden {step}")) < config.hide
                 x = hide(torch.cat(list(drawn.values()), -1).to(run.device), hidden.to(run.device), value)
-                loss = loss_class(self.net(x), labels[chosen])
+                loss = cross_entropy(F.log_softmax(self.net(x), -1), labels[chosen])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()

@@ -31,7 +31,7 @@ from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores, weighted_sum
 from untrimmed.nn.mmd import mmd2
-from untrimmed.nn.targets import targets_of
+from untrimmed.nn.targets import cross_entropy
 from untrimmed.training import Run, TrainingSet
 
 PAPER = "TSRNet, arXiv:1902.07370"
@@ -133,7 +133,7 @@ def loss_class(logit: Tensor, labels: Tensor, kind: Literal["softmax", "sigmoid"
     """
     if kind == "sigmoid":
         return F.binary_cross_entropy_with_logits(logit[:, :-1], labels, reduction="none").sum(1).mean()
-    return -(targets_of(labels) * F.log_softmax(logit, -1)).sum(1).mean()
+    return cross_entropy(F.log_softmax(logit, -1), labels)
 
 
 def r_smooth(attention: Tensor) -> Tensor:

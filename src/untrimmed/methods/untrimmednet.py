@@ -28,7 +28,7 @@ from untrimmed.data.settings import of_stream, setting
 from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import Method, SnippetScores
 from untrimmed.nn.dropout import dropout
-from untrimmed.nn.targets import check_background, targets_of
+from untrimmed.nn.targets import check_background, cross_entropy
 from untrimmed.training import Run, TrainingSet
 
 MOMENTUM = 0.9
@@ -88,13 +88,6 @@ def log_prediction(selection: Tensor | None, score: Tensor, top: int) -> Tensor:
     return torch.logsumexp(F.log_softmax(selection, 1).unsqueeze(-1) + F.log_softmax(score, -1), 1)
 
 
-def loss_class(log_p: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of log p, [B, C] or [B, C + 1], with the labels, [B, C], shared equally; a video without labels is
-    background, the last of C + 1."""
-    target = targets_of(labels, background=log_p.shape[1] > labels.shape[1])
-    return -(target * log_p).sum(1).mean()
-
-
 class UntrimmedNet(Method):
     """The method: a `StreamNet` per stream, each trained by itself."""
 
@@ -138,7 +131,7 @@ class UntrimmedNet(Method):
             for step, chosen in enumerate(np.array_split(run.rng(f"{stream} videos").permutation(len(data)), steps)):
                 x = data.sample(chosen, stream, run.rng(f"{stream} snippets {step}")).to(run.device)
                 selection, score = net(dropout(x, config.dropout, run.torch_rng(f"{stream} dropout {step}")))
-                loss = loss_class(log_prediction(selection, score, config.top), labels[chosen])
+                loss = cross_entropy(log_prediction(selection, score, config.top), labels[chosen])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)

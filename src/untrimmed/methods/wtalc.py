@@ -30,7 +30,7 @@ from untrimmed.data.types import StreamActivation
 from untrimmed.methods.base import JOINT, Method, SnippetScores
 from untrimmed.nn.coactivity import draw_videos, loss_cas
 from untrimmed.nn.pooling import one_in, top_mean
-from untrimmed.nn.targets import check_background, targets_of
+from untrimmed.nn.targets import check_background, cross_entropy
 from untrimmed.training import Run, TrainingSet
 
 TOP = 8
@@ -97,8 +97,7 @@ def video_score(logit: Tensor, length: Tensor) -> Tensor:
 def loss_mil(video_logit: Tensor, labels: Tensor) -> Tensor:
     """Multiple-instance loss: softmax cross-entropy of [B, C] or [B, C + 1] with the labels, [B, C], shared equally; a
     video without labels is background, the last of C + 1."""
-    target = targets_of(labels, background=video_logit.shape[1] > labels.shape[1])
-    return -(target * F.log_softmax(video_logit, -1)).sum(1).mean()
+    return cross_entropy(F.log_softmax(video_logit, -1), labels)
 
 
 def losses_of(

@@ -18,6 +18,12 @@ def targets_of(labels: Tensor, background: bool = True) -> Tensor:
     return labels / labels.sum(1, keepdim=True)
 
 
+def cross_entropy(log_p: Tensor, labels: Tensor) -> Tensor:
+    """-sum y log p, mean over videos: log p [B, C], or [B, C + 1] with background last; labels [B, C], see `targets_of`."""
+    target = targets_of(labels, background=log_p.shape[1] > labels.shape[1])
+    return -(target * log_p).sum(1).mean()
+
+
 def binary_cross_entropy(logit: Tensor, target: Tensor) -> Tensor:
     """-(y log p + (1 - y) log(1 - p)), p the softmax of the logits, mean over videos and classes: [B, C], [B, C].
 
