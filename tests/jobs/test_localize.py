@@ -133,6 +133,18 @@ def test_settings_of_the_run_are_kept_and_overridden(planted, tmp_path):
     assert (kept["class_threshold"], kept["nms"]) == (0.01, 0.2)
 
 
+def test_where_no_class_is_looked_for_what_would_be_is_told(planted, run, tmp_path):
+    out = tmp_path / "d.json"
+    none = localize(run, features=planted.features, out=out, settings={"class_threshold": 0.999, "always_best": False})
+    assert not any(none.results.values())
+    (warning,) = (line for line in none.text().splitlines() if line.startswith("warning"))
+    assert "above localization.class_threshold=0.999" in warning
+    threshold = float(warning.rpartition("=")[2])
+    some = localize(run, features=planted.features, out=out, settings={"class_threshold": threshold, "always_best": False})
+    assert any(some.results.values())
+    assert "class_threshold" not in some.text()
+
+
 def test_long_videos_are_thinned_out_and_short_ones_stretched(planted, run, tmp_path):
     for data, count in (({"test_most": 5}, 5), ({"test_least": 40}, 40)):
         localize(run, features=planted.features, out=tmp_path / "d.json", settings={"data": data})

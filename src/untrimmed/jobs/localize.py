@@ -45,6 +45,7 @@ class LocalizeReport(Detections):
     video_scores: how likely each class is in each video as a whole, the weighted mean of the streams; empty where several vote.
     score_cut: above it nothing was detected in the training videos without an action; None where that is not known.
     folder: the folder of the videos, where one was named.
+    class_threshold: what a video score has to exceed; None where that is not what classes are kept by, or several vote.
     """
 
     failures: dict[str, str]
@@ -52,6 +53,7 @@ class LocalizeReport(Detections):
     video_scores: dict[str, dict[str, float]] = field(default_factory=dict)
     score_cut: float | None = None
     folder: Path | None = None
+    class_threshold: float | None = None
 
     def text(self) -> str:
         """What was detected, and what to do next."""
@@ -59,6 +61,12 @@ class LocalizeReport(Detections):
         lines += by_class(self.results, self.classes, self.score_cut)
         if self.video_scores:
             lines += ["", *by_video(self.video_scores)]
+            highest = max(score for of_video in self.video_scores.values() for score in of_video.values())
+            if not any(self.results.values()) and self.class_threshold is not None and highest <= self.class_threshold:
+                lines.append(
+                    f"warning: no video score is above localization.class_threshold={self.class_threshold:g}, so that nothing is "
+                    f"looked for; to see what there is: --set localization.class_threshold={highest / 2:.1g}"
+                )
         least = ""
         if self.score_cut is not None:
             least, cut = f" --min-score {self.score_cut:g}", self.score_cut
@@ -157,7 +165,8 @@ def localize(
     scores = _video_scores(first, shown) if alone else {}
     cut = _score_cut(sources[0], asked) if alone and min_score is None else None
     videos = named[0] if len(named) == 1 and named[0].is_dir() else None
-    return LocalizeReport(out, counted, failures, tuple(dict.fromkeys(shown)), scores, cut, videos)
+    least = first.cutting.class_threshold if alone and first.cutting.class_value == "score" else None
+    return LocalizeReport(out, counted, failures, tuple(dict.fromkeys(shown)), scores, cut, videos, least)
 
 
 @dataclass(frozen=True)
