@@ -45,10 +45,14 @@ class Config:
     """UntrimmedNet's settings. Defaults are the released code's, of its RGB stream."""
 
     selection: Literal["soft", "hard"] = setting(
-        "soft", "which clips count: by an attention, or the top ones of each class", choices=("soft", "hard"), source="paper"
+        "soft",
+        "which clips count: by an attention, or the top ones of each class",
+        choices=("soft", "hard"),
+        source="paper",
+        by_stream=False,
     )
     top: int = setting(3, "with selection=hard, how many clips of each class count", low=1, source="code")
-    background: bool = setting(True, "a class for videos without labels, which the paper does not have")
+    background: bool = setting(True, "a class for videos without labels, which the paper does not have", by_stream=False)
     dropout: float = setting(0.8, "dropout of the features", low=0, high=0.99, source="code")
     epochs: int = setting(1200, "passes over the training videos", low=1, source="code: 15,000 steps of 16 videos")
     batch: int = setting(16, "videos per step", low=1, source="code")
@@ -100,10 +104,8 @@ class UntrimmedNet(Method):
 
     def __init__(self, config: Any, classes: tuple[str, ...], streams: Mapping[str, int]) -> None:
         super().__init__(config, classes, streams)
-        outputs = len(classes) + config.background
-        self.streams = nn.ModuleDict(
-            {name: StreamNet(width, outputs, of_stream(config, name).selection == "soft") for name, width in streams.items()}
-        )
+        outputs, soft = len(classes) + config.background, config.selection == "soft"
+        self.streams = nn.ModuleDict({name: StreamNet(width, outputs, soft) for name, width in streams.items()})
 
     def fit(self, data: TrainingSet, run: Run) -> None:
         """Train each stream.
