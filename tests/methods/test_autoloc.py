@@ -8,9 +8,10 @@ import torch
 
 from tests.methods.planted import plant
 from untrimmed.data.errors import InputError
-from untrimmed.data.types import StreamActivation
+from untrimmed.data.types import Activation, StreamActivation, Timeline
 from untrimmed.jobs.localize import localize
 from untrimmed.jobs.train import train
+from untrimmed.localization import localize as cut
 from untrimmed.methods import autoloc
 from untrimmed.methods.base import resolve
 from untrimmed.methods.registry import presets_of
@@ -123,3 +124,15 @@ def test_presets_train_as_long_as_the_code():
     for preset, videos, steps in (("thumos14", 200, 200), ("activitynet", 4819, 4706)):
         assert math.isclose(resolve("autoloc", preset).method.epochs * videos, steps, rel_tol=0.03)
     assert {"default", "demo"} <= set(presets_of("autoloc"))
+
+
+def test_a_segment_is_found_for_its_own_class_alone():
+    video = np.array([0.6, 0.4])
+    extra = {
+        "proposals": np.array([[0.0, 3.0], [5.0, 8.0]], dtype=np.float32),
+        "proposal_score": np.array([[0.9, 0.0], [0.0, 0.8]], dtype=np.float32),
+    }
+    stream = StreamActivation(None, np.zeros((10, 2)), video, extra)
+    activation = Activation("v", ("a", "b"), Timeline(0.0, 1.0, 10, 10.0), {"rgb": stream})
+    found = cut([activation], resolve("autoloc").localization)["v"]
+    assert sorted(found) == [(0.0, 3.0, "a", pytest.approx(0.9)), (5.0, 8.0, "b", pytest.approx(0.8))]

@@ -114,8 +114,8 @@ def own_scores(rows: Rows) -> list[np.ndarray]:
 
 
 def brought(rows: Rows) -> Proposals:
-    """The segments that each stream's method brings, with their scores; those of the stream that is cut. One that scores 0 for a
-    class is none of it.
+    """The segments that each stream's method brings, with their scores; those of the stream that is cut. One that scores
+    0 for a class is none of it.
 
     Raises:
         InputError: the method brings none.

@@ -3,7 +3,8 @@ with its codes.
 
 They stand in `data/published.csv` as they were printed: mAP and accuracy in per cent, all else as it is. What evaluator
 made them is mostly unknown, and published evaluators differ by points, so that they are shown below our rows and never
-averaged with them."""
+averaged with them.
+"""
 
 import csv
 import re
@@ -34,12 +35,12 @@ class Published:
 
 COLUMNS = tuple(field.name for field in fields(Published))
 BY_AUTHORS = {
-    "cmcs": ("Liu et al.", {"CVPR 2019", "10 THUMOS14", "12 ActivityNet1.2"}),
-    "pmil": ("Ren et al.", {"CVPR 2023"}),
-    "tcam": ("Gong et al.", {"CVPR 2020"}),
-    "um": ("Lee et al.", {"AAAI 2021"}),
+    "cmcs": {("Liu et al.", table) for table in ("CVPR 2019", "10 THUMOS14", "12 ActivityNet1.2")},
+    "pmil": {("Ren et al.", "CVPR 2023")},
+    "tcam": {("Gong et al.", "CVPR 2020")},
+    "um": {("Lee et al.", "AAAI 2021")},
 }
-"""Methods whose rows have the authors' name in these tables."""
+"""Methods of which tables have rows under their authors' names: name and table."""
 ABOUT = (
     "As printed by their authors (mAP and accuracy in per cent); other data, features and evaluators than above. Most "
     "released codes keep the checkpoint that is best on the test videos. What others measured stands beside, where it is "
@@ -79,10 +80,9 @@ def fitting(rows: Iterable[Published], methods: Iterable[str], metrics: Iterable
     """Those of the given methods (dgam, wtalc, ... and their variants) by the given metrics."""
     names = tuple(_plain(method) for method in methods)
     wanted = {_metric(metric) for metric in metrics}
-    authors = {(author, table) for name in names if name in BY_AUTHORS for author, tables in [BY_AUTHORS[name]] for table in tables}
-    return [
-        row for row in rows if row.metric in wanted and (_plain(row.method).startswith(names) or (row.method, row.table) in authors)
-    ]
+    by_authors = set().union(*(BY_AUTHORS.get(name, ()) for name in names))
+    own = (row for row in rows if _plain(row.method).startswith(names) or (row.method, row.table) in by_authors)
+    return [row for row in own if row.metric in wanted]
 
 
 def markdown(rows: Sequence[Published]) -> str:
