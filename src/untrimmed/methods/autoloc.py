@@ -157,7 +157,8 @@ class AutoLoc(Method):
         self.net = Net(sum(streams.values()), config.hidden, config.anchors)
 
     def fit(self, data: TrainingSet, run: Run) -> None:
-        """The first stage, unless it is given; then the boundaries, on whole videos with labels, one a step.
+        """The first stage, unless it is given; then the boundaries, on whole videos, one a step. One without labels only
+        counts for the normalization.
 
         Raises:
             InputError: a training diverges.
@@ -167,7 +168,9 @@ class AutoLoc(Method):
             self.first.fit(data, run)
         self.to(run.device)
         self.first.eval()
-        activations = [self._activation(data.store.load(video, check=False)) for video in data.videos]
+        activations = [  # of each video [T, its labels]
+            self._activation(data.store.load(video, check=False))[:, own] for video, own in zip(data.videos, matrix)
+        ]
         optimizer = torch.optim.SGD(self.net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
         for _ in run.loop("boundaries", config.epochs, net=self.net, optimizer=optimizer):
             losses, found = 0.0, 0
@@ -176,8 +179,7 @@ class AutoLoc(Method):
                 self.net.train(len(x) > 1)  # one snippet alone has no variance to be normalized by
                 segments = self.net(x)
                 terms = []
-                for label in np.flatnonzero(matrix[number]):
-                    activation = torch.from_numpy(activations[number][:, label]).to(run.device)
+                for activation in torch.from_numpy(activations[number]).to(run.device).unbind(1):
                     loss = loss_oic(segments, activation)
                     terms.append(loss.flatten()[chosen_segments(loss, segments, activation, config)])
                 term = torch.cat(terms) if terms else segments.new_empty(0)
